@@ -1,0 +1,1 @@
+"""Everything on one machine: embedded NATS and S3, all services, the demo."""

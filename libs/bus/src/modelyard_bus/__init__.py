@@ -1,0 +1,1 @@
+"""Delivery over NATS JetStream: consume, settle, relay, dead letters, request/reply."""

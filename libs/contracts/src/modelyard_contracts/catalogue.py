@@ -1,0 +1,143 @@
+"""Every message there is: who sends it, who hears it, on which stream it lies, how often it is tried again.
+
+Streams, durables, per-service NATS permissions, AsyncAPI and the event diagram are all derived from here
+(`python -m modelyard_contracts.generate`). A message that is not listed cannot be sent.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from modelyard_contracts import events, jobs
+
+DataT = TypeVar("DataT", bound=BaseModel)
+
+SERVICES = ("gateway", "import", "version", "convert", "evaluate", "publish")
+TRAINING_JOB = "training"  # an outside party: it may publish one event and nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Seconds. The delay doubles from `first_delay` to `max_delay`, with jitter; then the dead-letter stream."""
+
+    max_deliver: int
+    ack_wait: float
+    first_delay: float
+    max_delay: float
+
+
+EVENT_RETRY = Retry(max_deliver=20, ack_wait=10, first_delay=0.2, max_delay=60)
+JOB_RETRY = Retry(max_deliver=5, ack_wait=10, first_delay=1, max_delay=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """`max_age` in seconds; `work_queue` deletes a message once it is acked. `max_messages` -1: unbounded."""
+
+    name: str
+    subjects: tuple[str, ...]
+    work_queue: bool
+    max_age: int
+    duplicate_window: int = 1200
+    max_messages: int = -1
+
+
+EVENTS = Stream("MODELYARD_EVENTS", ("modelyard.evt.>",), work_queue=False, max_age=30 * 86400)
+JOBS = Stream("MODELYARD_JOBS", ("modelyard.job.>",), work_queue=True, max_age=30 * 86400)
+DEAD_LETTERS = Stream("MODELYARD_DEAD_LETTERS", ("modelyard.dlq.>",), work_queue=False, max_age=90 * 86400)
+CANARY = Stream("MODELYARD_CANARY", ("modelyard.canary.>",), work_queue=False, max_age=3600, max_messages=100)
+STREAMS = (EVENTS, JOBS, DEAD_LETTERS, CANARY)
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[DataT]):
+    """A past-tense fact on `modelyard.evt.<context>.<fact>.v<n>`."""
+
+    subject: str
+    data: type[DataT]
+    producer: str
+    consumers: tuple[str, ...]
+
+    stream = EVENTS
+    retry = EVENT_RETRY
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[DataT]):
+    """Work for exactly one worker, on `modelyard.job.<service>.<kind>`; the service sends it to itself."""
+
+    subject: str
+    data: type[DataT]
+    service: str
+    retry: Retry = JOB_RETRY
+
+    stream = JOBS
+
+    @property
+    def durable(self) -> str:
+        return self.subject.removeprefix("modelyard.job.").replace(".", "-")
+
+
+def _evt(fact: str, data: type[DataT], producer: str, *consumers: str) -> Event[DataT]:
+    return Event(f"modelyard.evt.{fact}.v1", data, producer, consumers)
+
+
+TRAINING_COMPLETED = _evt("training.completed", events.TrainingCompleted, TRAINING_JOB, "import")
+
+VERSION_REQUESTED = _evt("version.requested", events.VersionRequested, "version", "import")
+VERSION_PUBLISHED = _evt("version.published", events.VersionPublished, "version", "convert", "evaluate", "publish")
+VERSION_FAILED = _evt("version.failed", events.VersionFailed, "version", "gateway")
+VERSION_DELETED = _evt("version.deleted", events.VersionDeleted, "version", "import", "convert", "evaluate", "publish")
+VERSION_ALIASED = _evt("version.aliased", events.VersionAliased, "version", "gateway")
+ARTIFACT_ADDED = _evt("version.artifact-added", events.ArtifactAdded, "version", "evaluate")
+
+IMPORT_STARTED = _evt("import.started", events.ImportStarted, "import", "gateway")
+IMPORT_SUCCEEDED = _evt("import.succeeded", events.ImportSucceeded, "import", "version")
+IMPORT_FAILED = _evt("import.failed", events.ImportFailed, "import", "version")
+
+CONVERSION_CREATED = _evt("conversion.created", events.ConversionCreated, "convert", "version")
+CONVERSION_STARTED = _evt("conversion.started", events.ConversionStarted, "convert", "gateway")
+CONVERSION_SUCCEEDED = _evt("conversion.succeeded", events.ConversionSucceeded, "convert", "version")
+CONVERSION_FAILED = _evt("conversion.failed", events.ConversionFailed, "convert", "version")
+
+EVALUATION_CREATED = _evt("evaluation.created", events.EvaluationCreated, "evaluate", "version")
+EVALUATION_STARTED = _evt("evaluation.started", events.EvaluationStarted, "evaluate", "gateway")
+EVALUATION_SUCCEEDED = _evt("evaluation.succeeded", events.EvaluationSucceeded, "evaluate", "version", "publish")
+EVALUATION_FAILED = _evt("evaluation.failed", events.EvaluationFailed, "evaluate", "version", "publish")
+EVALUATION_STOPPED = _evt("evaluation.stopped", events.EvaluationStopped, "evaluate", "version")
+
+PUBLICATION_LISTED = _evt("publication.listed", events.PublicationListed, "publish", "version")
+PUBLICATION_WITHDRAWN = _evt("publication.withdrawn", events.PublicationWithdrawn, "publish", "version")
+COMPETITION_OPENED = _evt("publication.competition-opened", events.CompetitionOpened, "publish", "gateway")
+ENTRY_SUBMITTED = _evt("publication.entry-submitted", events.EntrySubmitted, "publish", "evaluate", "version")
+ENTRY_SCORED = _evt("publication.entry-scored", events.EntryScored, "publish", "version")
+ENTRY_REJECTED = _evt("publication.entry-rejected", events.EntryRejected, "publish", "version")
+
+IMPORT_FETCH = Job("modelyard.job.import.fetch", jobs.ImportJob, "import")
+CONVERT_ONNX = Job("modelyard.job.convert.onnx", jobs.ConversionJob, "convert")
+CONVERT_OPENVINO = Job("modelyard.job.convert.openvino", jobs.ConversionJob, "convert")
+EVALUATE_IMAGE_CLASSIFICATION = Job("modelyard.job.evaluate.image-classification", jobs.EvaluationJob, "evaluate")
+VERSION_PURGE = Job("modelyard.job.version.purge", jobs.PurgeJob, "version")
+
+ALL_EVENTS: tuple[Event[BaseModel], ...] = tuple(v for v in globals().copy().values() if isinstance(v, Event))
+ALL_JOBS: tuple[Job[BaseModel], ...] = tuple(v for v in globals().copy().values() if isinstance(v, Job))
+
+
+def events_heard_by(service: str) -> Iterator[Event[BaseModel]]:
+    return (event for event in ALL_EVENTS if service in event.consumers)
+
+
+def events_said_by(producer: str) -> Iterator[Event[BaseModel]]:
+    return (event for event in ALL_EVENTS if event.producer == producer)
+
+
+def jobs_of(service: str) -> Iterator[Job[BaseModel]]:
+    return (job for job in ALL_JOBS if job.service == service)
+
+
+def events_durable(service: str) -> str:
+    """Name of the one durable consumer through which a service hears its events. The gateway has none: it
+    listens to everything with ephemeral, ordered consumers for live views."""
+    return f"{service}-events"

@@ -1,0 +1,231 @@
+"""What events carry. Past-tense facts: ids, digests, sizes, numbers, object keys; never model bytes or secrets."""
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from modelyard_contracts.package import PackageConfig
+from modelyard_contracts.shapes import (
+    Artifact,
+    CodeRef,
+    DatasetRef,
+    Location,
+    Plan,
+    Shape,
+    Source,
+    TrainingRef,
+)
+
+
+class TrainingCompleted(Shape):
+    """Said by a training job, in any language, when it ends (docs/training-events.md)."""
+
+    job_id: str = Field(min_length=1, max_length=100)
+    job_name: str = Field(min_length=1, max_length=100)
+    job_version: str = Field(pattern=r"^V\d{3,6}$", description="one run of the job: V001, V002, …")
+    status: Literal["completed", "failed", "stopped"]
+    output: Location = Field(description="the run's folder; the model lies in `model/` below it")
+    framework: str | None = Field(default=None, max_length=100)
+    metrics: dict[str, float] = {}
+    parameters: dict[str, Any] = {}
+    dataset: DatasetRef | None = None
+    code: CodeRef | None = None
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+
+
+class VersionRequested(Shape):
+    """A version document exists as `publishing`; the import service shall fetch what it names."""
+
+    model_id: str
+    model_name: str
+    model_version: str
+    source: Source
+    destination: Location = Field(description="where the source artifact's files belong")
+
+
+class ImportStarted(Shape):
+    import_id: str
+    model_id: str
+
+
+class ImportSucceeded(Shape):
+    import_id: str
+    model_id: str
+    artifact: Artifact
+    config: PackageConfig
+    config_sha256: str
+    training: TrainingRef | None = None
+
+
+class ImportFailed(Shape):
+    import_id: str
+    model_id: str
+    code: str
+    reason: str
+    problems: tuple[dict[str, str | None], ...] = ()
+
+
+class VersionPublished(Shape):
+    model_id: str
+    model_name: str
+    model_version: str
+    artifact_id: str
+    digest: str
+    size: int
+    plan: Plan
+
+
+class VersionFailed(Shape):
+    model_id: str
+    model_name: str
+    model_version: str
+    code: str
+    reason: str
+
+
+class VersionDeleted(Shape):
+    model_id: str
+    model_name: str
+    model_version: str
+
+
+class VersionAliased(Shape):
+    model_name: str
+    alias: str
+    model_id: str | None = Field(description="None when the alias was removed")
+    previous_model_id: str | None = None
+
+
+class ArtifactAdded(Shape):
+    """A version has one more artifact: a conversion of it succeeded."""
+
+    model_id: str
+    model_name: str
+    model_version: str
+    artifact_id: str
+    target: str
+    plan: Plan
+
+
+class ConversionCreated(Shape):
+    conversion_id: str
+    model_id: str
+    target: str
+    origin: Literal["request", "plan"]
+
+
+class ConversionStarted(Shape):
+    conversion_id: str
+    model_id: str
+    target: str
+    attempt: int
+
+
+class ConversionSucceeded(Shape):
+    conversion_id: str
+    model_id: str
+    target: str
+    artifact: Artifact
+
+
+class ConversionFailed(Shape):
+    conversion_id: str
+    model_id: str
+    target: str
+    code: str
+    reason: str
+
+
+class EvaluationCreated(Shape):
+    run_id: str
+    evaluation_id: str
+    version: str
+    model_id: str
+    artifact_id: str
+    dataset_id: str
+    origin: Literal["request", "plan", "competition"]
+
+
+class EvaluationStarted(Shape):
+    run_id: str
+    evaluation_id: str
+    version: str
+    model_id: str
+    attempt: int
+
+
+class EvaluationSucceeded(Shape):
+    """Headline numbers only; the whole result is an object the evaluate service answers for."""
+
+    run_id: str
+    evaluation_id: str
+    version: str
+    model_id: str
+    artifact_id: str
+    target: str
+    dataset_id: str
+    samples: int
+    metrics: dict[str, float] = Field(description="accuracy, macro precision, recall, f1, auc where defined")
+    entry_id: str | None = Field(default=None, description="set when this run scored a competition entry")
+
+
+class EvaluationFailed(Shape):
+    run_id: str
+    evaluation_id: str
+    version: str
+    model_id: str
+    code: str
+    reason: str
+    entry_id: str | None = None
+
+
+class EvaluationStopped(Shape):
+    run_id: str
+    evaluation_id: str
+    version: str
+    model_id: str
+
+
+class PublicationListed(Shape):
+    listing_id: str
+    model_id: str
+    title: str
+
+
+class PublicationWithdrawn(Shape):
+    listing_id: str
+    model_id: str
+
+
+class CompetitionOpened(Shape):
+    competition_id: str
+    title: str
+    metric: str
+    deadline: int
+
+
+class EntrySubmitted(Shape):
+    """Asks the evaluate service to score an artifact on data the entrant never sees."""
+
+    entry_id: str
+    competition_id: str
+    model_id: str
+    artifact_id: str
+    dataset_id: str
+    metric: str
+
+
+class EntryScored(Shape):
+    entry_id: str
+    competition_id: str
+    model_id: str
+    metric: str
+    score: float
+
+
+class EntryRejected(Shape):
+    entry_id: str
+    competition_id: str
+    model_id: str
+    reason: str

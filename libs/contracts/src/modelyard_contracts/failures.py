@@ -1,0 +1,67 @@
+"""How a refusal travels: one exception that every service raises, every call carries and the gateway prints."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class FailureKind(StrEnum):
+    """What the caller can do about it; the gateway maps each to one HTTP status."""
+
+    INVALID = "invalid"  # 400: change the request
+    UNAUTHENTICATED = "unauthenticated"  # 401
+    FORBIDDEN = "forbidden"  # 403
+    NOT_FOUND = "not_found"  # 404
+    CONFLICT = "conflict"  # 409: exists already, in use, or wrong state
+    TOO_LARGE = "too_large"  # 413
+    UNPROCESSABLE = "unprocessable"  # 422: well-formed, but the thing it names cannot be used so
+    TOO_MANY = "too_many"  # 429
+    UNAVAILABLE = "unavailable"  # 503: try again later
+    INTERNAL = "internal"  # 500
+
+
+class Problem(BaseModel):
+    """One broken rule. `file` is relative to the package, `field` a dotted path inside the request or file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    message: str
+    file: str | None = None
+    field: str | None = None
+    rule: str | None = None
+
+
+class Failure(Exception):  # noqa: N818 - it is the word the contract uses; not every refusal is an error
+    """A refusal with a stable code (`ModelArts.NNNN`, see docs/errors.md) and every broken rule at once."""
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        rule: str | None = None,
+        problems: tuple[Problem, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.code = code
+        self.message = message
+        self.problems = problems or ((Problem(message=message, field=field, rule=rule),) if field else ())
+
+
+class FailureReply(BaseModel):
+    """`Failure` on the wire."""
+
+    kind: FailureKind
+    code: str
+    message: str
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def of(cls, failure: Failure) -> "FailureReply":
+        return cls(kind=failure.kind, code=failure.code, message=failure.message, problems=failure.problems)
+
+    def to_failure(self) -> Failure:
+        return Failure(self.kind, self.code, self.message, problems=self.problems)

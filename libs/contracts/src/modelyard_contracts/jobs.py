@@ -1,0 +1,22 @@
+"""What jobs carry: only which document to work on. The document holds everything else and is the fence."""
+
+from modelyard_contracts.shapes import Location, Shape
+
+
+class ImportJob(Shape):
+    import_id: str
+
+
+class ConversionJob(Shape):
+    conversion_id: str
+
+
+class EvaluationJob(Shape):
+    run_id: str
+
+
+class PurgeJob(Shape):
+    """Free the objects of a deleted version. `model_id` is only named in the log; the documents are gone."""
+
+    model_id: str
+    location: Location

@@ -1,0 +1,203 @@
+"""The nouns that several messages share. Sizes are bytes, instants are milliseconds since 1970 UTC."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Shape(BaseModel):
+    """Contract base: unknown fields are ignored, so that an older consumer reads a newer producer."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Role(StrEnum):
+    READER = "reader"
+    WRITER = "writer"
+    PUBLISHER = "publisher"
+    ADMIN = "admin"
+
+
+class Location(Shape):
+    """A folder in object storage. `prefix` is relative and ends with `/`."""
+
+    bucket: str = Field(min_length=3, max_length=63)
+    prefix: str = Field(min_length=1, max_length=900)
+
+
+class FileEntry(Shape):
+    """One file of an artifact or dataset; `path` is relative to its folder, with `/` between segments."""
+
+    path: str = Field(min_length=1, max_length=900)
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class TensorSpec(Shape):
+    """`dtype` is numpy's name (`float32`); a dynamic axis in `shape` is its symbolic name or None."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+
+class Signature(Shape):
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+class Inspection(Shape):
+    """What a model file says of itself, read without running it."""
+
+    format: str
+    signature: Signature
+    opsets: dict[str, int] = {}
+    producer: str = ""
+    parameter_count: int = 0
+    operators: dict[str, int] = {}
+
+
+class OutputParity(Shape):
+    """One output against the reference, over all samples. The control pairs each sample with another's reference."""
+
+    name: str
+    max_abs_error: float
+    mean_abs_error: float
+    max_rel_error: float = Field(description="max_abs_error / largest absolute reference value")
+    cosine: float
+    control_cosine: float
+    top1_agree: int | None = Field(default=None, description="samples whose top class agrees; score vectors only")
+    control_top1_agree: int | None = None
+
+
+class Tolerance(Shape):
+    """What a conversion may cost before it counts as failed."""
+
+    max_rel_error: float = Field(gt=0)
+    min_cosine: float = Field(ge=-1, le=1)
+    min_top1_agreement: float = Field(ge=0, le=1)
+
+
+class Parity(Shape):
+    verdict: Literal["passed", "failed", "inconclusive"]
+    reason: str
+    inputs: Literal["calibration", "seeded"]
+    samples: int
+    tolerance: Tolerance
+    outputs: tuple[OutputParity, ...]
+
+
+class Timing(Shape):
+    """Per inference, milliseconds. `size` is the artifact's files in bytes."""
+
+    runtime: str
+    median_ms: float
+    p95_ms: float
+    cpu_ms: float
+    size: int
+
+
+class Benchmark(Shape):
+    source: Timing
+    result: Timing
+    threads: int
+    batch: int
+    warmup: int
+    runs: int
+    precision_hint: str | None = Field(default=None, description="inference precision the timing ran with")
+    load: float = Field(description="1-minute load average of the machine while it ran")
+    noisy: bool = Field(description="wall and CPU time parted, so the medians are not to be trusted")
+
+
+class Artifact(Shape):
+    """Files that can be evaluated, published and downloaded: a version's source, or a conversion's result."""
+
+    artifact_id: str
+    kind: Literal["source", "conversion"]
+    format: str
+    target: str = Field(description="`source`, or the conversion target, e.g. `openvino-fp16`")
+    location: Location
+    files: tuple[FileEntry, ...]
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    size: int
+    inspection: Inspection
+    conversion_id: str | None = None
+    parity: Parity | None = None
+    benchmark: Benchmark | None = None
+    created_at: int
+
+
+class DatasetRef(Shape):
+    uri: str = Field(max_length=1000)
+    digest: str | None = Field(default=None, max_length=200)
+
+
+class CodeRef(Shape):
+    repository: str = Field(max_length=1000)
+    commit: str = Field(max_length=100)
+
+
+class TrainingRef(Shape):
+    """Where a version came from, kept with it for ever."""
+
+    job_id: str
+    job_name: str
+    job_version: str
+    framework: str | None = None
+    metrics: dict[str, float] = {}
+    parameters: dict[str, Any] = {}
+    dataset: DatasetRef | None = None
+    code: CodeRef | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+
+
+class ConversionOrder(Shape):
+    target: str = Field(min_length=1, max_length=64)
+    options: dict[str, Any] = {}
+    tolerance: Tolerance | None = None
+    calibration_dataset_id: str | None = None
+
+
+class EvaluationOrder(Shape):
+    dataset_id: str
+
+
+class GalleryOrder(Shape):
+    channel: Literal["gallery"] = "gallery"
+    title: str | None = Field(default=None, max_length=100)
+
+
+class CompetitionOrder(Shape):
+    channel: Literal["competition"] = "competition"
+    competition_id: str
+
+
+PublicationOrder = Annotated[GalleryOrder | CompetitionOrder, Field(discriminator="channel")]
+
+
+class Plan(Shape):
+    """What shall happen to a version once it is published, with nobody pressing a button (docs/adr/0003)."""
+
+    convert: tuple[ConversionOrder, ...] = ()
+    evaluate: tuple[EvaluationOrder, ...] = ()
+    publish: tuple[PublicationOrder, ...] = ()
+
+
+class StorageSource(Shape):
+    kind: Literal["object-storage"] = "object-storage"
+    location: Location
+
+
+class UploadSource(Shape):
+    kind: Literal["upload"] = "upload"
+    upload_id: str
+
+
+class TrainingSource(Shape):
+    kind: Literal["training"] = "training"
+    training_job_id: str = Field(description="id of the training job version as the import service keeps it")
+
+
+Source = Annotated[StorageSource | UploadSource | TrainingSource, Field(discriminator="kind")]

@@ -1,0 +1,1 @@
+"""The process shell: settings, logging, metrics, health, signals, confined subprocesses."""

@@ -1,0 +1,1 @@
+"""Documents (MongoDB by Motor, or SQLite) and objects (any S3)."""

@@ -1,0 +1,1 @@
+"""Refits a model for a chip, with parity proof and benchmark."""

@@ -1,0 +1,1 @@
+"""Measures models on labelled data: accuracy, confusion, ROC, plots."""

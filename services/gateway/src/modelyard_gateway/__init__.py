@@ -1,0 +1,1 @@
+"""HTTP in, NATS out: routes, tokens, projects, live events."""

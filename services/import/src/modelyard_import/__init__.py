@@ -1,0 +1,1 @@
+"""Brings models in: training jobs and rules, object storage, uploads."""

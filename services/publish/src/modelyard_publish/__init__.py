@@ -1,0 +1,1 @@
+"""Gallery listings, competitions, entries and leaderboards."""

@@ -1,0 +1,1 @@
+"""The register: models, versions, aliases, artifacts, lineage."""
