@@ -1,4 +1,4 @@
-"""`config.json`: what a model package says of itself (docs/package.md). Users write it, so unknown fields are refused."""
+"""`config.json`: what a model package says of itself (docs/package.md). Users write it: unknown fields are refused."""
 
 import re
 from typing import Annotated, Any, Literal

@@ -1,9 +1,11 @@
-"""What services ask each other and the gateway asks them: request and reply of every call."""
+"""The shape of a call, and the few requests that every service understands."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+
+from modelyard_contracts.shapes import Shape
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ReplyT = TypeVar("ReplyT", bound=BaseModel)
@@ -21,3 +23,12 @@ class Call(Generic[RequestT, ReplyT]):
     @property
     def subject(self) -> str:
         return f"modelyard.rpc.{self.service}.{self.verb}"
+
+
+class Nothing(Shape):
+    """A request or reply without content."""
+
+
+class Page(Shape):
+    offset: int = Field(default=0, ge=0)
+    limit: int = Field(default=1000, ge=1, le=1000)

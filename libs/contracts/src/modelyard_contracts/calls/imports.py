@@ -1,0 +1,150 @@
+"""Calls that the import service answers."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from modelyard_contracts.calls.call import Call, Nothing, Page
+from modelyard_contracts.calls.version import ModelName
+from modelyard_contracts.events import TrainingCompleted
+from modelyard_contracts.failures import Problem
+from modelyard_contracts.shapes import Location, Plan, Shape, TrainingRef
+
+ImportState = Literal["waiting", "running", "succeeded", "failed", "cancelled"]
+
+
+class GetImport(Shape):
+    model_id: str
+
+
+class ImportView(Shape):
+    """How a version came in. `copied_bytes` of `total_bytes` while it runs."""
+
+    import_id: str
+    model_id: str
+    state: ImportState
+    attempt: int
+    total_bytes: int | None
+    copied_bytes: int
+    code: str | None
+    reason: str | None
+    problems: tuple[Problem, ...]
+    log: tuple[str, ...]
+    created_at: int
+    finished_at: int | None
+
+
+class UploadFile(Shape):
+    path: str = Field(min_length=1, max_length=500)
+    size: int = Field(ge=0)
+
+
+class BeginUpload(Shape):
+    files: tuple[UploadFile, ...] = Field(min_length=1, max_length=10_000)
+
+
+class UploadTarget(Shape):
+    """PUT the whole file to `urls[0]`, or slice `part_size` bytes to each of several URLs and report their ETags."""
+
+    path: str
+    urls: tuple[str, ...]
+    part_size: int | None
+
+
+class UploadTicket(Shape):
+    upload_id: str
+    files: tuple[UploadTarget, ...]
+    expires_at: int
+
+
+class CompletedFile(Shape):
+    """`etags` in part order; empty for a file sent whole."""
+
+    path: str
+    etags: tuple[str, ...] = ()
+
+
+class CompleteUpload(Shape):
+    upload_id: str
+    files: tuple[CompletedFile, ...]
+
+
+class GetUpload(Shape):
+    upload_id: str
+
+
+class UploadView(Shape):
+    upload_id: str
+    state: Literal["open", "complete"]
+    location: Location
+    files: tuple[UploadFile, ...]
+
+
+class CompleteTraining(Shape):
+    """The training event, said over HTTP; `event_id` makes a repeat harmless."""
+
+    event_id: str
+    completed: TrainingCompleted
+
+
+class TrainingJobView(Shape):
+    """One run of one training job, and the versions that came from it."""
+
+    training_job_id: str
+    status: Literal["completed", "failed", "stopped"]
+    training: TrainingRef
+    output: Location
+    imports: tuple[dict[str, str], ...] = Field(description="{rule_id, model_id} for each rule that took it")
+    refusals: tuple[dict[str, Any], ...] = Field(default=(), description="rules that matched but were refused, and why")
+    received_at: int
+
+
+class GetTrainingJob(Shape):
+    training_job_id: str
+
+
+class ListTrainingJobs(Page):
+    job_name: str | None = None
+
+
+class TrainingJobPage(Shape):
+    total_count: int
+    count: int
+    training_jobs: tuple[TrainingJobView, ...]
+
+
+class CreateRule(Shape):
+    """A completed run whose job name matches the glob and whose metrics reach the minimum becomes a version."""
+
+    name: str = Field(min_length=1, max_length=64)
+    job_name: str = Field(min_length=1, max_length=100, description="glob: `digits-*`")
+    min_metrics: dict[str, float] = {}
+    model_name: ModelName
+    labels: tuple[Annotated[str, Field(min_length=1, max_length=32)], ...] = Field(default=(), max_length=5)
+    plan: Plan = Plan()
+
+
+class RuleView(CreateRule):
+    rule_id: str
+    created_at: int
+    created_by: str
+
+
+class GetRule(Shape):
+    rule_id: str
+
+
+class RuleList(Shape):
+    rules: tuple[RuleView, ...]
+
+
+GET = Call("import", "get", GetImport, ImportView)
+BEGIN_UPLOAD = Call("import", "begin-upload", BeginUpload, UploadTicket)
+COMPLETE_UPLOAD = Call("import", "complete-upload", CompleteUpload, UploadView)
+GET_UPLOAD = Call("import", "get-upload", GetUpload, UploadView)
+COMPLETE_TRAINING = Call("import", "complete-training", CompleteTraining, TrainingJobView)
+GET_TRAINING_JOB = Call("import", "get-training-job", GetTrainingJob, TrainingJobView)
+LIST_TRAINING_JOBS = Call("import", "list-training-jobs", ListTrainingJobs, TrainingJobPage)
+CREATE_RULE = Call("import", "create-rule", CreateRule, RuleView)
+LIST_RULES = Call("import", "list-rules", Nothing, RuleList)
+DELETE_RULE = Call("import", "delete-rule", GetRule, Nothing)
