@@ -90,7 +90,7 @@ VERSION_REQUESTED = _evt("version.requested", events.VersionRequested, "version"
 VERSION_PUBLISHED = _evt("version.published", events.VersionPublished, "version", "convert", "evaluate", "publish")
 VERSION_FAILED = _evt("version.failed", events.VersionFailed, "version", "gateway")
 VERSION_DELETED = _evt("version.deleted", events.VersionDeleted, "version", "import", "convert", "evaluate", "publish")
-VERSION_ALIASED = _evt("version.aliased", events.VersionAliased, "version", "gateway")
+VERSION_ALIASED = _evt("version.aliased", events.VersionAliased, "version", "gateway", "version")
 ARTIFACT_ADDED = _evt("version.artifact-added", events.ArtifactAdded, "version", "evaluate")
 
 IMPORT_STARTED = _evt("import.started", events.ImportStarted, "import", "gateway")

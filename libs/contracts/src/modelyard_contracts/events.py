@@ -214,6 +214,7 @@ class EntrySubmitted(Shape):
     artifact_id: str
     dataset_id: str
     metric: str
+    deadline: int | None = Field(default=None, description="of the competition, ms; until then the version is in use")
 
 
 class EntryScored(Shape):
