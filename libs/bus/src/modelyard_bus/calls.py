@@ -1,0 +1,220 @@
+"""Request and reply between services, over core NATS queue groups.
+
+Not `nats.micro`: that runs one request at a time per endpoint and tells callers the text of unexpected exceptions.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from modelyard_bus.connection import Bus
+from modelyard_contracts.calls import Call
+from modelyard_contracts.failures import Failure, FailureKind, FailureReply, Problem
+from modelyard_contracts.ids import new_id
+from modelyard_contracts.shapes import Role
+
+log = structlog.get_logger()
+
+RequestT = TypeVar("RequestT", bound=BaseModel)
+ReplyT = TypeVar("ReplyT", bound=BaseModel)
+
+INTERNAL: Final = "ModelArts.9000"
+NO_WORKER: Final = "ModelArts.9001"
+NO_ANSWER: Final = "ModelArts.9002"
+MALFORMED: Final = "ModelArts.9003"
+TOO_LARGE: Final = "ModelArts.9004"
+PROBE: Final = "Modelyard-Probe"
+
+
+class CallContext(BaseModel):
+    """Who asks, in which project, and which request of the outside world it is about."""
+
+    model_config = ConfigDict(frozen=True)
+
+    project: str
+    actor: str
+    role: Role
+    correlationid: str = Field(default_factory=new_id)
+    idempotency_key: str | None = None
+
+
+class _Asked(BaseModel):
+    context: CallContext
+    request: dict[str, Any]
+
+
+class _Answered(BaseModel):
+    reply: dict[str, Any] | None = None
+    failure: FailureReply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    call: Call[Any, Any]
+    handler: Callable[[CallContext, Any], Awaitable[BaseModel]]
+
+
+class CallServer:
+    """Answers calls of one service, at most `limit` at a time; more wait their turn in the order they came."""
+
+    def __init__(self, bus: Bus, service: str, limit: int = 64) -> None:
+        self._bus = bus
+        self._service = service
+        self._slots = asyncio.Semaphore(limit)
+        self._answers: list[_Answer] = []
+        self._subscriptions: list[Subscription] = []
+        self._running: set[asyncio.Task[None]] = set()
+
+    def answer(
+        self, call: Call[RequestT, ReplyT], handler: Callable[[CallContext, RequestT], Awaitable[ReplyT]]
+    ) -> None:
+        """Before `start`. Raises ValueError for another service's call, or one that is answered already."""
+        if call.service != self._service or any(a.call.subject == call.subject for a in self._answers):
+            raise ValueError(f"{self._service} cannot answer {call.service}.{call.verb} (again)")
+        self._answers.append(_Answer(call, handler))
+
+    async def start(self) -> None:
+        for answer in self._answers:
+            receive = self._receiver(answer)
+            subscription = await self._bus.nats.subscribe(answer.call.subject, queue=self._service, cb=receive)
+            self._subscriptions.append(subscription)
+        await self._bus.nats.flush()
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Takes no more requests, answers those it has within `grace` seconds, then refuses the rest."""
+        if self._bus.nats.is_connected:
+            draining = (s.drain() for s in self._subscriptions)  # type: ignore[no-untyped-call]  # nats-py lacks it
+            drained = await asyncio.gather(*draining, return_exceptions=True)
+            for error in filter(None, drained):
+                log.info("calls_not_drained", error=str(error))
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace)
+        for task in tuple(self._running):
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def _receiver(self, answer: _Answer) -> Callable[[Msg], Awaitable[None]]:
+        async def receive(message: Msg) -> None:
+            if PROBE in (message.headers or {}):
+                await self._send(message, b"")
+                return
+            await self._slots.acquire()
+            task = asyncio.create_task(self._serve(answer, message), name=answer.call.subject)
+            self._running.add(task)
+            task.add_done_callback(self._on_done)
+
+        return receive
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._slots.release()
+
+    async def _serve(self, answer: _Answer, message: Msg) -> None:
+        try:
+            answered = _Answered(reply=await self._ask(answer, message))
+            self._bus.stats.calls_answered += 1
+        except Failure as failure:
+            answered = _Answered(failure=FailureReply.of(failure))
+            self._bus.stats.calls_failed += 1
+        except asyncio.CancelledError:
+            stopping = Failure(FailureKind.UNAVAILABLE, NO_ANSWER, f"{self._service} is stopping")
+            await self._send(message, _Answered(failure=FailureReply.of(stopping)).model_dump_json().encode())
+            raise
+        await self._send(message, self._fitting(answer.call, answered))
+
+    async def _ask(self, answer: _Answer, message: Msg) -> dict[str, Any]:
+        """Raises Failure and nothing else."""
+        try:
+            asked = _Asked.model_validate_json(message.data)
+            request = answer.call.request.model_validate(asked.request)
+        except ValidationError as error:
+            raise _malformed(error) from error
+        context = asked.context
+        call = f"{answer.call.service}.{answer.call.verb}"
+        with structlog.contextvars.bound_contextvars(
+            correlationid=context.correlationid, project=context.project, actor=context.actor, call=call
+        ):
+            try:
+                reply = await answer.handler(context, request)
+                return reply.model_dump(mode="json")
+            except Failure:
+                raise
+            except Exception as error:
+                log.exception("call_failed")
+                text = f"internal error, correlation id {context.correlationid}"
+                raise Failure(FailureKind.INTERNAL, INTERNAL, text) from error
+
+    def _fitting(self, call: Call[Any, Any], answered: _Answered) -> bytes:
+        data = answered.model_dump_json(exclude_none=True).encode()
+        if len(data) <= self._bus.limit:
+            return data
+        text = f"the answer to {call.service}.{call.verb} has {len(data)} bytes, at most {self._bus.limit} fit"
+        failure = Failure(FailureKind.TOO_LARGE, TOO_LARGE, text)
+        return _Answered(failure=FailureReply.of(failure)).model_dump_json(exclude_none=True).encode()
+
+    async def _send(self, message: Msg, data: bytes) -> None:
+        """Not `message.respond`: that would send the caller's headers back."""
+        if not message.reply:
+            return
+        try:
+            await self._bus.nats.publish(message.reply, data)
+        except nats.errors.Error as error:
+            log.warning("answer_lost", subject=message.subject, error=str(error))
+
+
+class CallClient:
+    """Asks any service. One per process is enough."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def __call__(
+        self, call: Call[RequestT, ReplyT], context: CallContext, request: RequestT, timeout: float = 5
+    ) -> ReplyT:
+        """Raises Failure: the server's own, or UNAVAILABLE when nobody answers within `timeout` seconds. Then the
+        server may have done what was asked; only calls with an idempotency key are safe to repeat."""
+        data = _Asked(context=context, request=request.model_dump(mode="json")).model_dump_json().encode()
+        if len(data) > self._bus.limit:
+            text = f"the request has {len(data)} bytes, at most {self._bus.limit} fit"
+            raise Failure(FailureKind.TOO_LARGE, TOO_LARGE, text)
+        message = await self._request(call, data, timeout)
+        answered = _Answered.model_validate_json(message.data)
+        if answered.failure is not None:
+            raise answered.failure.to_failure()
+        return call.reply.model_validate(answered.reply)
+
+    async def answered(self, call: Call[Any, Any]) -> bool:
+        """Someone is there to answer it, within a second."""
+        try:
+            await self._bus.nats.request(call.subject, b"", timeout=1, headers={PROBE: "1"})
+        except (nats.errors.Error, OSError):
+            return False
+        return True
+
+    async def _request(self, call: Call[Any, Any], data: bytes, timeout: float) -> Msg:
+        name = f"{call.service}.{call.verb}"
+        try:
+            return await self._bus.nats.request(call.subject, data, timeout=timeout)
+        except nats.errors.NoRespondersError as error:
+            raise Failure(FailureKind.UNAVAILABLE, NO_WORKER, f"no worker answers {name}") from error
+        except nats.errors.TimeoutError as error:
+            text = f"{name} did not answer within {timeout:g} s"
+            raise Failure(FailureKind.UNAVAILABLE, NO_ANSWER, text) from error
+        except (nats.errors.Error, OSError) as error:
+            raise Failure(FailureKind.UNAVAILABLE, NO_ANSWER, f"{name} cannot be asked: no connection") from error
+
+
+def _malformed(error: ValidationError) -> Failure:
+    """Between our own services only a version mismatch leads here; the values stay out of the text."""
+    problems = tuple(
+        Problem(message=e["msg"], field=".".join(map(str, e["loc"])), rule=e["type"]) for e in error.errors()
+    )
+    return Failure(FailureKind.INVALID, MALFORMED, "the request does not have the agreed form", problems=problems)
