@@ -1,1 +1,1 @@
-"""HTTP in, NATS out: routes, tokens, projects, live events."""
+"""HTTP in, NATS out. The gateway owns projects and access tokens; everything else it asks the other services."""

@@ -1,0 +1,6 @@
+from modelyard_runtime.process import run
+
+from modelyard_gateway.bootstrap import build
+
+if __name__ == "__main__":
+    run(build)

@@ -1,0 +1,43 @@
+"""The HTTP application: routes, error shape, bounds. Building it opens nothing."""
+
+from fastapi import FastAPI
+
+from modelyard_gateway import replies
+from modelyard_gateway.access import Backends
+from modelyard_gateway.middleware import Edge
+from modelyard_gateway.replies import ErrorReply
+from modelyard_gateway.routes import (
+    administration,
+    conversions,
+    evaluations,
+    events,
+    imports,
+    models,
+    publications,
+)
+from modelyard_gateway.settings import GatewaySettings
+from modelyard_gateway.streams import StreamCount
+
+DESCRIPTION = """
+Manage machine-learning models after training: import, version, convert with proof, evaluate and publish.
+
+Send `Authorization: Bearer <token>` (or `X-Auth-Token`). Long tasks answer at once with an id; poll them or follow
+their `…/progress` as server-sent events. An `Idempotency-Key` makes the repeat of a POST harmless. Every refusal has
+one shape and names the field and the rule.
+"""
+
+
+def create_app(settings: GatewaySettings, backends: Backends | None = None) -> FastAPI:
+    """`backends` None is for reading the OpenAPI document only."""
+    errors = {
+        status: {"model": ErrorReply} for status in ("400", "401", "403", "404", "409", "413", "422", "429", "503")
+    }
+    app = FastAPI(title="modelyard", version="1", description=DESCRIPTION, responses=errors)
+    app.state.backends = backends
+    app.state.streams = StreamCount(settings.max_streams)
+    replies.install(app)
+    for module in (models, imports, conversions, evaluations, publications, events, administration):
+        app.include_router(module.router)
+    app.include_router(administration.projects)
+    app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes)
+    return app

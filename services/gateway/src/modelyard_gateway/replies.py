@@ -1,0 +1,107 @@
+"""Refusals as HTTP: one error shape for everything that goes wrong (docs/errors.md)."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, ValidationError
+from starlette.exceptions import HTTPException
+
+from modelyard_contracts.failures import Failure, FailureKind, Problem
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+log = structlog.get_logger()
+
+STATUS = {
+    FailureKind.INVALID: 400,
+    FailureKind.UNAUTHENTICATED: 401,
+    FailureKind.FORBIDDEN: 403,
+    FailureKind.NOT_FOUND: 404,
+    FailureKind.CONFLICT: 409,
+    FailureKind.TOO_LARGE: 413,
+    FailureKind.UNPROCESSABLE: 422,
+    FailureKind.TOO_MANY: 429,
+    FailureKind.UNAVAILABLE: 503,
+    FailureKind.INTERNAL: 500,
+}
+
+
+class ErrorReply(BaseModel):
+    error_code: str = Field(examples=["ModelArts.3001"])
+    error_msg: str
+    problems: list[Problem] = []
+    correlation_id: str
+
+
+def error_response(request: Request, failure: Failure) -> JSONResponse:
+    reply = ErrorReply(
+        error_code=failure.code,
+        error_msg=failure.message,
+        problems=list(failure.problems),
+        correlation_id=request.state.correlationid,
+    )
+    headers = {"Retry-After": "1"} if failure.kind is FailureKind.UNAVAILABLE else {}
+    if failure.kind is FailureKind.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(reply.model_dump(exclude_none=True), status_code=STATUS[failure.kind], headers=headers)
+
+
+def problems_of(errors: Sequence[Any]) -> tuple[Problem, ...]:
+    """Pydantic's findings as problems; `body`, `query` and union tags are left out of the field path."""
+    return tuple(
+        Problem(
+            message=error["msg"],
+            field=".".join(str(part) for part in error["loc"][1:]) or str(error["loc"][0]),
+            rule=error["type"],
+        )
+        for error in errors
+    )
+
+
+def problems_at(prefix: str, errors: Sequence[Any]) -> tuple[Problem, ...]:
+    """As `problems_of`, for findings inside the named field."""
+    return tuple(
+        Problem(message=error["msg"], field=".".join([prefix, *map(str, error["loc"])]).strip("."), rule=error["type"])
+        for error in errors
+    )
+
+
+def validated(model: type[ModelT], fields: dict[str, Any]) -> ModelT:
+    """Build a call's request from parts of a URL or a public body; a broken rule is the caller's error."""
+    try:
+        return model.model_validate(fields, extra="forbid")
+    except ValidationError as error:
+        raise invalid(problems_at("", error.errors())) from error
+
+
+def invalid(problems: tuple[Problem, ...]) -> Failure:
+    missing = all(problem.rule == "missing" for problem in problems)
+    words = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+    return Failure(FailureKind.INVALID, "ModelArts.3036" if missing else "ModelArts.3037", words, problems=problems)
+
+
+def install(app: FastAPI) -> None:
+    @app.exception_handler(Failure)
+    async def refused(request: Request, failure: Failure) -> JSONResponse:
+        return error_response(request, failure)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        return error_response(request, invalid(problems_of(error.errors())))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        kind = FailureKind.NOT_FOUND if error.status_code == 404 else FailureKind.INVALID
+        reply = error_response(request, Failure(kind, f"ModelArts.9{error.status_code}", str(error.detail)))
+        reply.status_code = error.status_code
+        return reply
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("request.failed", path=request.url.path, exc_info=error)
+        return error_response(
+            request, Failure(FailureKind.INTERNAL, "ModelArts.9000", "internal error; quote the correlation id")
+        )

@@ -1,0 +1,65 @@
+"""Conversions: order one, watch it, read its log and its proof."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from sse_starlette import EventSourceResponse
+
+from modelyard_contracts.calls import convert
+from modelyard_contracts.calls.call import Nothing
+from modelyard_gateway.access import Reader, Writer
+from modelyard_gateway.replies import validated
+from modelyard_gateway.schemas import BulkDeleteRequest
+from modelyard_gateway.streams import progress
+
+router = APIRouter(prefix="/v1/{project_id}", tags=["conversions"])
+
+
+@router.get("/conversion-targets")
+async def list_targets(caller: Reader) -> convert.TargetList:
+    """What can be made from what, with the options as JSON Schema, and whether a worker offers it now."""
+    return await caller.ask(convert.TARGETS, Nothing())
+
+
+@router.post("/conversions")
+async def create_conversion(caller: Writer, body: convert.CreateConversion) -> convert.ConversionView:
+    return await caller.ask(convert.CREATE, body)
+
+
+@router.get("/conversions")
+async def list_conversions(
+    caller: Reader, query: Annotated[convert.ListConversions, Query()]
+) -> convert.ConversionPage:
+    return await caller.ask(convert.LIST, query)
+
+
+@router.get("/conversions/{conversion_id}")
+async def show_conversion(caller: Reader, conversion_id: str) -> convert.ConversionView:
+    return await caller.ask(convert.GET, convert.GetConversion(conversion_id=conversion_id))
+
+
+@router.get("/conversions/{conversion_id}/log")
+async def conversion_log(caller: Reader, conversion_id: str, offset: int = 0) -> convert.LogPiece:
+    return await caller.ask(convert.LOG, validated(convert.GetLog, {"conversion_id": conversion_id, "offset": offset}))
+
+
+@router.get("/conversions/{conversion_id}/progress", response_class=EventSourceResponse)
+async def conversion_progress(request: Request, caller: Reader, conversion_id: str) -> EventSourceResponse:
+    """Server-sent events: log lines as they are written, and the state until it is final."""
+
+    async def read() -> convert.ConversionView:
+        return await caller.ask(convert.GET, convert.GetConversion(conversion_id=conversion_id))
+
+    await read()  # a missing conversion is a plain 404, not a broken stream
+    events = progress(caller, "conversion", conversion_id, read, "state")
+    return request.app.state.streams.respond(events)  # type: ignore[no-any-return]  # app.state is untyped
+
+
+@router.delete("/conversions/{conversion_id}")
+async def delete_conversion(caller: Writer, conversion_id: str) -> convert.DeletedConversions:
+    return await caller.ask(convert.DELETE, convert.DeleteConversions(conversion_ids=(conversion_id,)))
+
+
+@router.post("/conversions/delete")
+async def delete_conversions(caller: Writer, body: BulkDeleteRequest) -> convert.DeletedConversions:
+    return await caller.ask(convert.DELETE, convert.DeleteConversions(conversion_ids=tuple(body.conversion_ids)))

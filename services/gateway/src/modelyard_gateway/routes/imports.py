@@ -1,0 +1,81 @@
+"""Ways in: uploads, training jobs and the rules that turn their events into versions."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import ValidationError
+
+from modelyard_contracts.calls import imports
+from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.catalogue import TRAINING_COMPLETED
+from modelyard_contracts.events import TrainingCompleted
+from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_gateway.access import Reader, Writer
+from modelyard_gateway.replies import invalid, problems_at
+from modelyard_gateway.schemas import TrainingEvent
+
+router = APIRouter(prefix="/v1/{project_id}")
+
+
+@router.post("/uploads", tags=["uploads"])
+async def begin_upload(caller: Writer, body: imports.BeginUpload) -> imports.UploadTicket:
+    """Presigned URLs for every file; large files get one URL per part. Model bytes go straight to storage."""
+    return await caller.ask(imports.BEGIN_UPLOAD, body)
+
+
+@router.get("/uploads/{upload_id}", tags=["uploads"])
+async def show_upload(caller: Reader, upload_id: str) -> imports.UploadView:
+    return await caller.ask(imports.GET_UPLOAD, imports.GetUpload(upload_id=upload_id))
+
+
+@router.post("/uploads/{upload_id}/complete", tags=["uploads"])
+async def complete_upload(caller: Writer, upload_id: str, body: list[imports.CompletedFile]) -> imports.UploadView:
+    """Checks that every promised file has arrived whole; names those that have not."""
+    request = imports.CompleteUpload(upload_id=upload_id, files=tuple(body))
+    return await caller.ask(imports.COMPLETE_UPLOAD, request)
+
+
+@router.post("/training-jobs/events", tags=["training jobs"])
+async def complete_training(caller: Writer, body: TrainingEvent) -> imports.TrainingJobView:
+    """What a training job says when it ends, for jobs that speak HTTP rather than NATS."""
+    if body.type != TRAINING_COMPLETED.subject or body.project != caller.project:
+        raise Failure(
+            FailureKind.INVALID,
+            "ModelArts.3037",
+            f"type must be {TRAINING_COMPLETED.subject!r} and project {caller.project!r}",
+            field="type" if body.type != TRAINING_COMPLETED.subject else "project",
+            rule="const",
+        )
+    try:
+        completed = TrainingCompleted.model_validate(body.data, extra="forbid")
+    except ValidationError as error:
+        raise invalid(problems_at("data", error.errors())) from error
+    return await caller.ask(imports.COMPLETE_TRAINING, imports.CompleteTraining(event_id=body.id, completed=completed))
+
+
+@router.get("/training-jobs", tags=["training jobs"])
+async def list_training_jobs(
+    caller: Reader, query: Annotated[imports.ListTrainingJobs, Query()]
+) -> imports.TrainingJobPage:
+    return await caller.ask(imports.LIST_TRAINING_JOBS, query)
+
+
+@router.get("/training-jobs/{training_job_id}", tags=["training jobs"])
+async def show_training_job(caller: Reader, training_job_id: str) -> imports.TrainingJobView:
+    return await caller.ask(imports.GET_TRAINING_JOB, imports.GetTrainingJob(training_job_id=training_job_id))
+
+
+@router.post("/import-rules", tags=["training jobs"])
+async def create_rule(caller: Writer, body: imports.CreateRule) -> imports.RuleView:
+    """From now on a completed run that matches becomes a version, and its plan follows by itself."""
+    return await caller.ask(imports.CREATE_RULE, body)
+
+
+@router.get("/import-rules", tags=["training jobs"])
+async def list_rules(caller: Reader) -> imports.RuleList:
+    return await caller.ask(imports.LIST_RULES, Nothing())
+
+
+@router.delete("/import-rules/{rule_id}", tags=["training jobs"])
+async def delete_rule(caller: Writer, rule_id: str) -> Nothing:
+    return await caller.ask(imports.DELETE_RULE, imports.GetRule(rule_id=rule_id))

@@ -1,0 +1,15 @@
+"""What an operator can set of the gateway, beside what every service has."""
+
+from modelyard_runtime.settings import ServiceSettings
+from pydantic import Field, SecretStr
+
+
+class GatewaySettings(ServiceSettings):
+    """The first token is the operator's: it is admin of the operator project and may make further projects."""
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8080, ge=0, le=65535)
+    operator_project: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    operator_token: SecretStr | None = Field(default=None, description="at least 32 characters; kept only as a hash")
+    max_body_bytes: int = Field(default=4 * 1024 * 1024, description="requests are JSON; model bytes go to S3 directly")
+    max_streams: int = Field(default=200, description="server-sent event streams open at once")
