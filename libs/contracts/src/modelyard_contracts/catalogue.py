@@ -30,6 +30,7 @@ class Retry:
 
 EVENT_RETRY = Retry(max_deliver=20, ack_wait=10, first_delay=0.2, max_delay=60)
 JOB_RETRY = Retry(max_deliver=5, ack_wait=10, first_delay=1, max_delay=60)
+TRANSFER_RETRY = Retry(max_deliver=12, ack_wait=10, first_delay=0.5, max_delay=60)  # outlasts a restart of the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ ENTRY_SUBMITTED = _evt("publication.entry-submitted", events.EntrySubmitted, "pu
 ENTRY_SCORED = _evt("publication.entry-scored", events.EntryScored, "publish", "version")
 ENTRY_REJECTED = _evt("publication.entry-rejected", events.EntryRejected, "publish", "version")
 
-IMPORT_FETCH = Job("modelyard.job.import.fetch", jobs.ImportJob, "import")
+IMPORT_FETCH = Job("modelyard.job.import.fetch", jobs.ImportJob, "import", retry=TRANSFER_RETRY)
+IMPORT_MATCH = Job("modelyard.job.import.match", jobs.MatchJob, "import", retry=EVENT_RETRY)
 CONVERT_ONNX = Job("modelyard.job.convert.onnx", jobs.ConversionJob, "convert")
 CONVERT_OPENVINO = Job("modelyard.job.convert.openvino", jobs.ConversionJob, "convert")
 EVALUATE_IMAGE_CLASSIFICATION = Job("modelyard.job.evaluate.image-classification", jobs.EvaluationJob, "evaluate")

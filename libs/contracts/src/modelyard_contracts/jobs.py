@@ -7,6 +7,12 @@ class ImportJob(Shape):
     import_id: str
 
 
+class MatchJob(Shape):
+    """Apply the project's import rules to a finished training run."""
+
+    training_job_id: str
+
+
 class ConversionJob(Shape):
     conversion_id: str
 
