@@ -93,7 +93,7 @@ class VersionDeleted(Shape):
 class VersionAliased(Shape):
     model_name: str
     alias: str
-    model_id: str | None = Field(description="None when the alias was removed")
+    model_id: str | None = Field(default=None, description="None when the alias was removed")
     previous_model_id: str | None = None
 
 
