@@ -44,7 +44,7 @@ def render(config: ServerConfig) -> str:
         "max_payload: 1MB\n"
         "jetstream {\n"
         f"  store_dir: {_text(str(config.store))}\n"
-        f"  sync_interval: {config.sync_interval}\n"
+        f"  sync_interval: {_text(config.sync_interval)}\n"
         "}\n"
         f"authorization {{\n  users: [\n{users}  ]\n}}\n"
     )
