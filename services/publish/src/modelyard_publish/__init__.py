@@ -1,1 +1,1 @@
-"""Gallery listings, competitions, entries and leaderboards."""
+"""Puts published versions where others find them: the gallery and the competitions."""

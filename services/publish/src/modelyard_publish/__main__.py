@@ -1,0 +1,5 @@
+from modelyard_publish.bootstrap import build
+from modelyard_runtime.process import run
+
+if __name__ == "__main__":
+    run(build)

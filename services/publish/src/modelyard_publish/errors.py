@@ -1,0 +1,100 @@
+"""Why the publish service refuses."""
+
+from datetime import UTC, datetime
+
+from modelyard_contracts.failures import Failure, FailureKind
+
+
+def _moment(instant: int) -> str:
+    return datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="seconds")
+
+
+class NotFound(Failure):
+    def __init__(self, what: str, identifier: str) -> None:
+        super().__init__(FailureKind.NOT_FOUND, "ModelArts.3001", f"no {what} {identifier!r}")
+
+
+class NotPublished(Failure):
+    def __init__(self, status: str) -> None:
+        super().__init__(
+            FailureKind.CONFLICT,
+            "ModelArts.3070",
+            f"only a published version can be listed or entered; this one is {status!r}",
+            field="model_id",
+            rule="status = published",
+        )
+
+
+class ListedAlready(Failure):
+    def __init__(self, listing_id: str) -> None:
+        super().__init__(
+            FailureKind.CONFLICT, "ModelArts.3071", f"this version is in the gallery already, as {listing_id}"
+        )
+
+
+class NoSuchArtifact(Failure):
+    def __init__(self, artifact_id: str) -> None:
+        super().__init__(
+            FailureKind.NOT_FOUND, "ModelArts.3001", f"the version has no artifact {artifact_id!r}", field="artifact_id"
+        )
+
+
+class DatasetNotHidden(Failure):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            FailureKind.UNPROCESSABLE,
+            "ModelArts.3072",
+            f"dataset {name!r} is visible to entrants; create it with hidden=true",
+            field="dataset_id",
+            rule="hidden = true",
+        )
+
+
+class DeadlinePassed(Failure):
+    def __init__(self, deadline: int) -> None:
+        super().__init__(
+            FailureKind.CONFLICT,
+            "ModelArts.3073",
+            f"the competition closed at {_moment(deadline)}",
+            field="deadline",
+            rule="now < deadline",
+        )
+
+
+class DeadlineInThePast(Failure):
+    def __init__(self, deadline: int) -> None:
+        super().__init__(
+            FailureKind.INVALID,
+            "ModelArts.3037",
+            f"the deadline {_moment(deadline)} is in the past",
+            field="deadline",
+            rule="deadline > now",
+        )
+
+
+class TooManyEntries(Failure):
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            FailureKind.TOO_MANY,
+            "ModelArts.3074",
+            f"this project has used its {limit} entries for today (UTC); try again tomorrow",
+            rule="entries_per_day",
+        )
+
+
+class KeyReused(Failure):
+    def __init__(self) -> None:
+        super().__init__(
+            FailureKind.CONFLICT,
+            "ModelArts.3037",
+            "Idempotency-Key was used with another request",
+            field="Idempotency-Key",
+            rule="one key, one request",
+        )
+
+
+class NotDownloadable(Failure):
+    def __init__(self) -> None:
+        super().__init__(
+            FailureKind.FORBIDDEN, "ModelArts.9403", "a version made by automatic learning cannot be downloaded"
+        )

@@ -1,0 +1,26 @@
+"""What the publish service asks of others: facts and files of versions, and whether a dataset is hidden."""
+
+from dataclasses import dataclass
+
+from modelyard_bus.calls import CallClient, CallContext
+from modelyard_contracts.calls import evaluate, version
+from modelyard_contracts.shapes import Role
+
+
+@dataclass(frozen=True)
+class Register:
+    calls: CallClient
+
+    async def version(self, context: CallContext, model_id: str) -> version.VersionView:
+        return await self.calls(version.GET, context, version.GetVersion(model_id=model_id))
+
+    async def files(self, context: CallContext, model_id: str) -> version.FileLinks:
+        return await self.calls(version.FILES, context, version.GetFiles(model_id=model_id))
+
+    async def dataset(self, context: CallContext, dataset_id: str) -> evaluate.DatasetView:
+        return await self.calls(evaluate.GET_DATASET, context, evaluate.GetDataset(dataset_id=dataset_id))
+
+
+def own_context(project: str, correlationid: str) -> CallContext:
+    """In the service's own name: for what an event asks, where no caller stands behind."""
+    return CallContext(project=project, actor="service:publish", role=Role.ADMIN, correlationid=correlationid)
