@@ -1,0 +1,87 @@
+"""An alias of a name, and how it moves without ever holding nothing or holding a deleted version.
+
+The alias is one document, the versions it moves between are others, so a move takes three saves:
+
+1. the new version gets a *mark* with the next move number (refused when it was deleted meanwhile);
+2. the alias moves by its revision and says so;
+3. the former version loses its mark, at once and again when the event of (2) is heard.
+
+A mark whose number is above the alias's own belongs to a move that is under way, or was cut off after (1). Deleting
+the version then raises the alias's number (`fenced`): a move that still lives must begin again, and finds it deleted.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from modelyard_contracts import catalogue
+from modelyard_contracts.catalogue import Event
+from modelyard_contracts.events import VersionAliased
+from modelyard_version.domain.versions import Mark, Outcome, Version
+
+HISTORY: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """`model_id` None: the alias was removed. `at` in ms."""
+
+    model_id: str | None
+    model_version: str | None
+    at: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """`history` holds the newest moves, the last of them is where it is now. `move` only ever rises."""
+
+    project: str
+    model_name: str
+    alias: str
+    move: int = 0
+    history: tuple[Move, ...] = ()
+
+    @property
+    def held(self) -> Move | None:
+        """The move that put the alias where it is; None while it points nowhere."""
+        return self.history[-1] if self.history and self.history[-1].model_id else None
+
+    @property
+    def model_id(self) -> str | None:
+        return self.held.model_id if self.held else None
+
+
+@dataclass(frozen=True, slots=True)
+class AliasOutcome:
+    alias: Alias
+    says: tuple[tuple[Event[Any], VersionAliased], ...] = ()
+
+
+def moved(alias: Alias, move: Move) -> AliasOutcome:
+    said = VersionAliased(
+        model_name=alias.model_name, alias=alias.alias, model_id=move.model_id, previous_model_id=alias.model_id
+    )
+    done = replace(alias, move=alias.move + 1, history=(*alias.history, move)[-HISTORY:])
+    return AliasOutcome(done, ((catalogue.VERSION_ALIASED, said),))
+
+
+def fenced(alias: Alias) -> AliasOutcome:
+    return AliasOutcome(replace(alias, move=alias.move + 1))
+
+
+def marked(version: Version, alias: Alias) -> Outcome | None:
+    """The mark of the move after `alias`. A higher one stays: it belongs to a later move to the same version."""
+    mark = Mark(alias.alias, alias.move + 1)
+    known = next((other for other in version.marks if other.alias == alias.alias), None)
+    if known and known.move >= mark.move:
+        return None
+    others = tuple(other for other in version.marks if other.alias != alias.alias)
+    return Outcome(replace(version, marks=(*others, mark)))
+
+
+def released(version: Version, alias: Alias) -> Outcome | None:
+    """Without the mark of `alias`, unless that is where it points or a later move put the mark there."""
+    if alias.model_id == version.model_id:
+        return None
+    kept = tuple(mark for mark in version.marks if mark.alias != alias.alias or mark.move > alias.move)
+    return None if kept == version.marks else Outcome(replace(version, marks=kept))

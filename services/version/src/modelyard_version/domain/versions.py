@@ -1,0 +1,275 @@
+"""The life of one version: publishing → published or failed → deleted. Used by the call, event and job handlers.
+
+Every transition takes the version as stored and returns what it becomes and what is then said, or None when there is
+nothing to do: what is told twice, or too late, changes nothing.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from modelyard_contracts import catalogue
+from modelyard_contracts.calls.version import EvaluationSummary, InstallType, ModelDoc, Specification, Status
+from modelyard_contracts.events import (
+    ArtifactAdded,
+    ConversionSucceeded,
+    EvaluationSucceeded,
+    ImportFailed,
+    ImportSucceeded,
+    VersionDeleted,
+    VersionFailed,
+    VersionPublished,
+    VersionRequested,
+)
+from modelyard_contracts.jobs import PurgeJob
+from modelyard_contracts.package import PackageConfig
+from modelyard_contracts.shapes import Artifact, Location, Plan, Shape, Source, TrainingRef
+
+KEPT: Final = 500
+"""How many evaluations and how many ids of ended work a version remembers; the evaluate service keeps the rest."""
+
+Message = catalogue.Event[Any] | catalogue.Job[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A conversion or an evaluation that has not ended; `words` say so to a person."""
+
+    id: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    listing_id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of a competition entry. `deadline` in ms; None until `entry-submitted` has told it."""
+
+    entry_id: str
+    competition_id: str
+    artifact_id: str | None = None
+    deadline: int | None = None
+    state: Literal["submitted", "scored", "rejected"] = "submitted"
+    metric: str | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An alias holds this version, or is about to, by its move number `move` (see domain/aliases)."""
+
+    alias: str
+    move: int
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a model. Sizes are bytes, instants ms since 1970 UTC; `model_size` is the source artifact's.
+
+    `keyed`: made with an idempotency key, so that the key has to answer for it for ever. `settled` holds ids of ended
+    work and withdrawn listings, newest last.
+    """
+
+    model_id: str
+    project: str
+    model_name: str
+    model_version: str
+    version_order: int
+    source: Source
+    specification: Specification
+    plan: Plan
+    created_by: str
+    create_at: int
+    updated_at: int
+    request_digest: str
+    keyed: bool = False
+    model_status: Status = "publishing"
+    description: str = ""
+    labels: tuple[str, ...] = ()
+    model_docs: tuple[ModelDoc, ...] = ()
+    install_type: tuple[InstallType, ...] = ()
+    source_type: str | None = None
+    workspace_id: str | None = None
+    config: PackageConfig | None = None
+    model_type: str | None = None
+    model_size: int = 0
+    artifacts: tuple[Artifact, ...] = ()
+    evaluations: tuple[EvaluationSummary, ...] = ()
+    training: TrainingRef | None = None
+    failure: dict[str, Any] | None = None
+    work: tuple[Work, ...] = ()
+    settled: tuple[str, ...] = ()
+    listings: tuple[Listing, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    deleted_at: int | None = None
+
+    @property
+    def source_artifact(self) -> Artifact | None:
+        return next((artifact for artifact in self.artifacts if artifact.kind == "source"), None)
+
+    def artifact(self, artifact_id: str | None) -> Artifact | None:
+        """None means the source."""
+        if artifact_id is None:
+            return self.source_artifact
+        return next((artifact for artifact in self.artifacts if artifact.artifact_id == artifact_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a version becomes, and what is said of it in the same save."""
+
+    version: Version
+    says: tuple[tuple[Message, Shape], ...] = ()
+
+
+def folder_of(project: str, model_id: str) -> str:
+    """Everything that belongs to a version lies below, relative to the artifacts bucket."""
+    return f"{project}/models/{model_id}/"
+
+
+def requested(version: Version, bucket: str) -> Outcome:
+    destination = Location(bucket=bucket, prefix=f"{folder_of(version.project, version.model_id)}source/")
+    fact = VersionRequested(**_named(version), source=version.source, destination=destination)
+    return Outcome(version, ((catalogue.VERSION_REQUESTED, fact),))
+
+
+def published(version: Version, fact: ImportSucceeded, now: int) -> Outcome | None:
+    if version.model_status != "publishing":
+        return None
+    artifact = fact.artifact
+    done = replace(
+        version,
+        model_status="published",
+        config=fact.config,
+        model_type=fact.config.model_type,
+        model_size=artifact.size,
+        artifacts=(artifact,),
+        training=fact.training,
+        updated_at=now,
+    )
+    said = VersionPublished(
+        **_named(version),
+        artifact_id=artifact.artifact_id,
+        digest=artifact.digest,
+        size=artifact.size,
+        plan=version.plan,
+    )
+    return Outcome(done, ((catalogue.VERSION_PUBLISHED, said),))
+
+
+def failed(version: Version, fact: ImportFailed, now: int) -> Outcome | None:
+    if version.model_status != "publishing":
+        return None
+    failure = {"code": fact.code, "reason": fact.reason, "problems": list(fact.problems)}
+    said = VersionFailed(**_named(version), code=fact.code, reason=fact.reason)
+    done = replace(version, model_status="failed", failure=failure, updated_at=now)
+    return Outcome(done, ((catalogue.VERSION_FAILED, said),))
+
+
+def work_began(version: Version, work: Work, now: int) -> Outcome | None:
+    if work.id in version.settled or any(known.id == work.id for known in version.work):
+        return None
+    return Outcome(replace(version, work=(*version.work, work), updated_at=now))
+
+
+def work_ended(version: Version, work_id: str, now: int) -> Outcome | None:
+    """Also when the beginning was never heard of: it may come later, and must then hold nothing."""
+    if work_id in version.settled:
+        return None
+    return Outcome(_settle(version, work_id, now))
+
+
+def converted(version: Version, fact: ConversionSucceeded, now: int) -> Outcome | None:
+    artifact = fact.artifact
+    if version.model_status != "published" or version.artifact(artifact.artifact_id):
+        return None
+    done = replace(_settle(version, fact.conversion_id, now), artifacts=(*version.artifacts, artifact))
+    said = ArtifactAdded(**_named(version), artifact_id=artifact.artifact_id, target=artifact.target, plan=version.plan)
+    return Outcome(done, ((catalogue.ARTIFACT_ADDED, said),))
+
+
+def evaluated(version: Version, fact: EvaluationSucceeded, now: int) -> Outcome | None:
+    """A run that scored an entry leaves no evaluation: numbers on hidden data belong to the leaderboard alone."""
+    if fact.run_id in version.settled:
+        return None
+    done = _settle(version, fact.run_id, now)
+    if fact.entry_id is None:
+        summary = EvaluationSummary.model_validate(fact, from_attributes=True)
+        done = replace(done, evaluations=(*done.evaluations, summary)[-KEPT:])
+    return Outcome(done)
+
+
+def listed(version: Version, listing: Listing, now: int) -> Outcome | None:
+    if listing.listing_id in version.settled or listing in version.listings:
+        return None
+    return Outcome(replace(version, listings=(*version.listings, listing), updated_at=now))
+
+
+def withdrawn(version: Version, listing_id: str, now: int) -> Outcome | None:
+    if listing_id in version.settled:
+        return None
+    kept = tuple(listing for listing in version.listings if listing.listing_id != listing_id)
+    return Outcome(replace(_settle(version, listing_id, now), listings=kept))
+
+
+def entered(version: Version, entry: Entry, now: int) -> Outcome | None:
+    """Submission, score and rejection of one entry, in any order: each adds what it knows."""
+    known = next((other for other in version.entries if other.entry_id == entry.entry_id), None)
+    merged = _merge(known, entry)
+    if merged == known:
+        return None
+    others = tuple(other for other in version.entries if other.entry_id != entry.entry_id)
+    return Outcome(replace(version, entries=(*others, merged), updated_at=now))
+
+
+def deleted(version: Version, bucket: str, now: int) -> Outcome:
+    """A tombstone, in a project of its own: no query of a real project finds it and its number is free at once. It
+    stays until its messages are sent and its objects are gone. The caller has asked `in_use` before.
+    """
+    empty: tuple[()] = ()
+    tombstone = replace(
+        version,
+        project=f"deleted/{version.model_id}",
+        deleted_at=now,
+        updated_at=now,
+        config=None,
+        training=None,
+        artifacts=empty,
+        evaluations=empty,
+        settled=empty,
+        listings=empty,
+        entries=empty,
+    )
+    folder = Location(bucket=bucket, prefix=folder_of(version.project, version.model_id))
+    purge = PurgeJob(model_id=version.model_id, location=folder)
+    said = VersionDeleted(**_named(version))
+    return Outcome(tombstone, ((catalogue.VERSION_DELETED, said), (catalogue.VERSION_PURGE, purge)))
+
+
+def _named(version: Version) -> dict[str, str]:
+    return {
+        "model_id": version.model_id,
+        "model_name": version.model_name,
+        "model_version": version.model_version,
+    }
+
+
+def _settle(version: Version, settled_id: str, now: int) -> Version:
+    work = tuple(known for known in version.work if known.id != settled_id)
+    return replace(version, work=work, settled=(*version.settled, settled_id)[-KEPT:], updated_at=now)
+
+
+def _merge(known: Entry | None, told: Entry) -> Entry:
+    if known is None:
+        return told
+    ended = known if told.state == "submitted" else told
+    return replace(
+        ended,
+        metric=known.metric or told.metric,
+        artifact_id=known.artifact_id or told.artifact_id,
+        deadline=told.deadline if known.deadline is None else known.deadline,
+    )

@@ -1,0 +1,100 @@
+"""Moves aliases between versions of a name; domain.aliases says why in three saves. Deletion asks `clear` here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.version import AliasList, ListAliases, SetAlias
+from modelyard_contracts.envelope import Envelope
+from modelyard_contracts.events import VersionAliased
+from modelyard_version.domain.aliases import Alias, Move, fenced, marked, moved, released
+from modelyard_version.domain.versions import Mark, Version
+from modelyard_version.errors import Contended, NotFound, NotPublished
+from modelyard_version.handlers.views import alias_view
+from modelyard_version.repository import AliasRepository, Cause, Overtaken, VersionRepository
+
+ATTEMPTS: Final = 50
+
+
+@dataclass(frozen=True)
+class Aliasing:
+    versions: VersionRepository
+    aliases: AliasRepository
+    clock: Callable[[], int]
+
+    async def set_alias(self, context: CallContext, request: SetAlias) -> Nothing:
+        """Raises NotFound, NotPublished, Contended. Repeating it after an error is safe and finishes it."""
+        for _ in range(ATTEMPTS):
+            seen = await self.aliases.get(context.project, request.model_name, request.alias)
+            target = await self._target(context.project, request)
+            try:
+                await self._move(seen, target, context)
+            except Overtaken:
+                continue
+            return Nothing()
+        raise Contended(f"alias {request.alias!r}")
+
+    async def list_aliases(self, context: CallContext, request: ListAliases) -> AliasList:
+        found = await self.aliases.of_name(context.project, request.model_name)
+        views = (alias_view(alias) for alias in found)
+        return AliasList(aliases=tuple(view for view in views if view))
+
+    async def on_aliased(self, envelope: Envelope, fact: VersionAliased) -> None:
+        """Our own word comes back: whoever moved the alias may have died before releasing the former version."""
+        if fact.previous_model_id:
+            alias = await self.aliases.get(envelope.project, fact.model_name, fact.alias)
+            await self._release(alias, fact.previous_model_id, Cause.of(envelope))
+
+    async def clear(self, version: Version, cause: Cause) -> None:
+        """Take off the marks of aliases that point elsewhere. Those that hold the version stay."""
+        for mark in version.marks:
+            alias = await self._fence(version, mark, cause)
+            await self._release(alias, version.model_id, cause)
+
+    async def _target(self, project: str, request: SetAlias) -> Version | None:
+        if request.model_version is None:
+            return None
+        version = await self.versions.numbered(project, request.model_name, request.model_version)
+        if version is None:
+            raise NotFound("version", f"{request.model_name} {request.model_version}", "model_version")
+        if version.model_status != "published":
+            raise NotPublished(version.model_id, version.model_status)
+        return version
+
+    async def _move(self, seen: Alias, target: Version | None, context: CallContext) -> None:
+        cause = Cause(context.correlationid)
+        if target is None and seen.held is None:
+            raise NotFound("alias", f"{seen.model_name} {seen.alias}", "alias")
+        if target and target.model_id == seen.model_id:
+            return
+        if target and not await self._mark(seen, target, cause):
+            raise NotFound("version", f"{seen.model_name} {target.model_version}", "model_version")
+        model_id, number = (target.model_id, target.model_version) if target else (None, None)
+        outcome = moved(seen, Move(model_id, number, self.clock(), context.actor))
+        await self.aliases.replace(seen, outcome, cause)
+        if seen.model_id:
+            await self._release(outcome.alias, seen.model_id, cause)
+
+    async def _mark(self, seen: Alias, target: Version, cause: Cause) -> bool:
+        """False when the version was deleted meanwhile."""
+        marking = await self.versions.change(seen.project, target.model_id, lambda v: marked(v, seen), cause)
+        return marking is not None
+
+    async def _release(self, alias: Alias, model_id: str, cause: Cause) -> None:
+        await self.versions.change(alias.project, model_id, lambda version: released(version, alias), cause)
+
+    async def _fence(self, version: Version, mark: Mark, cause: Cause) -> Alias:
+        """The alias, with no move under way that could still come to this version by this mark."""
+        for _ in range(ATTEMPTS):
+            alias = await self.aliases.get(version.project, version.model_name, mark.alias)
+            if alias.model_id == version.model_id or mark.move <= alias.move:
+                return alias
+            outcome = fenced(alias)
+            try:
+                await self.aliases.replace(alias, outcome, cause)
+            except Overtaken:
+                continue
+            return outcome.alias
+        raise Contended(f"alias {mark.alias!r}")

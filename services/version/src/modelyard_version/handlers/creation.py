@@ -1,0 +1,85 @@
+"""Registers versions: a repeat meets what it made before, and of two that race for one number only one gets it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.version import CreateVersion, VersionCreated
+from modelyard_contracts.ids import derived_id, new_id
+from modelyard_store.documents import Duplicate
+from modelyard_version.domain.numbers import next_number, order_of
+from modelyard_version.domain.versions import Version, requested
+from modelyard_version.errors import Contended, Exists, KeyReused, NumbersUsedUp
+from modelyard_version.repository import Cause, VersionRepository
+
+ATTEMPTS: Final = 100
+"""Every lost race means that somebody else got a number, so this many callers may create one name at once."""
+
+
+@dataclass(frozen=True)
+class Creation:
+    versions: VersionRepository
+    bucket: str
+    clock: Callable[[], int]
+
+    async def create(self, context: CallContext, request: CreateVersion) -> VersionCreated:
+        """Raises Exists, KeyReused, NumbersUsedUp, Contended."""
+        key = context.idempotency_key
+        model_id = derived_id(context.project, "version.create", key) if key else new_id()
+        cause = Cause(context.correlationid)
+        for _ in range(ATTEMPTS):
+            number = request.model_version or await self._next_number(context.project, request.model_name)
+            version = _publishing(context, request, model_id, number, self.clock())
+            try:
+                await self.versions.add(requested(version, self.bucket), cause)
+                return _created(version)
+            except Duplicate:
+                if made := await self.versions.any(model_id):
+                    return _repeated(made, version)
+                if request.model_version:
+                    raise Exists(request.model_name, number) from None
+        raise Contended(f"model {request.model_name!r}")
+
+    async def _next_number(self, project: str, model_name: str) -> str:
+        newest = await self.versions.of_name(project, model_name, 1, newest_first=True)
+        number = next_number(newest[0].version_order if newest else None)
+        if number is None:
+            raise NumbersUsedUp(model_name)
+        return number
+
+
+def _publishing(context: CallContext, request: CreateVersion, model_id: str, number: str, now: int) -> Version:
+    return Version(
+        model_id=model_id,
+        project=context.project,
+        model_name=request.model_name,
+        model_version=number,
+        version_order=order_of(number),
+        source=request.source,
+        specification=request.specification,
+        plan=request.plan,
+        created_by=context.actor,
+        create_at=now,
+        updated_at=now,
+        request_digest=hashlib.sha256(request.model_dump_json().encode()).hexdigest(),
+        keyed=context.idempotency_key is not None,
+        description=request.description,
+        labels=request.labels,
+        model_docs=request.model_docs,
+        install_type=request.install_type,
+        source_type=request.source_type,
+        workspace_id=request.workspace_id,
+    )
+
+
+def _repeated(made: Version, wanted: Version) -> VersionCreated:
+    """Also when it was deleted since: the key has made its version, and makes no second one."""
+    if made.request_digest != wanted.request_digest:
+        raise KeyReused
+    return _created(made)
+
+
+def _created(version: Version) -> VersionCreated:
+    return VersionCreated(model_id=version.model_id, model_name=version.model_name, model_version=version.model_version)

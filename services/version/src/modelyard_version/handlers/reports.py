@@ -1,0 +1,79 @@
+"""Hears what the other services did with a version and writes it down in its document.
+
+Everything may be told twice, late, or about a version that was deleted meanwhile.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelyard_contracts import events
+from modelyard_contracts.envelope import Envelope
+from modelyard_version.domain import versions as domain
+from modelyard_version.domain.versions import Entry, Listing, Outcome, Version, Work
+from modelyard_version.handlers.deletion import Deletion
+from modelyard_version.repository import Cause, VersionRepository
+
+Transition = Callable[[Version, int], Outcome | None]
+
+
+@dataclass(frozen=True)
+class Reports:
+    versions: VersionRepository
+    deletion: Deletion
+    clock: Callable[[], int]
+
+    async def import_succeeded(self, envelope: Envelope, fact: events.ImportSucceeded) -> None:
+        await self._brought(envelope, fact.model_id, lambda v, now: domain.published(v, fact, now))
+
+    async def import_failed(self, envelope: Envelope, fact: events.ImportFailed) -> None:
+        await self._note(envelope, fact.model_id, lambda v, now: domain.failed(v, fact, now))
+
+    async def conversion_created(self, envelope: Envelope, fact: events.ConversionCreated) -> None:
+        work = Work(fact.conversion_id, f"conversion {fact.conversion_id} to {fact.target} has not ended")
+        await self._note(envelope, fact.model_id, lambda v, now: domain.work_began(v, work, now))
+
+    async def conversion_succeeded(self, envelope: Envelope, fact: events.ConversionSucceeded) -> None:
+        await self._brought(envelope, fact.model_id, lambda v, now: domain.converted(v, fact, now))
+
+    async def conversion_failed(self, envelope: Envelope, fact: events.ConversionFailed) -> None:
+        await self._note(envelope, fact.model_id, lambda v, now: domain.work_ended(v, fact.conversion_id, now))
+
+    async def evaluation_created(self, envelope: Envelope, fact: events.EvaluationCreated) -> None:
+        work = Work(fact.run_id, f"evaluation {fact.evaluation_id} {fact.version} has not ended")
+        await self._note(envelope, fact.model_id, lambda v, now: domain.work_began(v, work, now))
+
+    async def evaluation_succeeded(self, envelope: Envelope, fact: events.EvaluationSucceeded) -> None:
+        await self._note(envelope, fact.model_id, lambda v, now: domain.evaluated(v, fact, now))
+
+    async def evaluation_ended(
+        self, envelope: Envelope, fact: events.EvaluationFailed | events.EvaluationStopped
+    ) -> None:
+        await self._note(envelope, fact.model_id, lambda v, now: domain.work_ended(v, fact.run_id, now))
+
+    async def listed(self, envelope: Envelope, fact: events.PublicationListed) -> None:
+        listing = Listing(fact.listing_id, fact.title)
+        await self._note(envelope, fact.model_id, lambda v, now: domain.listed(v, listing, now))
+
+    async def withdrawn(self, envelope: Envelope, fact: events.PublicationWithdrawn) -> None:
+        await self._note(envelope, fact.model_id, lambda v, now: domain.withdrawn(v, fact.listing_id, now))
+
+    async def entry_submitted(self, envelope: Envelope, fact: events.EntrySubmitted) -> None:
+        entry = Entry(fact.entry_id, fact.competition_id, fact.artifact_id, fact.deadline, metric=fact.metric)
+        await self._note(envelope, fact.model_id, lambda v, now: domain.entered(v, entry, now))
+
+    async def entry_scored(self, envelope: Envelope, fact: events.EntryScored) -> None:
+        entry = Entry(fact.entry_id, fact.competition_id, state="scored", metric=fact.metric, score=fact.score)
+        await self._note(envelope, fact.model_id, lambda v, now: domain.entered(v, entry, now))
+
+    async def entry_rejected(self, envelope: Envelope, fact: events.EntryRejected) -> None:
+        entry = Entry(fact.entry_id, fact.competition_id, state="rejected")
+        await self._note(envelope, fact.model_id, lambda v, now: domain.entered(v, entry, now))
+
+    async def _brought(self, envelope: Envelope, model_id: str, transition: Transition) -> None:
+        """A report that left objects behind: when the version is gone, they go too."""
+        if await self._note(envelope, model_id, transition) is None:
+            await self.deletion.discard(envelope.project, model_id)
+
+    async def _note(self, envelope: Envelope, model_id: str, transition: Transition) -> Version | None:
+        now = self.clock()
+        return await self.versions.change(envelope.project, model_id, lambda v: transition(v, now), Cause.of(envelope))

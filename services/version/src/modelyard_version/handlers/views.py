@@ -1,0 +1,52 @@
+"""Domain values as the shapes that calls answer with."""
+
+from modelyard_contracts.calls.version import AliasView, VersionView
+from modelyard_version.domain.aliases import Alias
+from modelyard_version.domain.holds import in_use
+from modelyard_version.domain.versions import Version
+
+
+def version_view(version: Version, now: int) -> VersionView:
+    return VersionView(
+        model_id=version.model_id,
+        project=version.project,
+        model_name=version.model_name,
+        model_version=version.model_version,
+        model_status=version.model_status,
+        model_type=version.model_type,
+        model_size=version.model_size,
+        description=version.description,
+        labels=version.labels,
+        source_type=version.source_type,
+        workspace_id=version.workspace_id,
+        aliases=tuple(mark.alias for mark in version.marks),
+        create_at=version.create_at,
+        created_by=version.created_by,
+        source=version.source,
+        model_docs=version.model_docs,
+        install_type=version.install_type,
+        specification=version.specification,
+        config=version.config,
+        artifacts=version.artifacts,
+        evaluations=version.evaluations,
+        training=version.training,
+        plan=version.plan,
+        failure=version.failure,
+        in_use=in_use(version, now),
+        updated_at=version.updated_at,
+    )
+
+
+def alias_view(alias: Alias) -> AliasView | None:
+    """None for an alias that points nowhere."""
+    held = alias.held
+    if held is None or held.model_id is None or held.model_version is None:
+        return None
+    return AliasView(
+        model_name=alias.model_name,
+        alias=alias.alias,
+        model_id=held.model_id,
+        model_version=held.model_version,
+        moved_at=held.at,
+        moved_by=held.by,
+    )

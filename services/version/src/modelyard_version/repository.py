@@ -1,0 +1,204 @@
+"""Versions as documents: the named queries of this service on its main collection.
+
+A tombstone lies in a project of its own (see domain.versions.deleted), so every query here is about living versions,
+except `any` and `bury`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from modelyard_contracts.calls.version import ListVersions, VersionSummary
+from modelyard_contracts.envelope import Envelope
+from modelyard_contracts.ids import derived_id
+from modelyard_contracts.package import MODEL_TYPES
+from modelyard_store.aggregates import Aggregates, Nudge, Say
+from modelyard_store.documents import (
+    AnyOf,
+    Collection,
+    Condition,
+    Contains,
+    Document,
+    Documents,
+    Duplicate,
+    Equals,
+    Index,
+    Query,
+    Sort,
+    Stale,
+)
+from modelyard_version.domain.aliases import Alias, AliasOutcome
+from modelyard_version.domain.versions import Outcome, Version
+from modelyard_version.errors import Contended
+
+VERSIONS: Final = Collection(
+    "versions",
+    indexes=(
+        Index(("project", "model_name", "model_version"), unique=True),
+        Index(("project", "model_name", "version_order")),
+        Index(("project", "create_at")),
+        Index(("project", "version_order")),
+        Index(("project", "model_size")),
+        Index(("project", "model_status", "create_at")),
+        Index(("project", "model_type", "create_at")),
+        Index(("project", "workspace_id", "create_at")),
+    ),
+    substrings=("model_name", "description"),
+)
+SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
+ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")),))
+_version: Final = TypeAdapter(Version)
+
+Decide = Callable[[Version], Outcome | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something is said: the request of the outside world, and the message that led to it, if one did."""
+
+    correlationid: str
+    causationid: str | None = None
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> "Cause":
+        return cls(envelope.correlationid or envelope.id, envelope.id)
+
+
+class Overtaken(Exception):  # noqa: N818 - says what happened
+    """Somebody else moved the alias since it was read."""
+
+
+class VersionRepository:
+    """Living versions of one project, and their tombstones for the few who must see them."""
+
+    def __init__(self, documents: Documents, nudge: Nudge) -> None:
+        self._documents = documents
+        self._versions = Aggregates(documents, VERSIONS, Version, "version", nudge)
+
+    async def add(self, outcome: Outcome, cause: Cause) -> None:
+        """Raises Duplicate, by id or by (project, name, number)."""
+        version = outcome.version
+        await self._versions.add(version.project, version.model_id, version, _says(outcome, cause))
+
+    async def get(self, project: str, model_id: str) -> Version | None:
+        """None also for a tombstone and for a version of another project."""
+        return await self._versions.get(project, model_id)
+
+    async def change(self, project: str, model_id: str, decide: Decide, cause: Cause) -> Version | None:
+        """The version as it is afterwards, None when there is none (any more). Raises Contended."""
+
+        def decided(version: Version) -> tuple[Version, tuple[Say, ...]]:
+            outcome = decide(version)
+            return (outcome.version, _says(outcome, cause)) if outcome else (version, ())
+
+        try:
+            return await self._versions.change(project, model_id, decided)
+        except Stale as error:
+            raise Contended(f"version {model_id}") from error
+
+    async def any(self, model_id: str) -> Version | None:
+        """Tombstones too."""
+        found = await self._documents.get(VERSIONS, model_id)
+        return _version.validate_python(found.body) if found else None
+
+    async def bury(self, model_id: str) -> bool:
+        """Remove a tombstone; False while it has something to send. One made with a key stays, as its receipt."""
+        found = await self._documents.get(VERSIONS, model_id)
+        if found is None or found.body["keyed"]:
+            return True
+        if found.body["deleted_at"] is None or found.body.get("outbox"):
+            return False
+        try:
+            await self._documents.remove(VERSIONS, found)
+        except Stale:
+            return False
+        return True
+
+    async def numbered(self, project: str, model_name: str, model_version: str) -> Version | None:
+        where = (*_named(project, model_name), Equals("model_version", model_version))
+        found = await self._versions.find(Query(where=where, limit=1))
+        return found[0] if found else None
+
+    async def of_name(self, project: str, model_name: str, limit: int, *, newest_first: bool = False) -> list[Version]:
+        """In the order of their numbers."""
+        sort = (Sort("version_order", descending=newest_first),)
+        return await self._versions.find(Query(where=_named(project, model_name), sort=sort, limit=limit))
+
+    async def page(self, project: str, wanted: ListVersions) -> tuple[tuple[VersionSummary, ...], int]:
+        """One page of rows, and how many there are on all pages."""
+        where = tuple(_conditions(project, wanted))
+        sort = (Sort(SORTS[wanted.sort_by], descending=wanted.order == "desc"),)
+        query = Query(where=where, sort=sort, offset=wanted.offset, limit=wanted.limit)
+        rows = tuple(_summary(found) for found in await self._documents.find(VERSIONS, query))
+        if 0 < len(rows) < wanted.limit:  # the last page tells the total; counting costs time per match
+            return rows, wanted.offset + len(rows)
+        return rows, await self._documents.count(VERSIONS, where)
+
+
+class AliasRepository:
+    """One document for each alias of a name. It stays when the alias is removed: its move number must only rise."""
+
+    def __init__(self, documents: Documents, nudge: Nudge) -> None:
+        self._aliases = Aggregates(documents, ALIASES, Alias, "version", nudge)
+
+    async def get(self, project: str, model_name: str, alias: str) -> Alias:
+        """One that was never moved when there is none."""
+        found = await self._aliases.get(project, _alias_id(project, model_name, alias))
+        return found or Alias(project, model_name, alias)
+
+    async def of_name(self, project: str, model_name: str) -> list[Alias]:
+        query = Query(where=_named(project, model_name), sort=(Sort("alias"),))
+        return await self._aliases.find(query)
+
+    async def replace(self, seen: Alias, outcome: AliasOutcome, cause: Cause) -> None:
+        """Raises Overtaken when the alias is not as it was `seen` any more."""
+        id = _alias_id(seen.project, seen.model_name, seen.alias)
+        says = tuple(Say(event, data, id, cause.correlationid, cause.causationid) for event, data in outcome.says)
+
+        def decided(now: Alias) -> tuple[Alias, tuple[Say, ...]]:
+            if now.move != seen.move:
+                raise Overtaken
+            return outcome.alias, says
+
+        if seen.move:
+            await self._aliases.change(seen.project, id, decided)
+            return
+        try:
+            await self._aliases.add(seen.project, id, outcome.alias, says)
+        except Duplicate as error:
+            raise Overtaken from error
+
+
+def _alias_id(project: str, model_name: str, alias: str) -> str:
+    return derived_id(project, "version.alias", model_name, alias)
+
+
+def _named(project: str, model_name: str) -> tuple[Condition, ...]:
+    return Equals("project", project), Equals("model_name", model_name)
+
+
+def _conditions(project: str, wanted: ListVersions) -> Iterable[Condition]:
+    yield Equals("project", project)
+    if wanted.model_name:
+        match = Equals if wanted.exact_match else Contains
+        yield match("model_name", wanted.model_name)
+    for field in ("model_version", "model_status", "model_type", "workspace_id"):
+        if (value := getattr(wanted, field)) is not None:
+            yield Equals(field, value)
+    if wanted.not_model_type:  # also those whose type is not known yet
+        yield AnyOf("model_type", (None, *(name for name in MODEL_TYPES if name != wanted.not_model_type)))
+    if wanted.description:
+        yield Contains("description", wanted.description)
+
+
+def _says(outcome: Outcome, cause: Cause) -> tuple[Say, ...]:
+    about = outcome.version.model_id
+    return tuple(Say(message, data, about, cause.correlationid, cause.causationid) for message, data in outcome.says)
+
+
+def _summary(found: Document) -> VersionSummary:
+    """Straight from the body: a list must not decode every artifact of every version."""
+    aliases = tuple(mark["alias"] for mark in found.body["marks"])
+    return VersionSummary.model_validate({**found.body, "aliases": aliases})
