@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import files
 from pathlib import Path
@@ -25,7 +25,6 @@ from modelyard_runtime.parent_death import before_program
 
 _POLL, _WATCH = 0.01, 0.1  # seconds
 _READY_WITHIN = 20.0
-_ORPHAN_GRACE = 2.0
 _DRAWS_OF_PORTS = 3
 _FIRST_WAIT, _LONGEST_WAIT, _STEADY = 0.2, 5.0, 30.0
 _LARGEST_LOG = 4 << 20  # bytes; checked at each start
@@ -61,8 +60,8 @@ class ChildServer(ABC):
         """Whether a client would be served now. False or OSError: ask again."""
 
     @abstractmethod
-    def _clean(self) -> None:
-        """Remove what the dead server left outside its folder."""
+    def _clean(self, ports: Mapping[str, int]) -> None:
+        """Remove what the dead server with these ports left outside its folder."""
 
     @property
     def port(self) -> int:
@@ -114,7 +113,8 @@ class ChildServer(ABC):
         try:
             await self._bring_up()
         except (ServerFailed, OSError) as failure:
-            report(str(failure))
+            if self._wanted:
+                report(str(failure))
         if not self._wanted:  # stopped while it was starting
             await self._end()
 
@@ -143,7 +143,7 @@ class ChildServer(ABC):
         finally:  # also when cancelled: nothing may stay behind
             process.kill()
             process.wait()
-            self._clean()
+            self._clean(self.ports)
             ServerRecord(ports=self.ports).save(self._record_file)
 
     @property
@@ -151,22 +151,22 @@ class ChildServer(ABC):
         return self.data_dir / "server.json"
 
     async def _take_over(self) -> dict[str, int]:
-        """End what an earlier owner left running here; the ports it used."""
+        """End what an earlier owner left running here, remove its traces; the ports it used."""
         record = ServerRecord.load(self._record_file)
-        server = record.server.find() if record.server else None
-        if server is None:
+        if record.server is None:
             return record.ports
-        if record.owner is not None and record.owner.find() is not None:
+        if record.server.find() and record.owner and record.owner.find():
             raise ServerFailed(f"{self.name}: {self.data_dir} is in use by process {record.owner.pid}")
-        with suppress(psutil.NoSuchProcess):
-            server.terminate()
-        try:
-            await _until(lambda: record.server is None or record.server.find() is None, _ORPHAN_GRACE)
-        finally:
-            with suppress(psutil.NoSuchProcess):
-                server.kill()  # psutil compares the start time again
-        await _until(lambda: record.server is None or record.server.find() is None, _ORPHAN_GRACE)
+        await self._end_orphan(record.server)
+        self._clean(record.ports)
         return record.ports
+
+    async def _end_orphan(self, mark: ProcessMark) -> None:
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            if orphan := mark.find():
+                with suppress(psutil.NoSuchProcess):
+                    end(orphan)
+                await _until(lambda: mark.find() is None, self.stop_grace)
 
     def _choose_ports(self, known: dict[str, int]) -> dict[str, int]:
         ports = self._draw_ports()
@@ -177,6 +177,8 @@ class ChildServer(ABC):
         return ports
 
     async def _launch(self) -> None:
+        if taken := [port for port in self.ports.values() if not all_free([port])]:
+            raise ServerFailed(f"{self.name}: port {taken[0]} is taken")
         command, environment = self._prepare()
         if self.log_file.exists() and self.log_file.stat().st_size > _LARGEST_LOG:
             self.log_file.replace(self.log_file.with_suffix(".log.old"))
@@ -195,7 +197,6 @@ class ChildServer(ABC):
         self._wanted = True
         try:
             await self._until_ready()
-            self._refuse_other_addresses(process.pid)
         except BaseException:
             await self._end()
             raise
@@ -206,18 +207,20 @@ class ChildServer(ABC):
             if self.pid is None:
                 raise ServerFailed(f"{self.name} {self._how_it_ended()} at start, see {self.log_file}")
             with suppress(OSError, EOFError, TimeoutError):
-                if await self._answers():
+                if await self._answers() and self._listens():
                     return
             await asyncio.sleep(_POLL)
         raise ServerFailed(
             f"{self.name} did not answer on port {self.port} within {_READY_WITHIN:g} s, see {self.log_file}"
         )
 
-    def _refuse_other_addresses(self, pid: int) -> None:
-        sockets = psutil.Process(pid).net_connections("tcp")
-        outside = [s.laddr for s in sockets if s.status == psutil.CONN_LISTEN and not _is_loopback(s.laddr.ip)]
-        if outside:
+    def _listens(self) -> bool:
+        """Whether it was our process that answered. Raises ServerFailed if others than this machine can reach it."""
+        sockets = psutil.Process(self.pid).net_connections("tcp") if self.pid else []
+        addresses = [socket.laddr for socket in sockets if socket.status == psutil.CONN_LISTEN]
+        if outside := [address for address in addresses if not ipaddress.ip_address(address.ip).is_loopback]:
             raise ServerFailed(f"{self.name} listens beyond this machine: {outside}")
+        return self.port in {address.port for address in addresses}
 
     def _how_it_ended(self) -> str:
         if self._process is None:
@@ -235,10 +238,6 @@ def program(distribution: str, name: str) -> str:
     if found is None or not found.exists():
         raise ServerFailed(f"the package {distribution} is not installed with its program {name}")
     return str(found.resolve())
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address).is_loopback
 
 
 async def _until(condition: Callable[[], bool], seconds: float = float("inf"), poll: float = _POLL) -> None:

