@@ -1,0 +1,192 @@
+"""The port to the document store: what a service's `repository.py` may ask of it, whichever database lies behind.
+
+One aggregate is one document, replaced as a whole and only at the revision it was read at. Two adapters, `sqlite` and
+`mongo`, pass one contract suite; `modelyard_store.open_documents` picks one by URL. A service declares its collections
+with the indexes its queries need, and a condition or sort on an undeclared field is refused.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Body = dict[str, Any]
+Scalar = str | int | float | bool | None
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+class Duplicate(Exception):  # noqa: N818 - says what happened
+    """Another document has this id (`fields == ("id",)`) or these values in the fields of a unique index."""
+
+    def __init__(self, collection: str, fields: tuple[str, ...]) -> None:
+        super().__init__(f"{collection}: another document has the same {', '.join(fields)}")
+        self.fields = fields
+
+
+class Stale(Exception):  # noqa: N818 - says what happened
+    """The document was saved or removed by somebody else since it was read."""
+
+
+class NotStorable(ValueError):  # noqa: N818 - says what is wrong with the document
+    """The body is not plain JSON, is too large, or has a list or object where a declared field needs a scalar."""
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - says what happened
+    """The store cannot be reached or cannot write. The operation may or may not have happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Dotted fields, all holding scalars; ends implicitly with the id.
+
+    A unique index counts only documents in which none of its fields is missing or null.
+    """
+
+    fields: tuple[str, ...]
+    unique: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.fields or not all(_FIELD.fullmatch(name) for name in self.fields):
+            raise ValueError(f"an index needs dotted field names, not {self.fields}")
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Declared once, in a service's `repository.py`. Names are shared by all services that use one database.
+
+    `substrings` are the fields that `Contains` may search.
+    """
+
+    name: str
+    indexes: tuple[Index, ...] = ()
+    substrings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or not all(_FIELD.fullmatch(name) for name in self.substrings):
+            raise ValueError(f"collection {self.name!r}: a name is lower_case, a field is dotted names")
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Every declared field."""
+        return frozenset(name for index in self.indexes for name in index.fields) | frozenset(self.substrings)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """`revision` counts saves from 1. `body` holds JSON values only; instants are integers, ms since 1970 UTC."""
+
+    id: str
+    revision: int
+    body: Body = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """Same JSON type and value; `None` also finds documents without the field."""
+
+    field: str
+    value: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    field: str
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """Case-insensitive substring of a declared text field."""
+
+    field: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Both ends included; `None` leaves one end open. Compares numbers with numbers or texts with texts."""
+
+    field: str
+    low: str | int | float | None = None
+    high: str | int | float | None = None
+
+
+Condition = Equals | AnyOf | Contains | Between
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Missing and null come before everything else. A field's values must be of one type, or null."""
+
+    field: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """All conditions hold. Equal documents are ordered by id, in the direction of the last sort.
+
+    `after` is `position()` of the last document of the page before; unlike `offset` it costs the same on every page.
+    """
+
+    where: tuple[Condition, ...] = ()
+    sort: tuple[Sort, ...] = ()
+    offset: int = 0
+    limit: int = 1000
+    after: tuple[Scalar, ...] | None = None
+
+    @property
+    def order(self) -> tuple[Sort, ...]:
+        """The sort with the id that makes it total."""
+        if self.sort and self.sort[-1].field == "id":
+            return self.sort
+        return (*self.sort, Sort("id", descending=bool(self.sort) and self.sort[-1].descending))
+
+    def position(self, document: Document) -> tuple[Scalar, ...]:
+        """Where the page that ends with this document goes on."""
+        return tuple(document.id if by.field == "id" else value_at(document.body, by.field) for by in self.order)
+
+
+def value_at(body: Body, dotted: str) -> Any:
+    """The value in a dotted field, None where there is none."""
+    value: Any = body
+    for name in dotted.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+class Documents(Protocol):
+    """Every method may raise StoreUnavailable. A cancelled caller's write happens whole or not at all."""
+
+    async def open(self, collections: Sequence[Collection]) -> None:
+        """Make the collections and exactly their declared indexes. Once per repository, before anything else."""
+
+    async def add(self, collection: Collection, id: str, body: Body) -> Document:
+        """Raises Duplicate and NotStorable."""
+
+    async def get(self, collection: Collection, id: str) -> Document | None: ...
+
+    async def save(self, collection: Collection, document: Document) -> Document:
+        """Replace the document if it is still at this revision. Raises Stale, Duplicate and NotStorable."""
+
+    async def remove(self, collection: Collection, document: Document) -> None:
+        """Remove the document if it is still at this revision. Raises Stale."""
+
+    async def find(self, collection: Collection, query: Query) -> list[Document]:
+        """Raises ValueError for a condition or sort on a field that is not declared."""
+
+    async def count(self, collection: Collection, where: Sequence[Condition]) -> int:
+        """Costs time in proportion to the matches."""
+
+    async def with_outbox(self, collection: Collection, limit: int) -> list[Document]:
+        """Documents whose `outbox` is above 0, by id. Costs nothing for documents without messages."""
+
+    async def explain(self, collection: Collection, query: Query) -> str | None:
+        """For tests: the index that finds the documents, ` + sort` when it does not order them, None for a scan."""
+
+    async def check(self) -> str | None:
+        """None when the store takes a write now, else what is wrong. Never raises."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,202 @@
+"""Documents in one SQLite file: the zero-install default. Built by `modelyard_store.open_documents`.
+
+JSON text in one table per collection, WAL, `synchronous=FULL`: what was acknowledged survives a power cut. Reads run
+in a few threads with a connection each, writes in one thread (see `sqlite_writer`). Several processes may use the
+file. Needs SQLite 3.38 with FTS5.
+"""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import local
+from typing import Any, TypeVar
+
+from modelyard_store import rules, sqlite_schema, sqlite_sql
+from modelyard_store.documents import (
+    Body,
+    Collection,
+    Condition,
+    Document,
+    Duplicate,
+    NotStorable,
+    Query,
+    Stale,
+    StoreUnavailable,
+)
+from modelyard_store.sqlite_writer import Writer, connect
+
+T = TypeVar("T")
+_READERS = 4
+_CHECK = Collection("modelyard_check")
+
+
+class SqliteDocuments:
+    """The `Documents` port on the file at `path`. Its folder is made if it is missing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: Writer | None = None
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix=f"reads {path.name}")
+        self._mine = local()
+        self._connections: list[sqlite3.Connection] = []
+        self._declared: set[Collection] = set()
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    async def open(self, collections: Sequence[Collection]) -> None:
+        async with self._opening:
+            if self._writer is None:
+                self._writer = await self._off_loop(self._start)
+            await self._writer.submit(lambda connection: sqlite_schema.declare(connection, (_CHECK, *collections)))
+            self._declared.update(collections, (_CHECK,))
+
+    async def add(self, collection: Collection, id: str, body: Body) -> Document:
+        text = rules.to_json(collection, body)
+        document = Document(id, 1, rules.from_json(text))
+        sql = f"INSERT INTO {self._table(collection)}(id,revision,body) VALUES (?,1,?)"  # noqa: S608 - a checked name
+        await self._write(lambda connection: _unless_duplicate(connection, collection, id, sql, (id, text)))
+        return document
+
+    async def get(self, collection: Collection, id: str) -> Document | None:
+        sql = f"SELECT id,revision,body FROM {self._table(collection)} WHERE id=?"  # noqa: S608 - a checked name
+        rows = await self._read(sql, [id])
+        return _document(rows[0]) if rows else None
+
+    async def save(self, collection: Collection, document: Document) -> Document:
+        text = rules.to_json(collection, document.body)
+        saved = Document(document.id, document.revision + 1, rules.from_json(text))
+        sql = f"UPDATE {self._table(collection)} SET revision=revision+1, body=? WHERE id=? AND revision=?"  # noqa: S608
+        values = (text, document.id, document.revision)
+        await self._write(lambda c: _unless_stale(_unless_duplicate(c, collection, document.id, sql, values), document))
+        return saved
+
+    async def remove(self, collection: Collection, document: Document) -> None:
+        sql = f"DELETE FROM {self._table(collection)} WHERE id=? AND revision=?"  # noqa: S608 - a checked name
+        await self._write(lambda c: _unless_stale(c.execute(sql, (document.id, document.revision)).rowcount, document))
+
+    async def find(self, collection: Collection, query: Query) -> list[Document]:
+        rules.check_query(collection, query)
+        self._table(collection)
+        return await self._off_loop(
+            lambda: [_document(row) for row in self._rows(*sqlite_sql.select(collection, query))]
+        )
+
+    async def count(self, collection: Collection, where: Sequence[Condition]) -> int:
+        rules.check_declared(collection, where)
+        self._table(collection)
+        rows = await self._read(*sqlite_sql.count(collection, where))
+        return int(rows[0][0])
+
+    async def with_outbox(self, collection: Collection, limit: int) -> list[Document]:
+        sql = (
+            f"SELECT id,revision,body FROM {self._table(collection)} "  # noqa: S608 - a checked name
+            f"WHERE {sqlite_sql.OUTBOX} ORDER BY id LIMIT ?"
+        )
+        return [_document(row) for row in await self._read(sql, [limit])]
+
+    async def explain(self, collection: Collection, query: Query) -> str | None:
+        rules.check_query(collection, query)
+        sql, values = sqlite_sql.select(collection, query)
+        return _index_used(collection, [row[3] for row in await self._read(f"EXPLAIN QUERY PLAN {sql}", values)])
+
+    async def check(self) -> str | None:
+        sql = f"INSERT OR REPLACE INTO {_CHECK.name}(id,revision,body) VALUES ('check',1,'{{}}')"  # noqa: S608
+        try:
+            await self._write(lambda connection: connection.execute(sql))
+        except StoreUnavailable as error:
+            return str(error)
+        return None
+
+    async def close(self) -> None:
+        """Waits until everything submitted is committed."""
+        self._closed = True
+        await asyncio.get_running_loop().run_in_executor(None, self._stop)
+
+    def _start(self) -> Writer:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            writer = Writer(self._path)
+            writer.start()
+        except OSError as error:
+            raise StoreUnavailable(f"{self._path}: {error}") from error
+        return writer
+
+    def _stop(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._readers.shutdown()
+        while self._connections:
+            self._connections.pop().close()
+
+    def _table(self, collection: Collection) -> str:
+        if collection not in self._declared:
+            raise LookupError(f"{collection.name} was not given to open()")
+        return collection.name
+
+    async def _write(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        if self._writer is None:
+            raise StoreUnavailable(f"{self._path} is not open")
+        return await self._writer.submit(run)
+
+    async def _read(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        return await self._off_loop(lambda: self._rows(sql, values))
+
+    async def _off_loop(self, run: Callable[[], T]) -> T:
+        if self._closed:
+            raise StoreUnavailable(f"{self._path} is closed")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._path}: {error}") from error
+
+    def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        connection: sqlite3.Connection | None = getattr(self._mine, "connection", None)
+        if connection is None:
+            connection = self._mine.connection = connect(self._path)
+            connection.execute("PRAGMA query_only=1")
+            self._connections.append(connection)
+        return connection.execute(sql, values).fetchall()
+
+
+def _unless_duplicate(
+    connection: sqlite3.Connection, collection: Collection, id: str, sql: str, values: tuple[Any, ...]
+) -> int:
+    try:
+        return connection.execute(sql, values).rowcount
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+            raise NotStorable(f"{collection.name}: {error}") from error
+        for index in collection.indexes:
+            if index.unique and f"'{sqlite_schema.unique_name(collection, index)}'" in str(error):
+                taken = (
+                    sql.startswith("INSERT")
+                    and connection.execute(
+                        f"SELECT 1 FROM {collection.name} WHERE id=?",  # noqa: S608 - a checked name
+                        (id,),
+                    ).fetchone()
+                )
+                raise Duplicate(collection.name, ("id",) if taken else index.fields) from error
+        raise Duplicate(collection.name, ("id",)) from error
+
+
+def _unless_stale(changed: int, document: Document) -> None:
+    if changed == 0:
+        raise Stale(f"{document.id} is no longer at revision {document.revision}")
+
+
+def _document(row: tuple[str, int, str]) -> Document:
+    return Document(row[0], row[1], rules.from_json(row[2]))
+
+
+def _index_used(collection: Collection, plan: Sequence[str]) -> str | None:
+    table = next(line for line in plan if re.match(rf"(SEARCH|SCAN) {collection.name}\b(?!__)", line))
+    if "USING INTEGER PRIMARY KEY" in table:
+        used = f"{collection.name}__text"
+    elif table.startswith("SCAN"):
+        return None
+    else:
+        used = re.sub(r" \([^()]*\?\)$", "", table.partition("INDEX ")[2])
+    return used + (" + sort" if any("USE TEMP B-TREE FOR" in line for line in plan) else "")
