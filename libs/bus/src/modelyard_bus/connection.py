@@ -13,10 +13,10 @@ import nats
 import nats.errors
 import nats.js.errors
 import structlog
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from modelyard_bus import streams, watch
+from modelyard_bus.client import OrderedClient
 from modelyard_bus.errors import MessageTooLarge, PublishFailed, Unreachable
 from modelyard_bus.stats import BusStats
 from modelyard_contracts.catalogue import ALL_EVENTS, ALL_JOBS
@@ -53,7 +53,7 @@ class Bus:
         self.name = settings.name
         self.stats = BusStats()
         self.closed = asyncio.Event()
-        self.nats = Client()  # for this package only
+        self.nats = OrderedClient()  # for this package only
         self.on_reconnect: list[Callable[[], None]] = []  # for this package only
         self._settings = settings
         self._refused: set[str] = set()
@@ -85,6 +85,7 @@ class Bus:
             ping_interval=5,
             max_outstanding_pings=2,
             drain_timeout=5,
+            flush_timeout=2,
             error_cb=self._on_error,
             closed_cb=self._on_closed,
             disconnected_cb=self._on_disconnected,

@@ -107,6 +107,7 @@ class DeadLetters:
 
     async def drop(self, seq: int) -> None:
         """Raises NoSuchDeadLetter."""
+        _check(seq)
         try:
             await self._bus.js.delete_msg(DEAD_LETTERS.name, seq)
         except nats.js.errors.APIError as error:
@@ -115,13 +116,17 @@ class DeadLetters:
             raise NoSuchDeadLetter(f"dead letter {seq}") from error
 
     async def _get(self, seq: int, next_of: str | None) -> DeadLetter:
-        if seq < 1:
-            raise NoSuchDeadLetter(f"dead letter {seq}")
+        _check(seq)
         try:
             raw = await self._bus.js.get_msg(DEAD_LETTERS.name, seq, next_of, next=next_of is not None)
         except nats.js.errors.NotFoundError as error:
             raise NoSuchDeadLetter(f"dead letter {seq}") from error
         return _decode(raw)
+
+
+def _check(seq: int) -> None:
+    if seq < 1:
+        raise NoSuchDeadLetter(f"dead letter {seq}")
 
 
 def _decode(raw: api.RawStreamMsg) -> DeadLetter:
