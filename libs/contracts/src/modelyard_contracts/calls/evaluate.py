@@ -152,3 +152,8 @@ RESULT = Call("evaluate", "result", GetRun, ResultView)
 COMPARE = Call("evaluate", "compare", CompareRuns, Comparison)
 STOP = Call("evaluate", "stop", GetRun, EvaluationView)
 DELETE = Call("evaluate", "delete", DeleteEvaluation, Nothing)
+
+
+def offers(task: str) -> Call[Nothing, Nothing]:
+    """Answered by the workers that can do `task`; nobody answering means nobody offers it."""
+    return Call("evaluate", f"offers-{task}", Nothing, Nothing)
