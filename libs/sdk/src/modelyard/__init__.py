@@ -1,1 +1,9 @@
-"""HTTP client and the `modelyard` command line."""
+"""Client of a modelyard gateway. `Client` for scripts, `modelyard` for the command line; nothing else of the yard."""
+
+from modelyard.client import Client as Client
+from modelyard.connection import Connection as Connection
+from modelyard.connection import find_connection as find_connection
+from modelyard.errors import ConnectionNotFound as ConnectionNotFound
+from modelyard.errors import GatewayUnreachable as GatewayUnreachable
+from modelyard.errors import Refused as Refused
+from modelyard.errors import TaskFailed as TaskFailed
