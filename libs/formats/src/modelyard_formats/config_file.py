@@ -1,0 +1,83 @@
+"""Read `config.json` and name every broken rule at once, each with its dotted field path. Called by `package`."""
+
+import json
+import math
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelyard_contracts.failures import Problem
+from modelyard_contracts.package import PackageConfig
+from modelyard_formats.errors import CONFIG_FILE
+
+# Stand-ins for required fields that are wrong, so that what else the file says can still be checked.
+_STAND_INS = {"model_algorithm": "unknown", "model_type": "Custom"}
+
+
+class _NotJson(Exception):  # noqa: N818 - it says what the text is
+    """The text says where and why."""
+
+
+def read_config(text: bytes) -> tuple[PackageConfig | None, tuple[Problem, ...], frozenset[str]]:
+    """The config, its problems, and the top-level fields that are wrong.
+
+    With wrong fields the config still comes, without them, so that cross-checks of the other fields can go on; it is
+    None only when the file is no JSON object.
+    """
+    try:
+        raw = _parse(text)
+    except _NotJson as error:
+        message = f"{CONFIG_FILE} is not valid JSON: {error}"
+        return None, (Problem(message=message, file=CONFIG_FILE, rule="one JSON object in UTF-8"),), frozenset()
+    try:
+        return PackageConfig.model_validate(raw), (), frozenset()
+    except ValidationError as error:
+        problems = tuple(_problem(item) for item in error.errors(include_url=False, include_context=False))
+        wrong = frozenset(str(item["loc"][0]) for item in error.errors(include_url=False, include_context=False))
+    rest = {name: value for name, value in raw.items() if name not in wrong}
+    return PackageConfig.model_validate({**_STAND_INS, **rest}), problems, wrong
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(
+            text.decode(), parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_duplicates
+        )
+    except json.JSONDecodeError as error:
+        raise _NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
+    except UnicodeDecodeError as error:
+        raise _NotJson(f"byte {error.start} is not UTF-8") from error
+    except RecursionError as error:
+        raise _NotJson("it is nested too deep") from error
+    except ValueError as error:
+        raise _NotJson(str(error)) from error
+    if not isinstance(value, dict):
+        raise _NotJson(f"it holds a {type(value).__name__}, not an object")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:100]} is too large a number")
+    return value
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the field {name[:100]!r} is given twice")
+        found[name] = value
+    return found
+
+
+def _problem(error: Any) -> Problem:
+    field = ".".join(str(part) for part in error["loc"])[:300]
+    rule = {"extra_forbidden": "there is no such field", "missing": "this field is required"}.get(error["type"])
+    rule = rule or error["msg"].removeprefix("Value error, ")
+    return Problem(message=f"{CONFIG_FILE}: {field}: {rule}", file=CONFIG_FILE, field=field, rule=rule)

@@ -1,0 +1,51 @@
+"""The refusals that this library raises; codes as in docs/errors.md."""
+
+from modelyard_contracts.failures import Failure, FailureKind, Problem
+
+CONFIG_FILE = "model/config.json"
+MAX_PROBLEMS = 50
+
+
+class BadSource(Failure):
+    """The files are not a model that can be taken in."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3017", summary(problems), problems=problems)
+
+
+class BadTensor(Failure):
+    """An array does not fit the model's signature."""
+
+    def __init__(self, message: str, *, name: str | None = None, rule: str | None = None) -> None:
+        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field=name, rule=rule)
+
+
+class BadImage(Failure):
+    """A file cannot be read as an image."""
+
+    def __init__(self, file: str, message: str, rule: str) -> None:
+        problem = Problem(message=message, file=file, rule=rule)
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3037", message, problems=(problem,))
+
+
+def bad_source(message: str, *, file: str, rule: str, field: str | None = None) -> BadSource:
+    """`BadSource` with one problem."""
+    return BadSource((Problem(message=message, file=file, field=field, rule=rule),))
+
+
+def summary(problems: tuple[Problem, ...]) -> str:
+    """One line for people: the first problem, and how many more there are."""
+    more = len(problems) - 1
+    return problems[0].message + (f" (and {more} more problem{'s' if more > 1 else ''})" if more else "")
+
+
+def refusal(problems: tuple[Problem, ...]) -> Failure:
+    """The one failure for all of a package's problems. Its code is the first problem's.
+
+    3015: `config.json` is missing or is no JSON object; 3016: one of its fields is wrong; 3017: the files are wrong.
+    """
+    first = problems[0]
+    code = "ModelArts.3017"
+    if first.file == CONFIG_FILE:
+        code = "ModelArts.3016" if first.field else "ModelArts.3015"
+    return Failure(FailureKind.UNPROCESSABLE, code, summary(problems), problems=problems)

@@ -1,0 +1,78 @@
+"""Every format there is. Import, convert and evaluate ask here; a new format is one more module and one more row."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from modelyard_contracts.failures import Problem
+from modelyard_contracts.shapes import Inspection
+from modelyard_formats import onnx_format, openvino_format
+from modelyard_formats.errors import BadSource, bad_source
+from modelyard_formats.format import MODEL_FOLDER, Entry, Format, PrecisionHint, Reading
+from modelyard_formats.running import Runner
+
+FORMATS: dict[str, Format] = {row.FORMAT.name: row.FORMAT for row in (onnx_format, openvino_format)}
+
+
+def recognise(entries: Iterable[Entry]) -> tuple[Format, tuple[str, ...]]:
+    """The format of a package and its model's files, relative to `model/`, main file first.
+
+    Only files directly in `model/` count: what lies in folders below is the package's own data. Raises `BadSource`
+    when there is no model, more than one, or an empty file.
+    """
+    sizes = {entry.path.removeprefix(f"{MODEL_FOLDER}/"): entry.size for entry in entries if _is_candidate(entry.path)}
+    found = [(row, files) for row in FORMATS.values() for files in row.find(tuple(sizes))]
+    if not found:
+        raise BadSource(_nothing_found(tuple(sizes)))
+    if len(found) > 1:
+        names = ", ".join(f"{MODEL_FOLDER}/{files[0]}" for _, files in found)
+        message = f"{len(found)} models in one package: {names}"
+        raise bad_source(message, file=f"{MODEL_FOLDER}/{found[1][1][0]}", rule="exactly one model")
+    row, files = found[0]
+    if sizes[files[0]] == 0:
+        name = f"{MODEL_FOLDER}/{files[0]}"
+        raise bad_source(f"{name} is empty", file=name, rule="a model file is not empty")
+    return row, files
+
+
+def _is_candidate(path: str) -> bool:
+    return path.startswith(f"{MODEL_FOLDER}/") and path.count("/") == 1
+
+
+def _nothing_found(names: tuple[str, ...]) -> tuple[Problem, ...]:
+    hints = tuple(problem for row in FORMATS.values() for problem in row.hints(names))
+    wanted = " or ".join(row.wants for row in FORMATS.values())
+    missing = Problem(message=f"no model file in model/; it needs {wanted}", file=f"{MODEL_FOLDER}/", rule=wanted)
+    return hints or (missing,)
+
+
+def inspect(format_name: str, root: Path) -> Inspection:
+    """What the model in `root/model/` says of itself. Never executes anything. Raises `BadSource`."""
+    return read(format_name, root).inspection
+
+
+def read(format_name: str, root: Path) -> Reading:
+    """As `inspect`, with the list of all files the model needs."""
+    row = FORMATS[format_name]
+    return row.inspect(root / MODEL_FOLDER, _files(row, root))
+
+
+def runner(format_name: str, root: Path, *, threads: int, precision_hint: PrecisionHint = "f32") -> Runner:
+    """The model in `root/model/`, loaded on the CPU with `threads` threads. Raises `BadSource` when it cannot be."""
+    row = FORMATS[format_name]
+    files = _files(row, root)
+    try:
+        return row.load(root / MODEL_FOLDER / files[0], threads, precision_hint)
+    except ImportError:
+        raise
+    except Exception as error:  # native runtimes raise types of their own
+        name = f"{MODEL_FOLDER}/{files[0]}"
+        message = f"{name} does not load: {error}"
+        raise bad_source(message, file=name, rule=f"a model that the {format_name} runtime loads") from error
+
+
+def _files(row: Format, root: Path) -> tuple[str, ...]:
+    found = row.find(sorted(path.name for path in (root / MODEL_FOLDER).glob("*")))
+    if len(found) != 1:
+        message = f"{len(found)} {row.name} models in model/"
+        raise bad_source(message, file=f"{MODEL_FOLDER}/", rule=f"exactly one model: {row.wants}")
+    return found[0]
