@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ def said(number: int) -> Envelope:
     return Envelope(source="version", type="t", subject=f"m{number}", project="p1", data={"n": number})
 
 
-async def take(events: AsyncIterator[Envelope], count: int) -> list[int]:
+async def take(events: AsyncGenerator[Envelope, None], count: int) -> list[int]:
     async with asyncio.timeout(20):
         return [(await anext(events)).data["n"] for _ in range(count)]
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -95,10 +95,12 @@ class Bus:
 
     async def close(self) -> None:
         """Drains when connected: what was handed to NATS is sent, then the connection ends."""
-        if self.nats.is_connected and not self.nats.is_draining:
-            await self.nats.drain()
-        else:
-            await self.nats.close()
+        try:
+            if self.nats.is_connected:
+                await self.nats.drain()
+        except nats.errors.Error as error:
+            log.info("nats_not_drained", error=str(error))
+        await self.nats.close()
 
     @property
     def js(self) -> JetStreamContext:
@@ -168,14 +170,14 @@ class Bus:
         if self.nats.is_connected:
             await self.nats.publish(watch.live_subject(kind, entity_id), data)
 
-    def watch_live(self, kind: str, entity_id: str) -> AsyncIterator[dict[str, Any]]:
+    def watch_live(self, kind: str, entity_id: str) -> AsyncGenerator[dict[str, Any], None]:
         """Progress from the first `anext` on; ends when the bus closes. Close the iterator to unsubscribe."""
         return watch.live(self.nats, kind, entity_id)
 
-    def watch_events(self, *, since: datetime | None = None) -> AsyncIterator[Envelope]:
+    def watch_events(self, *, since: datetime | None = None) -> AsyncGenerator[Envelope, None]:
         """Every event in stream order, each once, over reconnects and restarts of the server.
 
-        Starts at `since`, or at the first `anext`. Only the gateway and the operator may.
+        Starts at `since`, or at the first `anext`. Only the gateway and the operator may. Close it to unsubscribe.
         """
         return watch.events(self.nats, since)
 

@@ -54,8 +54,8 @@ def _user(identity: str, password: str | FromEnvironment) -> str:
     permissions = permissions_of(identity)
     return (
         f"    {{ user: {_text(identity)}, password: {_password(password)}, permissions: {{\n"
-        f"      publish: {_allowed(permissions.publish)}\n"
-        f"      subscribe: {_allowed(permissions.subscribe)}\n"
+        f"      publish: {{ allow: {_list(permissions.publish)}, deny: {_list(permissions.publish_denied)} }}\n"
+        f"      subscribe: {_list(permissions.subscribe)}\n"
         f"{_answers(permissions)}"
         "    } }\n"
     )
@@ -65,7 +65,7 @@ def _answers(permissions: Permissions) -> str:
     return '      allow_responses: { max: 1, expires: "5m" }\n' if permissions.answers else ""
 
 
-def _allowed(subjects: tuple[str, ...]) -> str:
+def _list(subjects: tuple[str, ...]) -> str:
     return "[" + ", ".join(_text(subject) for subject in subjects) + "]"
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from modelyard_contracts.catalogue import EVENTS
 from modelyard_contracts.envelope import Envelope
+from modelyard_contracts.ids import new_id
 
 log = structlog.get_logger()
 
@@ -32,7 +33,7 @@ def live_subject(kind: str, entity_id: str) -> str:
     return f"modelyard.live.{kind}.{entity_id}"
 
 
-async def live(nc: Client, kind: str, entity_id: str) -> AsyncIterator[dict[str, Any]]:
+async def live(nc: Client, kind: str, entity_id: str) -> AsyncGenerator[dict[str, Any], None]:
     """Slow readers lose the middle: progress is worth little when it is late."""
     subscription = await nc.subscribe(live_subject(kind, entity_id), pending_msgs_limit=1000)
     try:
@@ -42,9 +43,9 @@ async def live(nc: Client, kind: str, entity_id: str) -> AsyncIterator[dict[str,
         await _unsubscribe(subscription)
 
 
-async def events(nc: Client, since: datetime | None) -> AsyncIterator[Envelope]:
+async def events(nc: Client, since: datetime | None) -> AsyncGenerator[Envelope, None]:
     """An ordered consumer: when a message or the heartbeat is missing, it starts anew behind the last one seen."""
-    position: _Position = _Position(since)
+    position = _Position(since)
     while not nc.is_closed:
         subscription = await nc.subscribe(nc.new_inbox(), pending_msgs_limit=0, pending_bytes_limit=0)
         try:
@@ -75,6 +76,7 @@ class _Position:
         elif self.since is not None:
             start = {"deliver_policy": api.DeliverPolicy.BY_START_TIME, "opt_start_time": self.since}
         config = api.ConsumerConfig(
+            name=f"watch-{new_id()}",
             deliver_subject=inbox,
             filter_subject=EVENTS.subjects[0],
             ack_policy=api.AckPolicy.NONE,
@@ -90,7 +92,7 @@ class _Position:
             self.sequence = info.delivered.stream_seq
 
 
-async def _in_order(nc: Client, subscription: Subscription) -> AsyncIterator[Msg]:
+async def _in_order(nc: Client, subscription: Subscription) -> AsyncGenerator[Msg, None]:
     """Ends at the first gap. Raises TimeoutError (nats) when even heartbeats stay away."""
     expected = 1
     while True:

@@ -16,7 +16,7 @@ from modelyard_contracts.catalogue import (
     events_said_by,
     jobs_of,
 )
-from modelyard_contracts.durables import Durable, durables_of
+from modelyard_contracts.durables import Durable, all_durables, durables_of
 
 OPERATOR = "operator"  # declares streams and durables at deploy time
 GATEWAY = "gateway"
@@ -25,10 +25,11 @@ IDENTITIES = (*SERVICES, TRAINING_JOB, OPERATOR)
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """NATS subjects with wildcards. What is not listed is refused."""
+    """NATS subjects with wildcards. What is not listed is refused, and so is what is denied."""
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    publish_denied: tuple[str, ...] = ()
     answers: bool = False  # may publish to the reply subject of a message it received
 
 
@@ -48,11 +49,11 @@ def permissions_of(identity: str) -> Permissions:
     if identity not in SERVICES:
         raise KeyError(identity)
     publish = (*said, *_own_jobs(identity), *_own_durables(identity), *_shared(identity))
-    subscribe = [inbox, f"modelyard.rpc.{identity}.>"]
-    if identity == GATEWAY:
-        publish = (*publish, *_watching(), *_dead_letters())
-        subscribe.append("modelyard.live.>")
-    return Permissions(tuple(dict.fromkeys(publish)), tuple(subscribe), answers=True)
+    subscribe = (inbox, f"modelyard.rpc.{identity}.>")
+    if identity != GATEWAY:
+        return Permissions(publish, subscribe, answers=True)
+    publish = tuple(dict.fromkeys((*publish, *_watching(), *_dead_letters())))  # it says events of its own, and replays
+    return Permissions(publish, (*subscribe, "modelyard.live.>"), _names_in_use(), answers=True)
 
 
 def _own_jobs(service: str) -> tuple[str, ...]:
@@ -78,8 +79,13 @@ def _shared(service: str) -> tuple[str, ...]:
 
 
 def _watching() -> tuple[str, ...]:
-    """Ephemeral push consumers only: this form of the request carries no name, so no durable can be overwritten."""
-    return (f"$JS.API.CONSUMER.CREATE.{EVENTS.name}", f"$JS.FC.{EVENTS.name}.>")
+    """The form of the request that carries the consumer's name in its subject: in the shorter form the body can name
+    a durable and change it, unseen by permissions."""
+    return (f"$JS.API.CONSUMER.CREATE.{EVENTS.name}.*.{EVENTS.subjects[0]}", f"$JS.FC.{EVENTS.name}.>")
+
+
+def _names_in_use() -> tuple[str, ...]:
+    return tuple(f"$JS.API.CONSUMER.CREATE.{EVENTS.name}.{durable.name}.>" for durable in all_durables())
 
 
 def _dead_letters() -> tuple[str, ...]:
