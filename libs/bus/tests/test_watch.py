@@ -29,6 +29,7 @@ async def consumers_of(operator: Bus) -> int:
 async def test_progress_reaches_who_watches_and_nobody_else(connect: Any, until: Callable[..., Any]) -> None:
     convert, gateway = await connect("convert"), await connect("gateway")
     await convert.announce("conversion", "c1", {"percent": 1})
+    await convert.nats.flush()
     seen: list[dict[str, Any]] = []
     ready = asyncio.Event()
 
