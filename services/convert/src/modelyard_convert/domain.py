@@ -1,0 +1,229 @@
+"""The life of one conversion: initialising → running → succeeded or failed. Pure; the handlers load and save."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from modelyard_contracts.calls.convert import ConversionState, ConversionView, LogPiece
+from modelyard_contracts.catalogue import (
+    CONVERSION_CREATED,
+    CONVERSION_FAILED,
+    CONVERSION_STARTED,
+    CONVERSION_SUCCEEDED,
+    Event,
+    Job,
+)
+from modelyard_contracts.events import ConversionCreated, ConversionFailed, ConversionStarted, ConversionSucceeded
+from modelyard_contracts.failures import Failure
+from modelyard_contracts.ids import derived_id
+from modelyard_contracts.jobs import ConversionJob
+from modelyard_contracts.shapes import Artifact, Benchmark, ConversionOrder, Location, Parity
+from modelyard_convert.errors import ToolchainFailed
+
+UNFINISHED: tuple[ConversionState, ...] = ("initialising", "running")
+MAX_ATTEMPTS = 3
+LOG_KEPT = 64 * 1024  # characters; the whole log of a success is job_log.txt beside its model
+Message = tuple[Event[Any] | Job[Any], BaseModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who works on it, as `modelyard_store.claims` keeps it in the document."""
+
+    attempt: int
+    lease_until: int
+    token: str
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Instants are ms since 1970 UTC. `log_start`: characters of the log that were forgotten."""
+
+    conversion_id: str
+    project: str
+    model_id: str
+    model_name: str
+    model_version: str
+    name: str
+    description: str
+    order: ConversionOrder
+    toolchain: str
+    origin: str
+    created_at: int
+    correlationid: str
+    request_digest: str = ""
+    state: ConversionState = "initialising"
+    claim: Claim | None = None
+    progress: str | None = None
+    code: str | None = None
+    reason: str | None = None
+    artifact: Artifact | None = None
+    parity: Parity | None = None
+    benchmark: Benchmark | None = None
+    log: str = ""
+    log_start: int = 0
+    finished_at: int | None = None
+
+    @property
+    def attempt(self) -> int:
+        """Of the newest worker; 0 before the first."""
+        return self.claim.attempt if self.claim else 0
+
+    @property
+    def finished(self) -> bool:
+        return self.state not in UNFINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    conversion: Conversion
+    says: tuple[Message, ...] = ()
+
+
+class Stopped(Exception):  # noqa: N818 - a fact about the document, not a mistake
+    """The conversion ended while an attempt was at work: its version was deleted."""
+
+
+def created(conversion: Conversion, job: Job[ConversionJob]) -> Outcome:
+    said = ConversionCreated(
+        conversion_id=conversion.conversion_id,
+        model_id=conversion.model_id,
+        target=conversion.order.target,
+        origin="plan" if conversion.origin == "plan" else "request",
+    )
+    work = ConversionJob(conversion_id=conversion.conversion_id)
+    return Outcome(conversion, ((CONVERSION_CREATED, said), (job, work)))
+
+
+def refused(conversion: Conversion, failure: Failure, *, now: int) -> Outcome:
+    """A planned conversion that cannot be done: kept, so that people see why."""
+    return failed(conversion, failure, now=now)
+
+
+def begun(conversion: Conversion, *, now: int) -> Outcome:
+    """A worker has claimed it. Given up when too many workers died over it."""
+    attempt = conversion.attempt
+    if attempt > MAX_ATTEMPTS:
+        return failed(conversion, ToolchainFailed(f"{MAX_ATTEMPTS} workers died while converting it"), now=now)
+    running = replace(conversion, state="running", progress="fetching the source")
+    running = _logged(running, (f"attempt {attempt}: {conversion.order.target} by {conversion.toolchain}",))
+    said = ConversionStarted(
+        conversion_id=conversion.conversion_id,
+        model_id=conversion.model_id,
+        target=conversion.order.target,
+        attempt=attempt,
+    )
+    return Outcome(running, ((CONVERSION_STARTED, said),))
+
+
+def reported(conversion: Conversion, lines: Sequence[str], progress: str | None) -> Outcome:
+    """Raises Stopped."""
+    if conversion.state != "running":
+        raise Stopped(f"conversion {conversion.conversion_id} is {conversion.state}")
+    return Outcome(replace(_logged(conversion, lines), progress=progress or conversion.progress))
+
+
+def succeeded(conversion: Conversion, artifact: Artifact, lines: Sequence[str], *, now: int) -> Outcome:
+    """Raises Stopped."""
+    running = reported(conversion, lines, None).conversion
+    done = replace(running, state="succeeded", progress=None, artifact=artifact, finished_at=now)
+    said = ConversionSucceeded(
+        conversion_id=done.conversion_id, model_id=done.model_id, target=done.order.target, artifact=artifact
+    )
+    return Outcome(done, ((CONVERSION_SUCCEEDED, said),))
+
+
+def failed(
+    conversion: Conversion,
+    failure: Failure,
+    *,
+    now: int,
+    lines: Sequence[str] = (),
+    parity: Parity | None = None,
+    benchmark: Benchmark | None = None,
+) -> Outcome:
+    """Raises Stopped when it is finished already."""
+    if conversion.finished:
+        raise Stopped(f"conversion {conversion.conversion_id} is {conversion.state}")
+    done = replace(
+        _logged(conversion, (*lines, f"failed: {failure.code} {failure.message}")),
+        state="failed",
+        progress=None,
+        code=failure.code,
+        reason=failure.message,
+        parity=parity,
+        benchmark=benchmark,
+        finished_at=now,
+    )
+    said = ConversionFailed(
+        conversion_id=done.conversion_id,
+        model_id=done.model_id,
+        target=done.order.target,
+        code=failure.code,
+        reason=failure.message,
+    )
+    return Outcome(done, ((CONVERSION_FAILED, said),))
+
+
+def why_kept(conversion: Conversion) -> str | None:
+    """Why it cannot be deleted, None when it can."""
+    return None if conversion.finished else f"it is {conversion.state}; only finished conversions can be deleted"
+
+
+def artifact_id_of(conversion_id: str, attempt: int) -> str:
+    """Another one for every attempt, so that the output of a late one never mixes with its successor's."""
+    return derived_id(conversion_id, "attempt", str(attempt))
+
+
+def output_location(conversion: Conversion, attempt: int, bucket: str) -> Location:
+    artifact_id = artifact_id_of(conversion.conversion_id, attempt)
+    prefix = f"{conversion.project}/models/{conversion.model_id}/variants/{artifact_id}/"
+    return Location(bucket=bucket, prefix=prefix)
+
+
+def log_piece(conversion: Conversion, offset: int) -> LogPiece:
+    """What was logged after `offset` characters. What was forgotten is said once."""
+    forgotten = conversion.log_start > offset
+    text = conversion.log[max(0, offset - conversion.log_start) :]
+    if forgotten:
+        text = f"[{conversion.log_start - offset} characters are not kept here]\n{text}"
+    end = conversion.log_start + len(conversion.log)
+    return LogPiece(text=text, next_offset=max(offset, end), complete=conversion.finished)
+
+
+def view(conversion: Conversion) -> ConversionView:
+    return ConversionView(
+        conversion_id=conversion.conversion_id,
+        model_id=conversion.model_id,
+        model_name=conversion.model_name,
+        model_version=conversion.model_version,
+        name=conversion.name,
+        description=conversion.description,
+        order=conversion.order,
+        toolchain=conversion.toolchain,
+        origin="plan" if conversion.origin == "plan" else "request",
+        state=conversion.state,
+        attempt=conversion.attempt,
+        progress=conversion.progress,
+        code=conversion.code,
+        reason=conversion.reason,
+        artifact=_shown_artifact(conversion),
+        created_at=conversion.created_at,
+        finished_at=conversion.finished_at,
+    )
+
+
+def _shown_artifact(conversion: Conversion) -> dict[str, Any] | None:
+    if conversion.artifact:
+        return conversion.artifact.model_dump(mode="json")
+    numbers = {"parity": conversion.parity, "benchmark": conversion.benchmark}
+    return {name: value.model_dump(mode="json") for name, value in numbers.items() if value} or None
+
+
+def _logged(conversion: Conversion, lines: Sequence[str]) -> Conversion:
+    text = conversion.log + "".join(f"{line}\n" for line in lines)
+    over = max(0, len(text) - LOG_KEPT)
+    return replace(conversion, log=text[over:], log_start=conversion.log_start + over)

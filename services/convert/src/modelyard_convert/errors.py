@@ -1,0 +1,106 @@
+"""Why a conversion is refused or fails, with stable codes (docs/errors.md). Raised by handlers and subprocess."""
+
+from modelyard_contracts.failures import Failure, FailureKind, Problem
+
+
+class UnknownTarget(Failure):
+    def __init__(self, target: str, known: tuple[str, ...]) -> None:
+        text = f"there is no conversion target `{target}`; there are {', '.join(known)}"
+        super().__init__(FailureKind.INVALID, "ModelArts.3052", text, field="order.target", rule="one of the targets")
+
+
+class BadOptions(Failure):
+    def __init__(self, target: str, problems: tuple[Problem, ...]) -> None:
+        named = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+        super().__init__(FailureKind.INVALID, "ModelArts.3037", f"options of {target}: {named}", problems=problems)
+
+
+class NotPublished(Failure):
+    def __init__(self, name: str, version: str, status: str) -> None:
+        text = f"{name} {version} is {status}; only a published version can be converted"
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3047", text, field="model_id", rule="published")
+
+
+class NotConvertible(Failure):
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3047", message, field="order.target")
+
+
+class AlreadyQuantised(Failure):
+    def __init__(self, operators: tuple[str, ...]) -> None:
+        text = f"the model is already quantised (it holds {', '.join(operators)}); int8 needs a floating-point model"
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3048", text, field="order.target")
+
+
+class UnsupportedOperators(Failure):
+    def __init__(self, toolchain: str, operators: tuple[str, ...]) -> None:
+        text = f"the {toolchain} toolchain cannot handle these operators of the model: {', '.join(operators)}"
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3049", text, field="order.target")
+
+
+class NoWorker(Failure):
+    def __init__(self, toolchain: str) -> None:
+        text = f"no worker offers `{toolchain}`"
+        super().__init__(FailureKind.UNAVAILABLE, "ModelArts.3054", text, field="order.target")
+
+
+class ParityFailed(Failure):
+    def __init__(self, reason: str) -> None:
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3056", f"the result does not compute the same: {reason}")
+
+
+class NothingChanged(Failure):
+    def __init__(self, what: str) -> None:
+        text = f"the conversion changed nothing: {what}"
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3057", text, field="order.target")
+
+
+class ToolchainFailed(Failure):
+    """The converter stopped: crashed, ran out of time or memory, or said what it could not do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3058", message)
+
+
+class BadResult(Failure):
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3059", f"the result is not a usable model: {message}")
+
+
+class CalibrationProblem(Failure):
+    def __init__(self, message: str) -> None:
+        field = "order.calibration_dataset_id"
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3060", message, field=field)
+
+
+class CalibrationMissing(CalibrationProblem):
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            f"{target} needs calibration data: put preprocessed samples into `calibration_data/*.npy` or `*.npz` "
+            "beside `model/` in the package, or name a dataset in order.calibration_dataset_id"
+        )
+
+
+class SourceDamaged(Failure):
+    def __init__(self, path: str, found: str) -> None:
+        text = f"{path} is not what the version's manifest says: {found}"
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3061", text)
+
+
+class VersionGone(Failure):
+    def __init__(self) -> None:
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3062", "the version was deleted")
+
+
+class UnknownConversion(Failure):
+    def __init__(self, conversion_id: str) -> None:
+        text = f"there is no conversion {conversion_id}"
+        super().__init__(FailureKind.NOT_FOUND, "ModelArts.3001", text, field="conversion_id")
+
+
+class KeyReused(Failure):
+    def __init__(self) -> None:
+        text = "Idempotency-Key was used with another request"
+        super().__init__(
+            FailureKind.CONFLICT, "ModelArts.3002", text, field="Idempotency-Key", rule="one key, one request"
+        )
