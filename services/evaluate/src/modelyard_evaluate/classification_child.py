@@ -1,0 +1,163 @@
+"""`python -m modelyard_evaluate.classification_child`: scores one model on one dataset, in a process of its own.
+
+Started by `worker`; a crash of a native runtime ends this process and nothing else. It runs no code of the package:
+the model goes through `modelyard_formats`, the images through `config.json`'s own preprocessing.
+"""
+
+import csv
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel
+
+from modelyard_contracts.package import PackageConfig
+from modelyard_evaluate.domain.classes import labels_for, labels_for_indices
+from modelyard_evaluate.errors import NotEvaluable
+from modelyard_evaluate.feeding import Array, Feed, ImageFile, all_scores, array_feed, image_feed, only_input
+from modelyard_evaluate.metrics import Answers, Measured, measure, result
+from modelyard_evaluate.npz import read_samples
+from modelyard_formats.running import Runner
+from modelyard_formats.table import runner as load_runner
+
+Log = Callable[[str], None]
+PROGRESS = "progress"
+_SPARING = 0.2  # seconds between two progress lines
+
+
+class ClassificationRequest(BaseModel):
+    """`package` holds `model/`; `samples` is a JSON list of [file, class, name in the dataset], or one .npz file.
+    Files are named relative to `data`; everything made goes into `out`."""
+
+    package: Path
+    format: str
+    kind: Literal["image-folder", "npz"]
+    data: Path
+    samples: Path
+    out: Path
+    threads: int
+
+
+class OutputFile(BaseModel):
+    file: str
+    name: str
+    media_type: str
+
+
+class Headline(BaseModel):
+    """What the service keeps in its own document; everything else is in `result.json` and the files beside it."""
+
+    samples: int
+    correct: int
+    metrics: dict[str, float]
+    files: list[OutputFile]
+
+
+def evaluate(request: dict[str, Any], log: Log) -> dict[str, Any]:
+    """Raises Failure, naming file, class or field."""
+    asked = ClassificationRequest.model_validate(request)
+    started = time.monotonic()
+    config = read_config(asked.package)
+    runner = load_runner(asked.format, asked.package, threads=asked.threads, precision_hint="f32")
+    log(f"{runner.name} computes in {runner.precision} on {asked.threads} threads")
+    with ThreadPoolExecutor(asked.threads) as pool:
+        feed, answers = _answers(asked, config, runner, pool, log)
+    seconds = time.monotonic() - started
+    log(f"{len(feed.names)} samples in {seconds:.2f} s")
+    measured = measure(answers)
+    about = {
+        "runtime": runner.name,
+        "precision": runner.precision,
+        "threads": asked.threads,
+        "seconds": round(seconds, 3),
+        "samples_per_second": round(measured.samples / seconds, 1),
+    }
+    return _write(asked.out, answers, measured, about).model_dump()
+
+
+def read_config(package: Path) -> PackageConfig:
+    """Raises NotEvaluable: the config was checked at import, so a broken one here is another artifact's."""
+    try:
+        return PackageConfig.model_validate_json((package / "model" / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise NotEvaluable(f"model/config.json cannot be read: {error}", rule="a valid config.json") from error
+
+
+def _answers(
+    asked: ClassificationRequest, config: PackageConfig, runner: Runner, pool: ThreadPoolExecutor, log: Log
+) -> tuple[Feed, Answers]:
+    spec = only_input(runner.signature)
+    if asked.kind == "npz":
+        x, classes = read_samples(asked.samples)
+        feed = array_feed(x, spec)
+    else:
+        listed = json.loads(asked.samples.read_text())
+        classes = np.array([label for _, label, _ in listed])
+        feed = image_feed([ImageFile(asked.data / file, name) for file, _, name in listed], config, pool)
+    if config.labels and classes.dtype.kind == "U":  # fail before the long part where that can be known
+        labels_for(classes.tolist(), config.labels, len(config.labels))
+    scores = all_scores(runner, config, feed, _reporter(log, len(feed.names)))
+    labels, truth = _truth(classes, config.labels, scores.shape[1])
+    return feed, Answers(feed.names, truth, scores, labels)
+
+
+def _truth(classes: Array, labels: Sequence[str], width: int) -> tuple[tuple[str, ...], Array]:
+    """Class names in score order, and the index of each sample's class."""
+    if classes.dtype.kind in "iu":
+        return labels_for_indices(classes.tolist(), labels, width), classes.astype(np.int64)
+    names = labels_for(classes.tolist(), labels, width)
+    index = {name: place for place, name in enumerate(names)}
+    return names, np.array([index[name] for name in classes.tolist()])
+
+
+def _reporter(log: Log, total: int) -> Callable[[int], None]:
+    last = 0.0
+
+    def report(done: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done == total or now - last > _SPARING:
+            last = now
+            log(f"{PROGRESS} {done} {total}")
+
+    return report
+
+
+def _write(out: Path, answers: Answers, measured: Measured, about: dict[str, Any]) -> Headline:
+    from modelyard_evaluate.plots import draw_all  # half a second, not wanted when the run fails early
+
+    out.mkdir(parents=True, exist_ok=True)
+    drawn = draw_all(measured, out)
+    files = [OutputFile(file=each.file, name=each.name, media_type=each.media_type) for each in drawn]
+    files += _write_tables(out, measured)
+    names = [measured.labels[index] for index in measured.present]
+    numbered = {f"#{number}": name for number, name in enumerate(names)} if any(each.numbered for each in drawn) else {}
+    full = result(answers, measured) | {"ran_with": about, "plots": [asdict(each) for each in drawn]}
+    full["numbers_in_png"] = numbered
+    (out / "result.json").write_text(json.dumps(full, ensure_ascii=False, allow_nan=False))
+    return Headline(samples=measured.samples, correct=measured.correct, metrics=measured.metrics, files=files)
+
+
+def _write_tables(out: Path, measured: Measured) -> list[OutputFile]:
+    """Everything, also where the result had to be bounded. With a byte order mark, or Excel garbles Chinese names."""
+    names = [measured.labels[index] for index in measured.present]
+    matrix = [["true \\ predicted", *names], *([name, *row] for name, row in zip(names, measured.matrix, strict=True))]
+    columns = list(measured.per_class[0])
+    per_class = [columns, *([row[column] for column in columns] for row in measured.per_class)]
+    for name, rows in (("confusion-matrix", matrix), ("per-class", per_class)):
+        with (out / f"{name}.csv").open("w", newline="", encoding="utf-8-sig") as file:
+            csv.writer(file).writerows(rows)
+    return [
+        OutputFile(file=f"{name}.csv", name=name, media_type="text/csv") for name in ("confusion-matrix", "per-class")
+    ]
+
+
+if __name__ == "__main__":
+    from modelyard_runtime.subprocess_child import serve
+
+    serve(evaluate)

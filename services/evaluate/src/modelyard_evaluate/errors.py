@@ -1,0 +1,115 @@
+"""Refusals of the evaluate service, with stable codes (docs/errors.md). Raised by handlers, worker and subprocess."""
+
+from modelyard_contracts.failures import Failure, FailureKind, Problem
+
+MOST_NAMED = 20
+"""Problems, files or classes named one by one in a message; more are counted."""
+
+
+def named(names: "tuple[str, ...] | list[str]") -> str:
+    """`'a', 'b' and 3 more`"""
+    shown = ", ".join(repr(name) for name in names[:MOST_NAMED])
+    more = len(names) - MOST_NAMED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+class NotFound(Failure):
+    """Also for what belongs to another project, or is hidden from the caller: nobody can tell the difference."""
+
+    def __init__(self, what: str, identifier: str, field: str) -> None:
+        message = f"no {what} {identifier!r} in this project"
+        super().__init__(FailureKind.NOT_FOUND, "ModelArts.3001", message, field=field, rule="exists")
+
+
+class NameTaken(Failure):
+    def __init__(self, name: str) -> None:
+        message = f"a dataset {name!r} exists already"
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3002", message, field="name", rule="unique in the project")
+
+
+class KeyReused(Failure):
+    def __init__(self) -> None:
+        message = "Idempotency-Key was used with another request"
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3002", message, field="Idempotency-Key", rule="same request")
+
+
+class InUse(Failure):
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3009", message)
+
+
+class SourceRefused(Failure):
+    """The place a dataset shall come from cannot be used."""
+
+    def __init__(self, message: str, *, field: str, rule: str, kind: FailureKind = FailureKind.UNPROCESSABLE) -> None:
+        super().__init__(kind, "ModelArts.3017", message, field=field, rule=rule)
+
+
+class NotPublished(Failure):
+    def __init__(self, model_id: str, status: str) -> None:
+        message = f"version {model_id} is {status}; only a published one can be evaluated"
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3037", message, field="model_id", rule="published")
+
+
+class DatasetRefused(Failure):
+    """Every broken rule at once, each naming its file."""
+
+    def __init__(self, problems: tuple[Problem, ...], kind: FailureKind = FailureKind.UNPROCESSABLE) -> None:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(kind, "ModelArts.3080", problems[0].message + more, problems=problems[:MOST_NAMED])
+
+
+class DatasetChanged(Failure):
+    def __init__(self, name: str, detail: str) -> None:
+        message = f"dataset {name!r} is not what it was when it was created: {detail}; create it anew"
+        super().__init__(
+            FailureKind.CONFLICT, "ModelArts.3081", message, field="dataset_id", rule="same listing digest"
+        )
+
+
+class LabelsDiffer(Failure):
+    """The dataset's classes and the model's classes do not fit together."""
+
+    def __init__(self, message: str, *, field: str, rule: str) -> None:
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3082", message, field=field, rule=rule)
+
+
+class NotEvaluable(Failure):
+    """The model or its `config.json` lacks what this evaluation needs, or answered something unusable."""
+
+    def __init__(self, message: str, *, field: str | None = None, rule: str | None = None) -> None:
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3083", message, field=field, rule=rule)
+
+
+class ArtifactDamaged(Failure):
+    def __init__(self, path: str, found: str) -> None:
+        problem = Problem(message=f"{path} is not what the artifact's manifest says: {found}", file=path, rule="sha256")
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3084", problem.message, problems=(problem,))
+
+
+class WrongState(Failure):
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3085", message)
+
+
+class DatasetHidden(Failure):
+    def __init__(self, name: str) -> None:
+        message = f"dataset {name!r} is hidden: only entries of a competition are scored on it"
+        super().__init__(FailureKind.FORBIDDEN, "ModelArts.3086", message, field="dataset_id", rule="not hidden")
+
+
+class EvaluationBroken(Failure):
+    """The subprocess ended without an answer, or attempts are used up. Not the caller's fault, as far as we know."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureKind.INTERNAL, "ModelArts.3087", message)
+
+
+class VersionGone(Failure):
+    def __init__(self) -> None:
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3062", "the version was deleted")
+
+
+class NoWorker(Failure):
+    def __init__(self, task: str) -> None:
+        super().__init__(FailureKind.UNAVAILABLE, "ModelArts.9001", f"no worker offers `{task}`")
