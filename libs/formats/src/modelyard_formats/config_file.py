@@ -40,13 +40,14 @@ def read_config(text: bytes) -> tuple[PackageConfig | None, tuple[Problem, ...],
 
 def _parse(text: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(
-            text.decode(), parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_duplicates
-        )
+        value = _DECODER.decode(text.decode())
+        json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise _NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
     except UnicodeDecodeError as error:
         raise _NotJson(f"byte {error.start} is not UTF-8") from error
+    except UnicodeEncodeError as error:
+        raise _NotJson("it holds half of a surrogate pair") from error
     except RecursionError as error:
         raise _NotJson("it is nested too deep") from error
     except ValueError as error:
@@ -67,6 +68,12 @@ def _finite(text: str) -> float:
     return value
 
 
+def _storable(text: str) -> int:
+    if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
+        raise ValueError(f"{text[:100]} is too large a number")
+    return int(text)
+
+
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
@@ -74,6 +81,12 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the field {name[:100]!r} is given twice")
         found[name] = value
     return found
+
+
+# Stricter than JSON in Python: what does not survive every store and every other language is refused.
+_DECODER = json.JSONDecoder(
+    parse_constant=_no_constant, parse_float=_finite, parse_int=_storable, object_pairs_hook=_no_duplicates
+)
 
 
 def _problem(error: Any) -> Problem:

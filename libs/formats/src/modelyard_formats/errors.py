@@ -1,15 +1,28 @@
 """The refusals that this library raises; codes as in docs/errors.md."""
 
+from collections.abc import Iterable
+from itertools import islice
+
 from modelyard_contracts.failures import Failure, FailureKind, Problem
 
 CONFIG_FILE = "model/config.json"
 MAX_PROBLEMS = 50
+MAX_TEXT = 300
+
+
+def bounded(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The first problems, their texts cut: names come from the package, and the whole must fit into one message."""
+    return tuple(
+        Problem(**{name: text and text[:MAX_TEXT] for name, text in problem.model_dump().items()})
+        for problem in islice(problems, MAX_PROBLEMS)
+    )
 
 
 class BadSource(Failure):
     """The files are not a model that can be taken in."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        problems = bounded(problems)
         super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3017", summary(problems), problems=problems)
 
 

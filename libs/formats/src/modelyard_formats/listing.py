@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from modelyard_contracts.failures import Problem
-from modelyard_formats.errors import CONFIG_FILE, MAX_PROBLEMS, BadSource
+from modelyard_formats.errors import CONFIG_FILE, BadSource, bounded
 from modelyard_formats.format import MODEL_FOLDER, Entry
 from modelyard_formats.table import recognise
 
@@ -27,7 +27,7 @@ def check_listing(entries: Iterable[Entry | tuple[str, int]]) -> tuple[Problem, 
         recognise(files)
     except BadSource as refused:
         problems.extend(refused.problems)
-    return tuple(problems[:MAX_PROBLEMS])
+    return bounded(problems)
 
 
 def _config_problems(files: Sequence[Entry]) -> Iterable[Problem]:

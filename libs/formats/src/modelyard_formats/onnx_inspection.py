@@ -21,14 +21,32 @@ STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 def read_onnx(folder: Path, file: str, format_name: str) -> Reading:
     """Inspect `folder/file`. Raises `BadSource` with everything that is wrong with it."""
     name = f"{MODEL_FOLDER}/{file}"
-    try:
-        model = read_model(folder / file, name)
-        problems = _problems(model, folder, name)
-        if problems:
-            raise BadSource(tuple(problems[:MAX_PROBLEMS]))
-        return Reading(_inspection(model, name, format_name), (file, *_external_files(model)))
-    except UnicodeDecodeError as error:
-        raise bad_source(f"{name} holds a name that is not UTF-8", file=name, rule="names are UTF-8") from error
+    model = read_model(folder / file, name)
+    if not all(isinstance(text, str) for text in _texts(model)):  # protobuf hands out bytes for what is no UTF-8
+        raise bad_source(f"{name} holds a name that is not UTF-8", file=name, rule="names are UTF-8")
+    problems = _problems(model, folder, name)
+    if problems:
+        raise BadSource(problems)
+    return Reading(_inspection(model, name, format_name), (file, *_external_files(model)))
+
+
+def _texts(model: ModelProto) -> Iterable[str | bytes]:
+    """Every text of the model that inspecting looks at."""
+    yield from (model.producer_name, model.producer_version)
+    yield from (item.domain for item in model.opset_import)
+    for function in model.functions:
+        yield from (function.domain, function.name)
+    for part in parts(model):
+        for node in part.node:
+            yield from (node.domain, node.op_type)
+    for tensor in stored_tensors(model):
+        yield tensor.name
+        for entry in tensor.external_data:
+            yield from (entry.key, entry.value)
+    for value in (*model.graph.input, *model.graph.output):
+        yield value.name
+        yield from (axis.dim_param for axis in value.type.tensor_type.shape.dim)
+        yield from (axis.dim_param for axis in value.type.sparse_tensor_type.shape.dim)
 
 
 def _problems(model: ModelProto, folder: Path, file: str) -> list[Problem]:

@@ -15,7 +15,7 @@ from defusedxml.ElementTree import parse
 
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Inspection, Signature, TensorSpec
-from modelyard_formats.errors import MAX_PROBLEMS, BadSource, bad_source
+from modelyard_formats.errors import BadSource, bad_source
 from modelyard_formats.format import MAX_RANK, UNKNOWN_RANK
 
 MAX_XML = 64 * 2**20
@@ -44,7 +44,7 @@ def read_ir(path: Path, file: str, weights_size: int, format_name: str) -> Inspe
     """Raises `BadSource` when the XML is no IR, or points outside its weights. `weights_size`: bytes of the `.bin`."""
     net = _parse(path, file)
     try:
-        problems = tuple(_problems(net, file, weights_size))[:MAX_PROBLEMS]
+        problems = tuple(_problems(net, file, weights_size))
         if problems:
             raise BadSource(problems)
         return _inspection(net, format_name)

@@ -14,7 +14,7 @@ from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Inspection
 from modelyard_formats.config_file import read_config
 from modelyard_formats.cross_check import cross_check
-from modelyard_formats.errors import CONFIG_FILE, MAX_PROBLEMS, BadSource, refusal
+from modelyard_formats.errors import CONFIG_FILE, BadSource, bounded, refusal
 from modelyard_formats.format import MODEL_FOLDER, Entry, Format, Reading
 from modelyard_formats.listing import MAX_CONFIG, check_listing
 from modelyard_formats.table import recognise
@@ -53,7 +53,7 @@ def check_package(root: Path) -> PackageReport:
         model_files=tuple(f"{MODEL_FOLDER}/{name}" for name in reading.files) if reading else (),
         config=None if wrong else config,
         inspection=reading.inspection if reading else None,
-        problems=tuple(sorted(problems, key=_config_first)[:MAX_PROBLEMS]),
+        problems=bounded(sorted(problems, key=_config_first)),
     )
 
 
@@ -66,6 +66,7 @@ def list_files(root: Path) -> tuple[list[Entry], list[Problem]]:
     entries: list[Entry] = []
     problems: list[Problem] = []
     for folder, folders, files in os.walk(root):
+        folders.sort()
         for name in sorted(folders + files):
             path = Path(folder, name)
             shown = path.relative_to(root).as_posix().encode(errors="backslashreplace").decode()

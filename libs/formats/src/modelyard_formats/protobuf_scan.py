@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 KEEP = 4096  # fields up to this many bytes are copied unread
-MAX_FIELDS = 5_000_000
+MAX_FIELDS = 1_000_000  # ten times what the largest exported networks have; some 5 s of work
 MAX_KEPT = 256 * 2**20
 MAX_DEPTH = 100
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

@@ -63,7 +63,7 @@ def conv_net(path: Path, *, seed: int = 0) -> Path:
 
 
 def random_model(path: Path, *, megabytes: int, seed: int = 0) -> Path:
-    """`t0` float32 [N, 1024] → `t<n>` float32 [N, 1024] through n matrices of 4 MiB, in a file of about `megabytes` MiB.
+    """`t0` float32 [N, 1024] → `t<n>` float32 [N, 1024] through n matrices of 4 MiB; about `megabytes` MiB on disk.
 
     Written piece by piece: the whole never lies in memory.
     """
