@@ -1,6 +1,5 @@
-from modelyard_runtime.process import run
-
 from modelyard_gateway.bootstrap import build
+from modelyard_runtime.process import run
 
 if __name__ == "__main__":
     run(build)

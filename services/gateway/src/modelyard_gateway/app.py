@@ -1,9 +1,12 @@
 """The HTTP application: routes, error shape, bounds. Building it opens nothing."""
 
+from typing import Any
+
 from fastapi import FastAPI
 
 from modelyard_gateway import replies
 from modelyard_gateway.access import Backends
+from modelyard_gateway.health import health_routes
 from modelyard_gateway.middleware import Edge
 from modelyard_gateway.replies import ErrorReply
 from modelyard_gateway.routes import (
@@ -17,6 +20,8 @@ from modelyard_gateway.routes import (
 )
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
+from modelyard_runtime.health import Readiness
+from modelyard_runtime.metrics import ServiceMetrics
 
 DESCRIPTION = """
 Manage machine-learning models after training: import, version, convert with proof, evaluate and publish.
@@ -27,9 +32,14 @@ one shape and names the field and the rule.
 """
 
 
-def create_app(settings: GatewaySettings, backends: Backends | None = None) -> FastAPI:
-    """`backends` None is for reading the OpenAPI document only."""
-    errors = {
+def create_app(
+    settings: GatewaySettings,
+    backends: Backends | None = None,
+    readiness: Readiness | None = None,
+    metrics: ServiceMetrics | None = None,
+) -> FastAPI:
+    """Without backends only the OpenAPI document can be read."""
+    errors: dict[int | str, dict[str, Any]] = {
         status: {"model": ErrorReply} for status in ("400", "401", "403", "404", "409", "413", "422", "429", "503")
     }
     app = FastAPI(title="modelyard", version="1", description=DESCRIPTION, responses=errors)
@@ -39,5 +49,7 @@ def create_app(settings: GatewaySettings, backends: Backends | None = None) -> F
     for module in (models, imports, conversions, evaluations, publications, events, administration):
         app.include_router(module.router)
     app.include_router(administration.projects)
+    if readiness is not None and metrics is not None:
+        app.router.routes.extend(health_routes(readiness, metrics))
     app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes)
     return app

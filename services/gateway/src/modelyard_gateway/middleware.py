@@ -1,4 +1,4 @@
-"""Around every request: a correlation id, a body bound, one access log line. Plain ASGI, so that streams stay streams."""
+"""Around every request: a correlation id, a body bound, one access log line. Plain ASGI: streams stay streams."""
 
 import time
 from typing import Any

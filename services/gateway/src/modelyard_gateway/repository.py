@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from modelyard_store.documents import Collection, Documents, Duplicate, Equals, Index, Query, Sort
 from pydantic import TypeAdapter
 
 from modelyard_contracts.shapes import Role
 from modelyard_gateway.domain import Project, Token, token_id_of
 from modelyard_gateway.errors import Exists, NotFound
+from modelyard_store.documents import Collection, Documents, Duplicate, Equals, Index, Query, Sort
 
 PROJECTS = Collection("projects", indexes=())
 TOKENS = Collection("tokens", indexes=(Index(("project", "name"), unique=True),))

@@ -1,4 +1,4 @@
-"""Public request and reply bodies that differ from the contract behind them (docs/adr/0005); the others are the contract's."""
+"""Public bodies that differ from the contract behind them (docs/adr/0005); the others are the contract's own."""
 
 from typing import Annotated, Literal, Self
 

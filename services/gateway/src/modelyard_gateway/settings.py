@@ -1,7 +1,8 @@
 """What an operator can set of the gateway, beside what every service has."""
 
-from modelyard_runtime.settings import ServiceSettings
 from pydantic import Field, SecretStr
+
+from modelyard_runtime.settings import ServiceSettings
 
 
 class GatewaySettings(ServiceSettings):

@@ -85,9 +85,7 @@ class Competitions:
     async def submit(self, context: CallContext, request: publish.SubmitEntry) -> publish.EntryView:
         version = await self.register.version(context, request.model_id)
         entry_id = _requested_id(context, "entry")
-        return entry_view(
-            await self.enter(context, entry_id, request.competition_id, version, request.artifact_id)
-        )
+        return entry_view(await self.enter(context, entry_id, request.competition_id, version, request.artifact_id))
 
     async def enter(
         self, context: CallContext, entry_id: str, competition_id: str, version: VersionView, artifact_id: str | None

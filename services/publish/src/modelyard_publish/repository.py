@@ -6,9 +6,7 @@ from modelyard_publish.domain import Competition, Entry, Listing
 from modelyard_store.aggregates import Aggregates
 from modelyard_store.documents import Collection, Condition, Contains, Documents, Equals, Index, Query, Sort
 
-LISTINGS = Collection(
-    "listings", indexes=(Index(("state", "created_at")), Index(("model_id",))), substrings=("title",)
-)
+LISTINGS = Collection("listings", indexes=(Index(("state", "created_at")), Index(("model_id",))), substrings=("title",))
 COMPETITIONS = Collection("competitions", indexes=(Index(("created_at",)),))
 ENTRIES = Collection(
     "entries",

@@ -77,10 +77,10 @@ async def stop_evaluation(caller: Writer, evaluation_id: str, version: str) -> e
 
 @router.get("/evaluations/{evaluation_id}/comparison", tags=["evaluations"])
 async def compare_evaluations(
-    caller: Reader, evaluation_id: str, version: Annotated[list[str], Query()] = []
+    caller: Reader, evaluation_id: str, version: Annotated[tuple[str, ...], Query()] = ()
 ) -> evaluate.Comparison:
     """What each artifact scored beside the first one, in counts as well as in percentage points."""
-    request = evaluate.CompareRuns(evaluation_id=evaluation_id, versions=tuple(version))
+    request = evaluate.CompareRuns(evaluation_id=evaluation_id, versions=version)
     return await caller.ask(evaluate.COMPARE, request)
 
 

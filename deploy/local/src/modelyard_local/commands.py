@@ -1,0 +1,28 @@
+"""`modelyard up` and `modelyard demo`. Light on purpose: every run of the command line imports this module."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def up(
+    data: Annotated[Path, typer.Option(help="folder for everything the stack keeps")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="of the gateway; 0: the one it had, or a free one")] = 0,
+    processes: Annotated[bool, typer.Option("--processes", help="one process for each service")] = False,
+) -> None:
+    """Start the whole yard on this machine: embedded NATS and S3, all services. Ctrl-C stops it."""
+    from modelyard_local.running import run_stack
+
+    raise typer.Exit(run_stack(data, port, processes))
+
+
+def demo(
+    data: Annotated[Path, typer.Option(help="folder of the demo's stack; a second run adds a version")] = Path(
+        "demo-data"
+    ),
+) -> None:
+    """Run the main job once on a stack of its own: train, import, convert with proof, evaluate, publish."""
+    from modelyard_local.running import run_demo
+
+    raise typer.Exit(run_demo(data))

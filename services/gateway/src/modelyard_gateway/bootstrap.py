@@ -1,0 +1,87 @@
+"""The one place where the gateway opens its clients and builds its application."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from modelyard_bus.calls import CallClient
+from modelyard_bus.connection import Bus, BusSettings
+from modelyard_bus.deadletters import DeadLetters
+from modelyard_contracts.calls import Call, convert, evaluate, imports, publish, version
+from modelyard_gateway.access import Backends
+from modelyard_gateway.app import create_app
+from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
+from modelyard_gateway.settings import GatewaySettings
+from modelyard_runtime.clock import now_ms
+from modelyard_runtime.health import Readiness
+from modelyard_runtime.http_server import HttpServer
+from modelyard_runtime.metrics import ServiceMetrics
+from modelyard_runtime.process import Service
+from modelyard_store.documents import Documents
+from modelyard_store.opening import open_documents
+
+_PROBED = (version.GET, imports.GET, convert.GET, evaluate.GET, publish.GET_LISTING)
+
+
+async def build(settings: GatewaySettings | None = None) -> Service:
+    """Raises what the clients raise when they cannot connect."""
+    settings = settings or GatewaySettings()
+    password = settings.nats_password.get_secret_value() if settings.nats_password else None
+    bus = await Bus.connect(BusSettings(settings.nats_url, "gateway", settings.nats_user, password))
+    documents = open_documents(settings.document_url)
+    checks = {"nats": bus.check, "documents": documents.check, **_service_checks(CallClient(bus))}
+    metrics = ServiceMetrics("gateway", {"bus": bus.stats})
+    api = _Api(settings, bus, documents, Readiness(checks, metrics), metrics)
+    return Service(
+        name="gateway",
+        checks=checks,
+        start=(api.open, api.start),
+        stop=(bus.close, documents.close, api.stop),
+        closed=bus.closed,
+        stats={"bus": bus.stats},
+        http_host=settings.http_host,
+        http_port=settings.http_port,
+    )
+
+
+@dataclass
+class _Api:
+    """The public HTTP server, from opening its documents to its last request."""
+
+    settings: GatewaySettings
+    bus: Bus
+    documents: Documents
+    readiness: Readiness
+    metrics: ServiceMetrics
+    server: HttpServer | None = None
+
+    async def open(self) -> None:
+        await self.documents.open((PROJECTS, TOKENS))
+        if self.settings.operator_token is not None:
+            secret = self.settings.operator_token.get_secret_value()
+            await AccessRepository(self.documents).keep_operator(self.settings.operator_project, secret, now_ms())
+
+    async def start(self) -> None:
+        access = AccessRepository(self.documents)
+        backends = Backends(self.settings, self.bus, CallClient(self.bus), access, DeadLetters(self.bus), now_ms)
+        app = create_app(self.settings, backends, self.readiness, self.metrics)
+        self.server = HttpServer(app, self.settings.api_host, self.settings.api_port)
+        await self.server.start()
+        self.readiness.phase = "running"
+
+    async def stop(self) -> None:
+        self.readiness.phase = "stopping"
+        if self.server is not None:
+            await self.server.stop()
+
+
+def _service_checks(calls: CallClient) -> dict[str, Callable[[], Awaitable[str | None]]]:
+    """The gateway is ready when every service answers: without one of them a part of the API would fail."""
+
+    def check(call: Call[Any, Any]) -> Callable[[], Awaitable[str | None]]:
+        async def answered() -> str | None:
+            return None if await calls.answered(call) else f"the {call.service} service does not answer"
+
+        return answered
+
+    return {call.service: check(call) for call in _PROBED}
