@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import TypeAdapter
-
 from modelyard_contracts.calls.version import ListVersions, VersionSummary
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.ids import derived_id
@@ -49,7 +47,7 @@ VERSIONS: Final = Collection(
 )
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
 ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")),))
-_version: Final = TypeAdapter(Version)
+COLLECTIONS: Final = (VERSIONS, ALIASES)
 
 Decide = Callable[[Version], Outcome | None]
 
@@ -100,8 +98,7 @@ class VersionRepository:
 
     async def any(self, model_id: str) -> Version | None:
         """Tombstones too."""
-        found = await self._documents.get(VERSIONS, model_id)
-        return _version.validate_python(found.body) if found else None
+        return await self._versions.get(None, model_id)
 
     async def bury(self, model_id: str) -> bool:
         """Remove a tombstone; False while it has something to send. One made with a key stays, as its receipt."""

@@ -1,0 +1,105 @@
+"""The one place where the version service opens its clients and binds its handlers."""
+
+from modelyard_bus.calls import CallServer
+from modelyard_bus.connection import Bus, BusSettings
+from modelyard_bus.consume import Consumer
+from modelyard_bus.relay import Relay
+from modelyard_contracts import catalogue
+from modelyard_contracts.calls import version
+from modelyard_runtime.clock import now_ms
+from modelyard_runtime.process import Service
+from modelyard_store.objects import Objects, ObjectSettings
+from modelyard_store.opening import open_documents
+from modelyard_store.outbox import Outbox
+from modelyard_version.handlers.aliasing import Aliasing
+from modelyard_version.handlers.creation import Creation
+from modelyard_version.handlers.deletion import Deletion
+from modelyard_version.handlers.reading import Reading
+from modelyard_version.handlers.reports import Reports
+from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
+from modelyard_version.settings import VersionSettings
+
+
+async def build(settings: VersionSettings | None = None) -> Service:
+    """Raises what the clients raise when they cannot connect."""
+    settings = settings or VersionSettings()
+    password = settings.nats_password.get_secret_value() if settings.nats_password else None
+    objects = _objects(settings)
+    documents = open_documents(settings.document_url)
+    bus = await Bus.connect(BusSettings(settings.nats_url, "version", settings.nats_user, password))
+    relay = Relay(bus, [Outbox(documents, collection) for collection in COLLECTIONS])
+    versions = VersionRepository(documents, relay.nudge)
+    bucket = settings.artifacts_bucket
+    aliasing = Aliasing(versions, AliasRepository(documents, relay.nudge), now_ms)
+    deletion = Deletion(versions, aliasing, objects, bucket, now_ms)
+    reading = Reading(versions, objects, settings.link_seconds, now_ms)
+    calls = _answer(CallServer(bus, "version"), Creation(versions, bucket, now_ms), reading, deletion, aliasing)
+    consumer = _listen(Consumer(bus, "version"), Reports(versions, deletion, now_ms), deletion, aliasing)
+
+    async def open_collections() -> None:
+        await documents.open(COLLECTIONS)
+
+    async def check_objects() -> str | None:
+        return await objects.check(bucket)
+
+    return Service(
+        name="version",
+        checks={"nats": bus.check, "documents": documents.check, "objects": check_objects},
+        start=(open_collections, relay.start, consumer.start, calls.start),
+        stop=(bus.close, documents.close, objects.close, relay.stop, consumer.stop, calls.stop),
+        closed=bus.closed,
+        stats={"bus": bus.stats},
+        http_host=settings.http_host,
+        http_port=settings.http_port,
+    )
+
+
+def _objects(settings: VersionSettings) -> Objects:
+    """Raises ValueError without credentials: the store refuses anonymous callers."""
+    if settings.s3_access_key is None or settings.s3_secret_key is None:
+        raise ValueError("MODELYARD_S3_ACCESS_KEY and MODELYARD_S3_SECRET_KEY are needed")
+    return Objects.connect(
+        ObjectSettings(
+            settings.s3_endpoint,
+            settings.s3_access_key,
+            settings.s3_secret_key.get_secret_value(),
+            secure=settings.s3_secure,
+            region=settings.s3_region,
+            public_endpoint=settings.s3_public_endpoint,
+            public_secure=settings.s3_public_secure,
+        )
+    )
+
+
+def _answer(
+    calls: CallServer, creation: Creation, reading: Reading, deletion: Deletion, aliasing: Aliasing
+) -> CallServer:
+    calls.answer(version.CREATE, creation.create)
+    calls.answer(version.GET, reading.get)
+    calls.answer(version.LIST, reading.list)
+    calls.answer(version.DELETE, deletion.delete)
+    calls.answer(version.SET_ALIAS, aliasing.set_alias)
+    calls.answer(version.LIST_ALIASES, aliasing.list_aliases)
+    calls.answer(version.LINEAGE, reading.lineage)
+    calls.answer(version.FILES, reading.files)
+    return calls
+
+
+def _listen(consumer: Consumer, reports: Reports, deletion: Deletion, aliasing: Aliasing) -> Consumer:
+    consumer.on_event(catalogue.VERSION_ALIASED, aliasing.on_aliased)
+    consumer.on_event(catalogue.IMPORT_SUCCEEDED, reports.import_succeeded)
+    consumer.on_event(catalogue.IMPORT_FAILED, reports.import_failed)
+    consumer.on_event(catalogue.CONVERSION_CREATED, reports.conversion_created)
+    consumer.on_event(catalogue.CONVERSION_SUCCEEDED, reports.conversion_succeeded)
+    consumer.on_event(catalogue.CONVERSION_FAILED, reports.conversion_failed)
+    consumer.on_event(catalogue.EVALUATION_CREATED, reports.evaluation_created)
+    consumer.on_event(catalogue.EVALUATION_SUCCEEDED, reports.evaluation_succeeded)
+    consumer.on_event(catalogue.EVALUATION_FAILED, reports.evaluation_ended)
+    consumer.on_event(catalogue.EVALUATION_STOPPED, reports.evaluation_ended)
+    consumer.on_event(catalogue.PUBLICATION_LISTED, reports.listed)
+    consumer.on_event(catalogue.PUBLICATION_WITHDRAWN, reports.withdrawn)
+    consumer.on_event(catalogue.ENTRY_SUBMITTED, reports.entry_submitted)
+    consumer.on_event(catalogue.ENTRY_SCORED, reports.entry_scored)
+    consumer.on_event(catalogue.ENTRY_REJECTED, reports.entry_rejected)
+    consumer.on_job(catalogue.VERSION_PURGE, deletion.purge)
+    return consumer

@@ -1,0 +1,198 @@
+"""Aliases: where they point, who moved them, and that they never point at a deleted version whatever fails when."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from modelyard_contracts import catalogue
+from modelyard_contracts.calls.version import AliasView, ListAliases
+from modelyard_contracts.events import VersionAliased
+from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_store.documents import StoreUnavailable
+
+
+class Faulty:
+    """Documents whose write number `at` (from 1) fails, after it happened or before; 0 never fails."""
+
+    def __init__(self, real: Any, at: int, *, happened: bool) -> None:
+        self.real, self.at, self.happened, self.writes = real, at, happened, 0
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.real, name)
+        return self._write(method) if name in ("add", "save", "remove") else method
+
+    def _write(self, method: Any) -> Any:
+        async def write(*arguments: Any) -> Any:
+            self.writes += 1
+            if self.writes != self.at:
+                return await method(*arguments)
+            if self.happened:
+                await method(*arguments)
+            raise StoreUnavailable("connection lost")
+
+        return write
+
+
+class Jittery:
+    """Documents that let other callers in before every operation."""
+
+    def __init__(self, real: Any, seed: int) -> None:
+        self.real, self.random = real, random.Random(seed)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.real, name)
+
+        async def slowly(*arguments: Any) -> Any:
+            for _ in range(self.random.randrange(8)):
+                await asyncio.sleep(0)
+            return await method(*arguments)
+
+        return slowly
+
+
+async def aliases(register: Any) -> dict[str, AliasView]:
+    found = await register.aliasing.list_aliases(register.context(), ListAliases(model_name="digits"))
+    return {view.alias: view for view in found.aliases}
+
+
+async def hear(register: Any) -> None:
+    """Deliver every alias event, twice."""
+    for message in await register.said():
+        if message.type == catalogue.VERSION_ALIASED.subject:
+            for _ in range(2):
+                await register.aliasing.on_aliased(message, VersionAliased.model_validate(message.data))
+
+
+async def living(register: Any, model_id: str) -> bool:
+    return await register.versions.get("p1", model_id) is not None
+
+
+async def test_an_alias_points_at_a_version_and_says_so(register: Any) -> None:
+    model_id = await register.published()
+    await register.said()
+    await register.alias("prod", "0.0.1")
+    await register.alias("prod", "0.0.1")
+    view = (await aliases(register))["prod"]
+    assert (view.model_id, view.model_version, view.moved_by, view.moved_at) == (
+        model_id,
+        "0.0.1",
+        "alice",
+        register.now,
+    )
+    [message] = await register.said()
+    assert message.type == catalogue.VERSION_ALIASED.subject
+    assert message.data["model_id"] == model_id
+    assert (await register.view(model_id)).in_use == ("held by alias 'prod'",)
+
+
+async def test_moving_and_removing_let_the_former_version_go(register: Any) -> None:
+    first, second = await register.published(), await register.published()
+    await register.alias("prod", "0.0.1")
+    await register.alias("prod", "0.0.2")
+    assert (await register.view(first)).aliases == ()
+    assert (await register.view(second)).aliases == ("prod",)
+    await register.alias("prod", None)
+    assert await aliases(register) == {}
+    assert (await register.view(second)).in_use == ()
+    with pytest.raises(Failure) as caught:
+        await register.alias("prod", None)
+    assert caught.value.kind == FailureKind.NOT_FOUND
+    history = (await register.aliases.get("p1", "digits", "prod")).history
+    assert [move.model_id for move in history] == [first, second, None]
+
+
+async def test_only_a_published_version_of_the_name_can_be_pointed_at(register: Any) -> None:
+    await register.create()
+    await register.published("other", model_version="2.0.0")
+    with pytest.raises(Failure, match="publishing"):
+        await register.alias("prod", "0.0.1")
+    with pytest.raises(Failure) as caught:
+        await register.alias("prod", "2.0.0")
+    assert caught.value.kind == FailureKind.NOT_FOUND
+    assert await aliases(register) == {}
+
+
+@pytest.mark.parametrize("happened", [True, False], ids=["happened", "did-not"])
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("repeated", [True, False], ids=["repeated", "left"])
+async def test_a_move_that_broke_off_leaves_nothing_wrong(either: Any, at: int, happened: bool, repeated: bool) -> None:
+    """A move is three writes. After a failure of any of them a repeat finishes it; left alone it holds nothing."""
+    first, second = await either.published(), await either.published()
+    await either.alias("prod", "0.0.1")
+    real = either.documents
+    either.build(Faulty(real, at, happened=happened))
+    with pytest.raises(StoreUnavailable):
+        await either.alias("prod", "0.0.2")
+    either.build(real)
+    if repeated:
+        await either.alias("prod", "0.0.2")
+    await hear(either)
+
+    held = (await aliases(either))["prod"].model_id
+    free = first if held == second else second
+    if repeated:
+        assert held == second
+    assert (await either.delete(held)).delete_failed_list[0].error_code == "ModelArts.3009"
+    assert (await either.delete(free)).delete_success_list == (free,)
+    assert (await either.view(held)).aliases == ("prod",)
+
+
+async def test_a_first_move_that_broke_off_can_be_overruled(register: Any) -> None:
+    """The mark is there, the alias document is not: the deletion makes it, so that the move cannot come late."""
+    model_id = await register.published()
+    real = register.documents
+    register.build(Faulty(real, 2, happened=False))
+    with pytest.raises(StoreUnavailable):
+        await register.alias("prod", "0.0.1")
+    register.build(real)
+    assert (await register.delete(model_id)).delete_success_list == (model_id,)
+    assert await aliases(register) == {}
+    assert (await register.aliases.get("p1", "digits", "prod")).move == 1
+
+
+@pytest.mark.parametrize("at", range(1, 5))
+async def test_a_deletion_that_broke_off_can_be_repeated(register: Any, at: int) -> None:
+    """The version carries the mark of a broken move: fence, release, tombstone; each may fail after it happened."""
+    first, second = await register.published(), await register.published()
+    await register.alias("prod", "0.0.1")
+    real = register.documents
+    register.build(Faulty(real, 2, happened=False))
+    with pytest.raises(StoreUnavailable):
+        await register.alias("prod", "0.0.2")
+    faulty = Faulty(real, at, happened=True)
+    register.build(faulty)
+    try:
+        await register.delete(second)
+        assert faulty.writes == 3
+    except StoreUnavailable:
+        register.build(real)
+        if await living(register, second):
+            await register.delete(second)
+    assert not await living(register, second)
+    assert (await aliases(register))["prod"].model_id == first
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_moves_and_deletions_at_once_agree(register: Any, seed: int) -> None:
+    made = [await register.published() for _ in range(3)]
+    await register.alias("prod", "0.0.1")
+    real = register.documents
+    register.build(Jittery(real, seed))
+    order = random.Random(seed)
+    work = [register.alias(alias, f"0.0.{n}") for n in (1, 2, 3) for alias in ("prod", "next")]
+    work += [register.delete(model_id) for model_id in made[:2]]
+    order.shuffle(work)
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    assert all(isinstance(o, Failure) for o in outcomes if isinstance(o, BaseException)), outcomes
+    register.build(real)
+    await hear(register)
+
+    pointed = {view.model_id for view in (await aliases(register)).values()}
+    for model_id in made:
+        if await living(register, model_id):
+            report = await register.delete(model_id)
+            assert bool(report.delete_failed_list) == (model_id in pointed)
+        else:
+            assert model_id not in pointed
