@@ -19,7 +19,7 @@ from modelyard.cli import (
     training,
 )
 from modelyard.cli.session import Session, err
-from modelyard.errors import ConnectionNotFound, GatewayUnreachable, ModelyardError, Refused, TaskFailed
+from modelyard.errors import GatewayUnreachable, ModelyardError, Refused, TaskFailed
 
 EXIT_TASK_FAILED = 1
 EXIT_USAGE = 2
@@ -84,6 +84,6 @@ def main() -> None:
             f"{unreachable}\nIs the stack running? 'modelyard up --data DIR' starts one.", highlight=False, markup=False
         )
         sys.exit(EXIT_UNREACHABLE)
-    except (ConnectionNotFound, ModelyardError) as error:
+    except (ModelyardError, OSError) as error:
         err.print(str(error), style="red", highlight=False, markup=False)
         sys.exit(EXIT_USAGE)

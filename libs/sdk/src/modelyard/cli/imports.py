@@ -8,6 +8,7 @@ import typer
 from modelyard.cli.models import render_model
 from modelyard.cli.session import AsJson, NoWait, client_of, show, transfer_bar, wait
 from modelyard.client import Client
+from modelyard.errors import NotFoundHere
 from modelyard.transfer import files_below, upload
 
 
@@ -39,6 +40,8 @@ def import_model(
 
 
 def _uploaded(client: Client, folder: Path) -> str:
+    if not (folder / "config.json").is_file() and not (folder / "model" / "config.json").is_file():
+        raise NotFoundHere(f"{folder} is no model package: it has neither config.json nor model/config.json")
     total = sum(path.stat().st_size for _, path in files_below(folder))
     bar, advance = transfer_bar(f"uploading {folder.name}", total)
     with bar:

@@ -51,7 +51,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     """Columns whose name ends with `>` are right-aligned."""
     made = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        made.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold")
+        made.add_column(
+            column.rstrip(">"),
+            justify="right" if column.endswith(">") else "left",
+            overflow="fold",
+            no_wrap=column == "id",  # ids are for copying
+        )
     for row in rows:
         made.add_row(*("–" if cell is None or cell == "" else str(cell) for cell in row))
     return made
