@@ -14,7 +14,7 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_store.documents import Body, Collection, Condition, Document, Documents, Query, Stale
 from modelyard_store.outbox import add_message
 
-_OUTBOX_FIELDS = ("events", "outbox", "event_seq")
+_KEPT_FIELDS = ("events", "outbox", "event_seq", "claim")  # `outbox` and `claims` alone write these
 _MAX_RELOADS = 20
 
 ValueT = TypeVar("ValueT")
@@ -118,7 +118,7 @@ class Aggregates(Generic[ValueT]):
         self, project: str, identifier: str, value: ValueT, former: dict[str, Any], says: Sequence[Say]
     ) -> dict[str, Any]:
         body: dict[str, Any] = self._adapter.dump_python(value, mode="json")
-        body.update({name: former[name] for name in _OUTBOX_FIELDS if name in former})
+        body.update({name: former[name] for name in _KEPT_FIELDS if name in former})
         for say in says:
             envelope = Envelope(
                 id=f"{identifier}:{body.get('event_seq', 0) + 1}",

@@ -23,21 +23,22 @@ from modelyard_store.documents import (
     StoreUnavailable,
 )
 
+_MILLISECONDS: dict[str, Any] = {
+    "serverSelectionTimeoutMS": 5000,
+    "connectTimeoutMS": 2000,
+    "socketTimeoutMS": 20_000,
+}
 _CHECK = "modelyard_check"
 
 
 class MongoDocuments:
-    """The `Documents` port on one database. Writes are acknowledged by a majority, from its journal."""
+    """The `Documents` port on one database. Writes are acknowledged by a majority, from its journal.
+
+    Time limits may be set in the URI."""
 
     def __init__(self, uri: str, database: str) -> None:
-        self._client: AsyncIOMotorClient[Body] = AsyncIOMotorClient(
-            uri,
-            w="majority",
-            journal=True,
-            serverSelectionTimeoutMS=5000,
-            connectTimeoutMS=2000,
-            socketTimeoutMS=20_000,
-        )
+        own = {name: value for name, value in _MILLISECONDS.items() if name.lower() not in uri.lower()}
+        self._client: AsyncIOMotorClient[Body] = AsyncIOMotorClient(uri, w="majority", journal=True, **own)
         self._database = self._client[database]
         self._declared: set[Collection] = set()
 
@@ -98,10 +99,7 @@ class MongoDocuments:
     async def explain(self, collection: Collection, query: Query) -> str | None:
         async with _reachable():
             plan = await self._cursor(collection, query).explain()
-        stages = list(_stages(plan["queryPlanner"]["winningPlan"]))
-        used = next((stage["indexName"] for stage in stages if stage.get("stage") == "IXSCAN"), None)
-        sorts = any(stage.get("stage") == "SORT" for stage in stages)
-        return f"{used}{' + sort' if sorts else ''}" if used else None
+        return index_used(plan["queryPlanner"]["winningPlan"])
 
     async def check(self) -> str | None:
         try:
@@ -157,6 +155,13 @@ def _duplicate(collection: Collection, error: DuplicateKeyError, *, taken: bool)
         if not taken and index.unique and f"unique_u{number}" in told.replace("unique.u", "unique_u"):
             return Duplicate(collection.name, index.fields)
     return Duplicate(collection.name, ("id",))
+
+
+def index_used(winning_plan: Any) -> str | None:
+    stages = _stages(winning_plan)
+    used = next((stage["indexName"] for stage in stages if stage.get("stage") == "IXSCAN"), None)
+    sorts = any(stage.get("stage") == "SORT" for stage in stages)
+    return f"{used}{' + sort' if sorts else ''}" if used else None
 
 
 def _stages(plan: Any) -> Sequence[Mapping[str, Any]]:

@@ -110,4 +110,6 @@ def _behind(path: str, value: Scalar, descending: bool) -> list[Filter]:
     """MongoDB compares within one type only, so null, which sorts first, needs its own branch."""
     if value is None:
         return [] if descending else [{path: {"$ne": None}}]
-    return [{path: {"$lt": value}}, {path: {"$in": [None]}}] if descending else [{path: {"$gt": value}}]
+    if not descending:
+        return [{path: {"$gt": value}}]
+    return [{path: {"$lt": value}}, *([{path: {"$in": [None]}}] if path != "id" else [])]
