@@ -1,0 +1,109 @@
+"""The one place where the import service opens its clients and binds its handlers."""
+
+from modelyard_bus.calls import CallClient, CallServer
+from modelyard_bus.connection import Bus, BusSettings
+from modelyard_bus.consume import Consumer
+from modelyard_bus.relay import Relay
+from modelyard_contracts import catalogue
+from modelyard_contracts.calls import imports
+from modelyard_import.domain.uploads import UploadLimits
+from modelyard_import.fetching.bring import Bring
+from modelyard_import.fetching.inspection import Inspector
+from modelyard_import.fetching.listing import PackageLimits
+from modelyard_import.handlers.fetch import FetchHandler
+from modelyard_import.handlers.imports import ImportHandlers
+from modelyard_import.handlers.rules import RuleHandlers
+from modelyard_import.handlers.training import TrainingHandlers
+from modelyard_import.handlers.uploads import UploadHandlers
+from modelyard_import.repository import COLLECTIONS, TELLING, Repository
+from modelyard_import.settings import ImportSettings
+from modelyard_runtime.clock import now_ms
+from modelyard_runtime.process import Service
+from modelyard_runtime.subprocesses import Limits
+from modelyard_store.objects import Objects, ObjectSettings
+from modelyard_store.opening import open_documents
+from modelyard_store.outbox import Outbox
+
+
+async def build(settings: ImportSettings | None = None) -> Service:
+    """Raises what the clients raise when they cannot connect."""
+    settings = settings or ImportSettings()
+    password = settings.nats_password.get_secret_value() if settings.nats_password else None
+    bus = await Bus.connect(BusSettings(settings.nats_url, "import", settings.nats_user, password))
+    documents = open_documents(settings.document_url)
+    objects = Objects.connect(_object_settings(settings))
+    relay = Relay(bus, [Outbox(documents, collection) for collection in TELLING])
+    repository = Repository(documents, relay.nudge)
+    calls, consumer = CallServer(bus, "import"), Consumer(bus, "import")
+    inspector = Inspector(_limits(settings))
+    if "api" in settings.import_roles:
+        uploads = UploadHandlers(
+            repository, objects, now_ms, settings.artifacts_bucket, _upload_limits(settings), settings.upload_seconds
+        )
+        training = TrainingHandlers(repository, CallClient(bus), now_ms)
+        _answer(calls, ImportHandlers(repository, now_ms), training, RuleHandlers(repository, now_ms), uploads)
+        _listen(consumer, ImportHandlers(repository, now_ms), training)
+    if "worker" in settings.import_roles:
+        limits = PackageLimits(settings.max_package_files, settings.max_package_bytes)
+        bring = Bring(repository, objects, inspector, limits, settings.source_buckets, now_ms)
+        fetch = FetchHandler(repository, objects, bus, bring, now_ms, settings.import_lease_ms)
+        consumer.on_job(catalogue.IMPORT_FETCH, fetch.fetch, parallel=settings.import_parallel)
+
+    async def open_collections() -> None:
+        await documents.open(COLLECTIONS)
+
+    async def bucket_missing() -> str | None:
+        return await objects.check(settings.artifacts_bucket)
+
+    return Service(
+        name="import",
+        checks={"nats": bus.check, "documents": documents.check, "objects": bucket_missing},
+        start=(open_collections, relay.start, consumer.start, calls.start),
+        stop=(bus.close, documents.close, objects.close, relay.stop, consumer.stop, calls.stop),
+        closed=bus.closed,
+        stats={"bus": bus.stats},
+        http_host=settings.http_host,
+        http_port=settings.http_port,
+    )
+
+
+def _answer(
+    calls: CallServer, known: ImportHandlers, training: TrainingHandlers, rules: RuleHandlers, uploads: UploadHandlers
+) -> None:
+    calls.answer(imports.GET, known.get)
+    calls.answer(imports.BEGIN_UPLOAD, uploads.begin)
+    calls.answer(imports.COMPLETE_UPLOAD, uploads.complete)
+    calls.answer(imports.GET_UPLOAD, uploads.get)
+    calls.answer(imports.COMPLETE_TRAINING, training.complete)
+    calls.answer(imports.GET_TRAINING_JOB, training.get)
+    calls.answer(imports.LIST_TRAINING_JOBS, training.list)
+    calls.answer(imports.CREATE_RULE, rules.create)
+    calls.answer(imports.LIST_RULES, rules.list)
+    calls.answer(imports.DELETE_RULE, rules.delete)
+
+
+def _listen(consumer: Consumer, known: ImportHandlers, training: TrainingHandlers) -> None:
+    consumer.on_event(catalogue.TRAINING_COMPLETED, training.heard)
+    consumer.on_event(catalogue.VERSION_REQUESTED, known.requested)
+    consumer.on_event(catalogue.VERSION_DELETED, known.deleted)
+    consumer.on_job(catalogue.IMPORT_MATCH, training.match, parallel=8)
+
+
+def _object_settings(settings: ImportSettings) -> ObjectSettings:
+    secret = settings.s3_secret_key.get_secret_value() if settings.s3_secret_key else ""
+    return ObjectSettings(
+        settings.s3_endpoint, settings.s3_access_key or "", secret, settings.s3_secure, settings.s3_region
+    )
+
+
+def _upload_limits(settings: ImportSettings) -> UploadLimits:
+    return UploadLimits(settings.max_upload_files, settings.max_package_bytes, settings.upload_part_bytes)
+
+
+def _limits(settings: ImportSettings) -> Limits:
+    return Limits(
+        memory_bytes=settings.inspection_memory_bytes,
+        cpu_seconds=int(settings.inspection_seconds) + 1,
+        wall_seconds=settings.inspection_seconds,
+        file_bytes=16 * 1024 * 1024,
+    )

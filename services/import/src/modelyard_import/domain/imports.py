@@ -1,0 +1,153 @@
+"""The life of one import: waiting → running → succeeded, failed or cancelled. Used by the event and job handlers."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from modelyard_contracts.calls.imports import ImportState, ImportView
+from modelyard_contracts.failures import Failure, Problem
+from modelyard_contracts.shapes import Artifact, Location, Source
+
+FINAL: frozenset[ImportState] = frozenset({"succeeded", "failed", "cancelled"})
+_MAX_LOG = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    at: int
+    text: str
+
+    def __str__(self) -> str:
+        moment = datetime.fromtimestamp(self.at / 1000, UTC)
+        return f"{moment:%Y-%m-%d %H:%M:%S}.{self.at % 1000:03d} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who may work on the import, as `modelyard_store.claims` keeps it in the document."""
+
+    attempt: int
+    lease_until: int
+    token: str
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """How one version comes in. Sizes are bytes, instants ms since 1970 UTC."""
+
+    import_id: str
+    project: str
+    model_id: str
+    model_name: str
+    model_version: str
+    source: Source
+    destination: Location
+    created_at: int
+    correlationid: str | None = None
+    state: ImportState = "waiting"
+    claim: Claim | None = None
+    total_bytes: int | None = None
+    copied_bytes: int = 0
+    artifact: Artifact | None = None
+    code: str | None = None
+    reason: str | None = None
+    problems: tuple[Problem, ...] = ()
+    log: tuple[LogLine, ...] = ()
+    finished_at: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def attempt(self) -> int:
+        """Of the newest worker; 0 before the first."""
+        return self.claim.attempt if self.claim else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a running attempt reports: bytes and the log lines it wrote since the last report."""
+
+    total_bytes: int | None = None
+    copied_bytes: int = 0
+    lines: tuple[LogLine, ...] = ()
+
+
+class Cancelled(Exception):  # noqa: N818 - a fact about the document, not a mistake
+    """The version was deleted while its import was at work."""
+
+
+def start(job: Import, *, now: int) -> Import:
+    """A worker has claimed it."""
+    again = "" if job.attempt <= 1 else f" again, attempt {job.attempt}: the one before did not end"
+    return _logged(replace(job, state="running", copied_bytes=0), (LogLine(now, f"started{again}"),))
+
+
+def report(job: Import, progress: Progress) -> Import:
+    """Raises Cancelled."""
+    return _with_progress(job, progress)
+
+
+def interrupt(job: Import, progress: Progress, reason: str, *, now: int) -> Import:
+    """The attempt ends without a result; another will follow. Raises Cancelled."""
+    return _logged(_with_progress(job, progress), (LogLine(now, f"interrupted: {reason}"),))
+
+
+def succeed(job: Import, progress: Progress, artifact: Artifact, *, now: int) -> Import:
+    """Raises Cancelled."""
+    done = _with_progress(job, progress)
+    done = replace(done, state="succeeded", artifact=artifact, finished_at=now, copied_bytes=artifact.size)
+    text = f"succeeded: {len(artifact.files)} files, {artifact.size} bytes, {artifact.digest}"
+    return _logged(done, (LogLine(now, text),))
+
+
+def fail(job: Import, progress: Progress, failure: Failure, *, now: int) -> Import:
+    """Raises Cancelled."""
+    done = _with_progress(job, progress)
+    done = replace(
+        done, state="failed", code=failure.code, reason=failure.message, problems=failure.problems, finished_at=now
+    )
+    return _logged(done, (LogLine(now, f"failed: {failure.code} {failure.message}"),))
+
+
+def cancel(job: Import, *, now: int) -> Import:
+    """The version is gone. A finished import stays what it was."""
+    if job.finished:
+        return job
+    cancelled = replace(job, state="cancelled", reason="the version was deleted", finished_at=now)
+    return _logged(cancelled, (LogLine(now, "cancelled: the version was deleted"),))
+
+
+def view(job: Import) -> ImportView:
+    return ImportView(
+        import_id=job.import_id,
+        model_id=job.model_id,
+        state=job.state,
+        attempt=job.attempt,
+        total_bytes=job.total_bytes,
+        copied_bytes=job.copied_bytes,
+        code=job.code,
+        reason=job.reason,
+        problems=job.problems,
+        log=tuple(str(line) for line in job.log),
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+    )
+
+
+def attempt_location(job: Import) -> Location:
+    """Where the newest attempt writes, below the version's source folder. No other attempt ever writes there, so the
+    winner's files are final where they first land (docs/adr: no second copy) and a loser removes only its own."""
+    return Location(bucket=job.destination.bucket, prefix=f"{job.destination.prefix}{job.attempt}/")
+
+
+def _with_progress(job: Import, progress: Progress) -> Import:
+    if job.state != "running":
+        raise Cancelled(f"import {job.import_id} is {job.state}")
+    total = progress.total_bytes if progress.total_bytes is not None else job.total_bytes
+    return _logged(replace(job, total_bytes=total, copied_bytes=progress.copied_bytes), progress.lines)
+
+
+def _logged(job: Import, lines: tuple[LogLine, ...]) -> Import:
+    return replace(job, log=(*job.log, *lines)[-_MAX_LOG:])

@@ -1,0 +1,75 @@
+"""Refusals of the import service. Codes are stable and documented in docs/errors.md."""
+
+from modelyard_contracts.failures import Failure, FailureKind, Problem
+
+
+class NotFound(Failure):
+    """Also for what belongs to another project: nobody can tell the difference."""
+
+    def __init__(self, kind: str, identifier: str) -> None:
+        super().__init__(FailureKind.NOT_FOUND, "ModelArts.3001", f"{kind} {identifier!r} does not exist")
+
+
+class NameTaken(Failure):
+    def __init__(self, kind: str, name: str) -> None:
+        message = f"{kind} {name!r} exists already"
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3002", message, field="name", rule="unique")
+
+
+class KeyReused(Failure):
+    def __init__(self) -> None:
+        message = "Idempotency-Key was used with another request"
+        super().__init__(
+            FailureKind.CONFLICT, "ModelArts.3002", message, field="Idempotency-Key", rule="same key, same request"
+        )
+
+
+class OtherReport(Failure):
+    """A run is a fact: it ends once. A second, different report would change where versions came from."""
+
+    def __init__(self, job_id: str, job_version: str) -> None:
+        message = f"run {job_version} of training job {job_id!r} was already reported with other content"
+        super().__init__(
+            FailureKind.CONFLICT, "ModelArts.3002", message, field="job_version", rule="one report per run"
+        )
+
+
+class NotKeepable(Failure):
+    """JSON that no document store keeps: numbers that are none, or beyond 64 bits."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field="body", rule="finite 64-bit numbers")
+
+
+class TooManyRules(Failure):
+    def __init__(self, most: int) -> None:
+        message = f"a project has at most {most} import rules"
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3037", message, field="name", rule=f"at most {most} rules")
+
+
+class SourceRefused(Failure):
+    """The place a model shall come from cannot be used; the message names bucket and prefix."""
+
+    def __init__(
+        self, message: str, *, rule: str, field: str = "source.location", kind: FailureKind = FailureKind.UNPROCESSABLE
+    ) -> None:
+        super().__init__(kind, "ModelArts.3017", message, field=field, rule=rule)
+
+
+class PackageTooLarge(Failure):
+    def __init__(self, message: str, *, rule: str) -> None:
+        super().__init__(FailureKind.TOO_LARGE, "ModelArts.3017", message, field="source.location", rule=rule)
+
+
+class UploadRefused(Failure):
+    def __init__(self, problems: tuple[Problem, ...], kind: FailureKind = FailureKind.INVALID) -> None:
+        code = "ModelArts.3037"
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(kind, code, problems[0].message + more, problems=problems)
+
+
+class ImportBroken(Failure):
+    """The machinery, not the package, is at fault, and trying again has been tried."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureKind.INTERNAL, "ModelArts.9000", message)

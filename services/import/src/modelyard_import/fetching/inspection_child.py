@@ -1,0 +1,7 @@
+"""The process in which a package's files are read: started by `inspection`, one per package, killed if it hangs."""
+
+from modelyard_formats.inspect_child import inspect_package
+from modelyard_runtime.subprocess_child import serve
+
+if __name__ == "__main__":
+    serve(lambda request, _: inspect_package(request))

@@ -1,0 +1,101 @@
+"""Copy one package inside the store while its bytes are hashed on the way through here. Called by `bring`.
+
+A file that inspection reads is downloaded, and so read once for both; every other file is only hashed. All of it is
+bound to the ETags of the listing, so what is hashed, inspected and copied are the same bytes.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from modelyard_contracts.shapes import FileEntry, Location
+from modelyard_import.domain.layout import PlannedFile
+from modelyard_import.errors import SourceRefused
+from modelyard_import.fetching.notes import Notes
+from modelyard_store.keys import UnsafeKey, safe_key
+from modelyard_store.objects import (
+    AccessDenied,
+    NoSuchBucket,
+    NoSuchObject,
+    ObjectChanged,
+    ObjectError,
+    Objects,
+    ObjectStoreUnavailable,
+)
+
+AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """From one bucket into one attempt's folder; `folder` is the local one for files that are read."""
+
+    objects: Objects
+    bucket: str
+    target: Location
+    folder: Path
+    notes: Notes
+
+    async def copy(self, file: PlannedFile, slots: asyncio.Semaphore) -> FileEntry:
+        """Raises SourceRefused, and ObjectStoreUnavailable when it is worth trying again."""
+        async with slots:
+            with self._refusals(file):
+                sha256, size = await self.objects.copy_and_digest(
+                    self.bucket, file.source.key, self.target.bucket, self._key(file), if_etag=file.source.etag
+                )
+        return self._arrived(file, sha256, size)
+
+    async def copy_unread(self, file: PlannedFile, slots: asyncio.Semaphore) -> None:
+        """For a file whose digest `download` finds."""
+        async with slots:
+            with self._refusals(file):
+                await self.objects.copy(
+                    self.bucket, file.source.key, self.target.bucket, self._key(file), if_etag=file.source.etag
+                )
+
+    async def download(self, file: PlannedFile) -> FileEntry:
+        path = self.folder / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._refusals(file):
+            sha256, size = await self.objects.download(self.bucket, file.source.key, path, if_etag=file.source.etag)
+            # The last look is for stores that take a condition and do not mind it.
+            last = await self.objects.stat(self.bucket, file.source.key)
+            if size != file.source.size or last is None or last.etag != file.source.etag:
+                raise ObjectChanged(file.source.key)
+        return self._arrived(file, sha256, size)
+
+    def stand_in(self, file: PlannedFile) -> None:
+        """An empty file of the right size takes no space; inspection only wants to know that it is there."""
+        path = self.folder / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as empty:
+            empty.truncate(file.source.size)
+
+    def _arrived(self, file: PlannedFile, sha256: str, size: int) -> FileEntry:
+        self.notes.copied_bytes += size
+        return FileEntry(path=file.path, size=size, sha256=sha256)
+
+    def _key(self, file: PlannedFile) -> str:
+        try:
+            return safe_key(self.target.prefix, file.path)
+        except UnsafeKey as error:
+            raise SourceRefused(str(error), rule="a path that can be kept") from error
+
+    @contextmanager
+    def _refusals(self, file: PlannedFile) -> Iterator[None]:
+        """The source bucket was there when it was listed: one that is missing now is our own, which will be mended."""
+        place = f"{self.bucket}/{file.source.key}"
+        try:
+            yield
+        except (ObjectStoreUnavailable, NoSuchBucket):
+            raise
+        except (ObjectChanged, NoSuchObject) as error:
+            message = f"{place} changed while it was copied; import it again when nobody writes to it"
+            raise SourceRefused(message, rule="files that stay as they are during the import") from error
+        except AccessDenied as error:
+            raise SourceRefused(f"{place} may not be read", rule="readable with the yard's credentials") from error
+        except ObjectError as error:
+            raise SourceRefused(f"{place} cannot be copied: {error}", rule="readable, not encrypted") from error

@@ -1,0 +1,159 @@
+"""Job import.fetch: one attempt to bring a package in, fenced by the claim in its document.
+
+The order of things is what keeps the store clean: a loser removes only its own folder, objects are removed before a
+failure is written down, and whatever an earlier attempt left is swept once this one's result is safe.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from modelyard_bus.connection import Bus
+from modelyard_bus.consume import Retry
+from modelyard_bus.handling import current_delivery
+from modelyard_contracts.envelope import Envelope
+from modelyard_contracts.events import ImportSucceeded
+from modelyard_contracts.failures import Failure
+from modelyard_contracts.jobs import ImportJob
+from modelyard_import.domain.imports import Cancelled, Import, Progress, attempt_location
+from modelyard_import.errors import ImportBroken
+from modelyard_import.fetching.bring import Bring
+from modelyard_import.fetching.notes import Notes
+from modelyard_import.repository import Repository
+from modelyard_store.claims import Held, Lost
+from modelyard_store.documents import StoreUnavailable
+from modelyard_store.objects import Objects
+
+log = structlog.get_logger()
+
+REPORT_EVERY: Final = 1.0  # seconds between two saves of the progress, at most
+
+
+@dataclass(frozen=True, slots=True)
+class FetchHandler:
+    """`lease_ms` must outlast several reports: an attempt that reports keeps its claim."""
+
+    repository: Repository
+    objects: Objects
+    bus: Bus
+    bring: Bring
+    now: Callable[[], int]
+    lease_ms: int
+
+    async def fetch(self, envelope: Envelope, job: ImportJob) -> None:
+        taken = await self._take(envelope.project, job.import_id)
+        if taken is None:
+            return
+        notes = Notes(self.now)
+        try:
+            fact = await self._watched(taken, notes)
+        except (Lost, Cancelled) as reason:
+            log.info("import_given_up", import_id=taken.import_id, attempt=taken.attempt, reason=str(reason))
+            await self._discard(taken)
+        except asyncio.CancelledError:
+            await self._interrupted(taken, notes, "the service stops")
+            raise
+        except Failure as failure:
+            await self._failed(taken, notes, failure)
+        except Exception as error:  # noqa: BLE001 - trouble of any kind is tried again, and ends as a failure at last
+            await self._again(taken, notes, error)
+        else:
+            await self._succeeded(taken, notes, fact)
+
+    async def _take(self, project: str, import_id: str) -> Import | None:
+        """None when there is nothing to do any more."""
+        try:
+            taken = await self.repository.take(import_id, now=self.now(), lease_ms=self.lease_ms)
+        except Held as held:
+            raise Retry(str(held), after=max(0, held.until - self.now()) / 1000 + 0.1) from held
+        if taken is None:
+            ended = await self.repository.imports.get(project, import_id)
+            if ended is not None:
+                await self._sweep(ended)
+        elif taken.attempt > 1:
+            await self.objects.remove_prefix(taken.destination.bucket, taken.destination.prefix)
+        return taken
+
+    async def _watched(self, taken: Import, notes: Notes) -> ImportSucceeded:
+        """The work, while its lease is renewed and its progress told. Raises Lost and Cancelled besides."""
+        work = asyncio.create_task(self.bring(taken, notes))
+        reported, renewed = notes.progress(), self.now()
+        try:
+            while not (await asyncio.wait({work}, timeout=REPORT_EVERY))[0]:
+                if notes.progress() != reported or self.now() - renewed > self.lease_ms // 3:
+                    reported, renewed = await self._report(taken, notes), self.now()
+            return await work
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+
+    async def _report(self, taken: Import, notes: Notes) -> Progress:
+        await self._announce(taken, "running", notes)
+        progress = notes.progress()
+        try:
+            await self.repository.report(taken, progress, now=self.now(), lease_ms=self.lease_ms)
+        except StoreUnavailable as error:  # said again with the next report; the fence holds without it
+            log.warning("progress_not_saved", import_id=taken.import_id, error=str(error))
+        else:
+            notes.saved(progress)
+        return notes.progress()
+
+    async def _succeeded(self, taken: Import, notes: Notes, fact: ImportSucceeded) -> None:
+        """A store that is away leaves it open whether the result was saved, so nothing is removed then."""
+        try:
+            done = await self.repository.succeed(taken, notes.progress(), fact, now=self.now())
+        except (Lost, Cancelled):
+            await self._discard(taken)
+            return
+        await self._announce(taken, "succeeded", notes)
+        await self._sweep(done)
+
+    async def _failed(self, taken: Import, notes: Notes, failure: Failure) -> None:
+        await self._discard(taken)
+        try:
+            done = await self.repository.fail(taken, notes.progress(), failure, now=self.now())
+        except (Lost, Cancelled):
+            return
+        await self._announce(taken, "failed", notes)
+        await self._sweep(done)
+
+    async def _again(self, taken: Import, notes: Notes, error: Exception) -> None:
+        """Trouble that is not the package's fault: another delivery will try again, unless this was the last."""
+        delivery = current_delivery()
+        reason = f"{type(error).__name__}: {error}"
+        if delivery is not None and delivery.last:
+            log.error("import_broken", import_id=taken.import_id, exc_info=error)
+            await self._failed(taken, notes, ImportBroken(f"the import was tried {delivery.attempt} times: {error}"))
+            return
+        await self._interrupted(taken, notes, reason)
+        raise Retry(reason) from error
+
+    async def _interrupted(self, taken: Import, notes: Notes, reason: str) -> None:
+        """Let go of the claim, so that the next attempt need not wait for it; it removes what lies here."""
+        try:
+            await self.repository.interrupt(taken, notes.progress(), reason, now=self.now())
+        except (Lost, Cancelled, StoreUnavailable) as error:
+            log.info("claim_not_released", import_id=taken.import_id, error=str(error))
+
+    async def _discard(self, taken: Import) -> None:
+        own = attempt_location(taken)
+        await self.objects.remove_prefix(own.bucket, own.prefix)
+
+    async def _sweep(self, ended: Import) -> None:
+        """Remove what attempts without a result left behind; an import that ended at its first left nothing."""
+        whole = ended.destination
+        if ended.state == "cancelled" or (ended.state == "failed" and ended.attempt > 1):
+            await self.objects.remove_prefix(whole.bucket, whole.prefix)
+        elif ended.state == "succeeded" and ended.artifact is not None and ended.attempt > 1:
+            kept = ended.artifact.location.prefix
+            async for found in self.objects.list(whole.bucket, whole.prefix):
+                if not found.key.startswith(kept):
+                    await self.objects.remove(whole.bucket, found.key)
+
+    async def _announce(self, taken: Import, state: str, notes: Notes) -> None:
+        progress = notes.progress()
+        payload = {"state": state, "copied_bytes": progress.copied_bytes, "total_bytes": progress.total_bytes}
+        await self.bus.announce("import", taken.model_id, payload)

@@ -1,0 +1,135 @@
+"""Training runs: reported by event or by call, kept once, and turned into versions by the project's rules.
+
+Both ways of reporting only store the run, together with a `match` job in its outbox. The job does the rest, so that a
+report over HTTP is answered at once and survives a version service that is away just as an event does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from modelyard_bus.calls import CallClient, CallContext
+from modelyard_bus.consume import Reject, Retry
+from modelyard_contracts.calls import version
+from modelyard_contracts.calls.imports import (
+    CompleteTraining,
+    GetTrainingJob,
+    ListTrainingJobs,
+    TrainingJobPage,
+    TrainingJobView,
+)
+from modelyard_contracts.catalogue import IMPORT_MATCH
+from modelyard_contracts.envelope import Envelope
+from modelyard_contracts.events import TrainingCompleted
+from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.jobs import MatchJob
+from modelyard_contracts.shapes import Role
+from modelyard_import.domain.training import (
+    Rule,
+    TrainingJob,
+    creation_key,
+    matched,
+    refusal_of,
+    same_report,
+    shortfall,
+    training_job,
+    training_job_view,
+    version_for,
+    wants,
+)
+from modelyard_import.errors import NotFound, NotKeepable, OtherReport
+from modelyard_import.repository import Repository, Say
+from modelyard_store.documents import Duplicate, NotStorable
+
+_TRY_AGAIN = frozenset({FailureKind.UNAVAILABLE, FailureKind.INTERNAL, FailureKind.TOO_MANY})
+BELOW_MINIMUM = "below-minimum"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingHandlers:
+    repository: Repository
+    ask: CallClient
+    now: Callable[[], int]
+
+    async def heard(self, envelope: Envelope, completed: TrainingCompleted) -> None:
+        """Event training.completed."""
+        try:
+            await self._record(envelope.project, envelope.id, completed, envelope.correlationid or envelope.id)
+        except (OtherReport, NotKeepable) as error:
+            raise Reject(error.message) from error
+
+    async def complete(self, context: CallContext, request: CompleteTraining) -> TrainingJobView:
+        """The same, said by call. What the rules made of it is in the document a moment later."""
+        run = await self._record(context.project, request.event_id, request.completed, context.correlationid)
+        return training_job_view(run)
+
+    async def get(self, context: CallContext, request: GetTrainingJob) -> TrainingJobView:
+        run = await self.repository.training_jobs.get(context.project, request.training_job_id)
+        if run is None:
+            raise NotFound("training job", request.training_job_id)
+        return training_job_view(run)
+
+    async def list(self, context: CallContext, request: ListTrainingJobs) -> TrainingJobPage:
+        total, runs = await self.repository.newest_training_jobs(
+            context.project, request.job_name, request.offset, request.limit
+        )
+        views = tuple(training_job_view(run) for run in runs)
+        return TrainingJobPage(total_count=total, count=len(views), training_jobs=views)
+
+    async def match(self, envelope: Envelope, job: MatchJob) -> None:
+        """Job import.match. Applied again after an interruption it meets the versions it made before."""
+        run = await self.repository.training_jobs.get(envelope.project, job.training_job_id)
+        if run is None:
+            raise Reject(f"training job {job.training_job_id} does not exist")
+        if run.matched:
+            return
+        imports: list[dict[str, str]] = []
+        refusals: list[dict[str, Any]] = []
+        for rule in await self.repository.rules_of(run.project):
+            if not wants(rule, run):
+                continue
+            if missing := shortfall(rule, run):
+                refusals.append(refusal_of(rule, BELOW_MINIMUM, missing))
+                continue
+            try:
+                imports.append({"rule_id": rule.rule_id, "model_id": await self._create(rule, run)})
+            except Failure as failure:
+                if failure.kind in _TRY_AGAIN:
+                    raise Retry(failure.message) from failure
+                refusals.append(refusal_of(rule, failure.code, failure.message))
+        outcome = (tuple(imports), tuple(refusals))
+        await self.repository.training_jobs.change(
+            run.project, run.training_job_id, lambda current: (matched(current, *outcome), ())
+        )
+
+    async def _create(self, rule: Rule, run: TrainingJob) -> str:
+        context = CallContext(
+            project=run.project,
+            actor="service:import",
+            role=Role.ADMIN,
+            correlationid=run.correlationid or run.event_id,
+            idempotency_key=creation_key(rule, run),
+        )
+        return (await self.ask(version.CREATE, context, version_for(rule, run))).model_id
+
+    async def _record(
+        self, project: str, event_id: str, completed: TrainingCompleted, correlationid: str
+    ) -> TrainingJob:
+        """Raises OtherReport and NotKeepable."""
+        run = training_job(project, event_id, completed, now=self.now(), correlationid=correlationid)
+        job = Say(
+            IMPORT_MATCH, MatchJob(training_job_id=run.training_job_id), run.training_job_id, correlationid, event_id
+        )
+        try:
+            await self.repository.training_jobs.add(project, run.training_job_id, run, () if run.matched else (job,))
+        except Duplicate:
+            return await self._kept(run)
+        except NotStorable as error:
+            raise NotKeepable(str(error)) from error
+        return run
+
+    async def _kept(self, run: TrainingJob) -> TrainingJob:
+        kept = await self.repository.training_jobs.get(run.project, run.training_job_id)
+        if kept is None or not same_report(kept, run):
+            raise OtherReport(run.training.job_id, run.training.job_version)
+        return kept

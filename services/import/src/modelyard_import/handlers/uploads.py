@@ -1,0 +1,155 @@
+"""Calls about uploads: a client puts its files straight into storage, and says when it is done."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.imports import (
+    BeginUpload,
+    CompletedFile,
+    CompleteUpload,
+    GetUpload,
+    UploadFile,
+    UploadTarget,
+    UploadTicket,
+    UploadView,
+)
+from modelyard_contracts.failures import Problem
+from modelyard_contracts.shapes import Location
+from modelyard_import.domain.uploads import (
+    Upload,
+    UploadLimits,
+    check_arrived,
+    check_files,
+    complete,
+    part_count,
+    upload_view,
+)
+from modelyard_import.errors import KeyReused, NotFound, UploadRefused
+from modelyard_import.handlers.identity import id_for, request_digest
+from modelyard_import.repository import Repository
+from modelyard_store.documents import Duplicate
+from modelyard_store.keys import UnsafeKey, safe_key
+from modelyard_store.objects import ObjectError, Objects, ObjectStoreUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class UploadHandlers:
+    repository: Repository
+    objects: Objects
+    now: Callable[[], int]
+    bucket: str
+    limits: UploadLimits
+    link_seconds: int
+
+    async def begin(self, context: CallContext, request: BeginUpload) -> UploadTicket:
+        check_files(request.files, self.limits)
+        upload_id = id_for(context, "begin-upload")
+        location = Location(bucket=self.bucket, prefix=f"{context.project}/uploads/{upload_id}/")
+        _check_paths(request.files, location)
+        kept = await self.repository.uploads.get(context.project, upload_id)
+        if kept is None:
+            kept = await self._open(context, request, upload_id, location)
+        if kept.request_digest != request_digest(request):
+            raise KeyReused
+        targets = await asyncio.gather(*(self._target(kept, file) for file in kept.files))
+        return UploadTicket(upload_id=upload_id, files=tuple(targets), expires_at=kept.expires_at)
+
+    async def complete(self, context: CallContext, request: CompleteUpload) -> UploadView:
+        """Said again, it answers the same."""
+        upload = await self._known(context.project, request.upload_id)
+        if upload.state == "complete":
+            return upload_view(upload)
+        await self._join_parts(upload, request.files)
+        arrived = {
+            found.key.removeprefix(upload.location.prefix): found.size
+            async for found in self.objects.list(upload.location.bucket, upload.location.prefix)
+        }
+        check_arrived(upload, arrived)
+        done = await self.repository.uploads.change(
+            context.project, upload.upload_id, lambda current: (complete(current), ())
+        )
+        return upload_view(done or upload)
+
+    async def get(self, context: CallContext, request: GetUpload) -> UploadView:
+        return upload_view(await self._known(context.project, request.upload_id))
+
+    async def _known(self, project: str, upload_id: str) -> Upload:
+        upload = await self.repository.uploads.get(project, upload_id)
+        if upload is None:
+            raise NotFound("upload", upload_id)
+        return upload
+
+    async def _open(self, context: CallContext, request: BeginUpload, upload_id: str, location: Location) -> Upload:
+        large = [file.path for file in request.files if part_count(file.size, self.limits.part_size) > 1]
+        keys = [safe_key(location.prefix, path) for path in large]
+        ids = await asyncio.gather(*(self.objects.begin_multipart(self.bucket, key) for key in keys))
+        now = self.now()
+        upload = Upload(
+            upload_id=upload_id,
+            project=context.project,
+            location=location,
+            files=request.files,
+            multiparts=dict(zip(large, ids, strict=True)),
+            part_size=self.limits.part_size,
+            created_at=now,
+            expires_at=now + self.link_seconds * 1000,
+            created_by=context.actor,
+            request_digest=request_digest(request),
+        )
+        try:
+            await self.repository.uploads.add(context.project, upload_id, upload)
+        except Duplicate:  # the same key at the same moment: the other one's parts are the ones to use
+            await asyncio.gather(*map(self.objects.abort_multipart, [self.bucket] * len(keys), keys, ids))
+            return await self._known(context.project, upload_id)
+        return upload
+
+    async def _target(self, upload: Upload, file: UploadFile) -> UploadTarget:
+        key = safe_key(upload.location.prefix, file.path)
+        multipart = upload.multiparts.get(file.path)
+        if multipart is None:
+            url = await self.objects.presign_put(upload.location.bucket, key, self.link_seconds)
+            return UploadTarget(path=file.path, urls=(url,), part_size=None)
+        count = part_count(file.size, upload.part_size)
+        urls = await self.objects.presign_parts(upload.location.bucket, key, multipart, count, self.link_seconds)
+        return UploadTarget(path=file.path, urls=tuple(urls), part_size=upload.part_size)
+
+    async def _join_parts(self, upload: Upload, said: Sequence[CompletedFile]) -> None:
+        """Raises UploadRefused naming each large file whose parts do not make it whole."""
+        etags = {file.path: file.etags for file in said}
+        large = [file for file in upload.files if file.path in upload.multiparts]
+        found = await asyncio.gather(*(self._join(upload, file, etags.get(file.path, ())) for file in large))
+        if problems := tuple(problem for problem in found if problem is not None):
+            raise UploadRefused(problems)
+
+    async def _join(self, upload: Upload, file: UploadFile, etags: tuple[str, ...]) -> Problem | None:
+        bucket, key = upload.location.bucket, safe_key(upload.location.prefix, file.path)
+        there = await self.objects.stat(bucket, key)
+        if there is not None and there.size == file.size:
+            return None  # joined before; the answer got lost
+        parts = part_count(file.size, upload.part_size)
+        rule = f"{parts} ETags, in part order"
+        if len(etags) != parts:
+            message = f"file {file.path!r} was sent in {parts} parts, {len(etags)} ETags are given"
+            return Problem(message=message, file=file.path, field="files", rule=rule)
+        try:
+            await self.objects.complete_multipart(bucket, key, upload.multiparts[file.path], etags)
+        except ObjectStoreUnavailable:
+            raise
+        except ObjectError as error:
+            message = f"the parts of file {file.path!r} cannot be joined: {error}"
+            return Problem(message=message, file=file.path, field="files", rule=rule)
+        return None
+
+
+def _check_paths(files: Sequence[UploadFile], location: Location) -> None:
+    problems: list[Problem] = []
+    for index, file in enumerate(files):
+        try:
+            safe_key(location.prefix, file.path)
+        except UnsafeKey as error:
+            rule = "relative, without '.', '..' or empty segments, backslashes and control characters"
+            problems.append(Problem(message=str(error), file=file.path, field=f"files.{index}.path", rule=rule))
+    if problems:
+        raise UploadRefused(tuple(problems))

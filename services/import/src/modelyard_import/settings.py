@@ -1,0 +1,39 @@
+"""What an operator can set of the import service, beside what every service has."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from modelyard_runtime.settings import ServiceSettings
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+def _split(value: Any) -> Any:
+    """`a,b` from the environment, as operators write lists."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class ImportSettings(ServiceSettings):
+    """Sizes are bytes."""
+
+    import_roles: Annotated[frozenset[Literal["api", "worker"]], NoDecode, BeforeValidator(_split)] = Field(
+        default=frozenset({"api", "worker"}), description="api answers and listens, worker fetches: `api,worker`"
+    )
+    import_parallel: int = Field(default=4, ge=1, le=64, description="packages that one worker fetches at once")
+    import_lease_ms: int = Field(default=12_000, ge=3_000, description="a silent worker is given up after this long")
+
+    source_buckets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=("training", "datasets", "artifacts"), description="where packages may come from: `training,datasets`"
+    )
+    max_package_bytes: int = Field(default=10 * GIB, ge=1)
+    max_package_files: int = Field(default=2_000, ge=1, le=5_000, description="all are named in one event")
+
+    upload_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400, description="how long upload links work")
+    upload_part_bytes: int = Field(default=64 * MIB, ge=5 * MIB, description="larger files are uploaded in parts")
+    max_upload_files: int = Field(default=1_000, ge=1, le=1_200, description="their links are one answer")
+
+    inspection_seconds: float = Field(default=120, gt=0)
+    inspection_memory_bytes: int = Field(default=6 * GIB, ge=GIB, description="address space, of which files are part")

@@ -1,0 +1,96 @@
+"""The life of an import, without any store."""
+
+from dataclasses import replace
+
+import pytest
+
+from modelyard_contracts.failures import Problem
+from modelyard_contracts.shapes import Artifact, FileEntry, Inspection, Location, Signature, StorageSource
+from modelyard_import.domain.imports import (
+    Cancelled,
+    Claim,
+    Import,
+    LogLine,
+    Progress,
+    attempt_location,
+    cancel,
+    fail,
+    interrupt,
+    report,
+    start,
+    succeed,
+    view,
+)
+from modelyard_import.errors import SourceRefused
+
+ARTIFACT = Artifact(
+    artifact_id="a",
+    kind="source",
+    format="onnx",
+    target="source",
+    location=Location(bucket="artifacts", prefix="p/models/m/source/1/"),
+    files=(FileEntry(path="model/a.onnx", size=9, sha256="0" * 64),),
+    digest="sha256:" + "0" * 64,
+    size=9,
+    inspection=Inspection(format="onnx", signature=Signature(inputs=(), outputs=())),
+    created_at=1,
+)
+
+
+def waiting() -> Import:
+    return Import(
+        import_id="i",
+        project="p",
+        model_id="m",
+        model_name="n",
+        model_version="0.0.1",
+        source=StorageSource(location=Location(bucket="training", prefix="a/")),
+        destination=Location(bucket="artifacts", prefix="p/models/m/source/"),
+        created_at=1,
+    )
+
+
+def running(attempt: int = 1) -> Import:
+    return start(replace(waiting(), claim=Claim(attempt=attempt, lease_until=99, token="t")), now=2)
+
+
+def test_it_starts_reports_and_succeeds_with_a_readable_log() -> None:
+    half = report(running(), Progress(total_bytes=9, copied_bytes=4, lines=(LogLine(3, "copying"),)))
+    assert (half.state, half.total_bytes, half.copied_bytes) == ("running", 9, 4)
+    done = succeed(half, Progress(copied_bytes=9), ARTIFACT, now=1_500)
+    shown = view(done)
+    assert (shown.state, shown.copied_bytes, shown.finished_at, shown.attempt) == ("succeeded", 9, 1_500, 1)
+    assert shown.log[0] == "1970-01-01 00:00:00.002 started"
+    assert shown.log[1].endswith("copying")
+    assert shown.log[2].startswith("1970-01-01 00:00:01.500 succeeded: 1 files, 9 bytes, sha256:")
+
+
+def test_a_failure_keeps_code_reason_and_every_problem() -> None:
+    failed = fail(running(), Progress(), SourceRefused("nothing there", rule="not empty"), now=7)
+    assert (failed.state, failed.code, failed.reason) == ("failed", "ModelArts.3017", "nothing there")
+    assert failed.problems == (Problem(message="nothing there", field="source.location", rule="not empty"),)
+
+
+def test_each_attempt_writes_in_its_own_folder_and_says_that_it_is_another() -> None:
+    assert attempt_location(running(1)).prefix == "p/models/m/source/1/"
+    assert attempt_location(running(2)).prefix == "p/models/m/source/2/"
+    assert "attempt 2" in view(running(2)).log[0]
+    assert "store away" in view(interrupt(running(), Progress(), "store away", now=3)).log[-1]
+
+
+def test_a_deleted_version_cancels_what_has_not_ended_and_nothing_else() -> None:
+    assert cancel(waiting(), now=3).state == "cancelled"
+    done = succeed(running(), Progress(), ARTIFACT, now=3)
+    assert cancel(done, now=4) == done
+    gone = cancel(running(), now=3)
+    with pytest.raises(Cancelled):
+        succeed(gone, Progress(), ARTIFACT, now=4)
+    with pytest.raises(Cancelled):
+        report(gone, Progress())
+
+
+def test_the_log_does_not_grow_without_bound() -> None:
+    job = running()
+    for at in range(500):
+        job = report(job, Progress(lines=(LogLine(at, "line"),)))
+    assert len(job.log) == 200
