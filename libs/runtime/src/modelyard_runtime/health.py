@@ -1,0 +1,76 @@
+"""What a supervisor asks a service: alive, ready, how much. Built by `process.supervise`.
+
+`/healthz` 200 while the loop turns. `/readyz` 200, or 503 with what is missing. `/metrics` for Prometheus.
+None needs a token: bind it to loopback or to the cluster's own network.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from modelyard_runtime.metrics import ServiceMetrics
+
+Check = Callable[[], Awaitable[str | None]]
+"""None: all is well; otherwise what is missing, in words for an operator."""
+
+OK: Final = "ok"
+_ANSWER_WITHIN: Final = 3.0  # seconds
+_KEEP: Final = 1.0  # seconds: a check may write (the bus does), and anybody may ask
+_METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+log = structlog.get_logger()
+
+
+class Readiness:
+    """Runs the checks side by side, at most once per second however many ask."""
+
+    def __init__(self, checks: Mapping[str, Check], metrics: ServiceMetrics) -> None:
+        self.phase: str = "starting"  # then "running", then "stopping"
+        self._checks = checks
+        self._metrics = metrics
+        self._asking = asyncio.Lock()
+        self._answers: dict[str, str] = {}
+        self._answered = float("-inf")
+
+    async def ask(self) -> dict[str, str]:
+        """By check: "ok" or what is missing. A service that is not running says so under "process"."""
+        async with self._asking:
+            if time.monotonic() - self._answered > _KEEP:
+                answers = await asyncio.gather(*(self._one(name, check) for name, check in self._checks.items()))
+                self._answers = dict(zip(self._checks, answers, strict=True))
+                self._answered = time.monotonic()
+        return self._answers if self.phase == "running" else {**self._answers, "process": self.phase}
+
+    async def _one(self, name: str, check: Check) -> str:
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                missing = await check()
+        except TimeoutError:
+            missing = f"no answer within {_ANSWER_WITHIN:g} s"
+        except Exception:
+            log.exception("check failed", check=name)
+            missing = "the check itself failed, see the log"
+        self._metrics.checked(name, missing is None)
+        return OK if missing is None else missing
+
+
+def health_app(readiness: Readiness, metrics: ServiceMetrics) -> Starlette:
+    async def alive(_: Request) -> Response:
+        return JSONResponse({"alive": True})
+
+    async def ready(_: Request) -> Response:
+        checks = await readiness.ask()
+        all_well = all(answer == OK for answer in checks.values())
+        return JSONResponse({"ready": all_well, "checks": checks}, status_code=200 if all_well else 503)
+
+    async def numbers(_: Request) -> Response:
+        return Response(metrics.render(), media_type=_METRICS_TYPE)
+
+    return Starlette(routes=[Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", numbers)])
