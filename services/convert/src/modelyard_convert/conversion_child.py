@@ -7,12 +7,12 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from modelyard_contracts.failures import Failure
-from modelyard_contracts.package import PackageConfig
-from modelyard_contracts.shapes import Benchmark, Inspection, Parity, Shape, Signature, Tolerance
+from modelyard_contracts.shapes import Benchmark, Inspection, Parity, Signature
 from modelyard_convert import benchmark, calibration, proof
+from modelyard_convert.child_request import STEP, ConversionReport, ConversionRequest
 from modelyard_convert.errors import BadResult, NothingChanged, UnsupportedOperators
 from modelyard_convert.result_config import result_config
 from modelyard_convert.toolchains import TARGETS
@@ -22,7 +22,6 @@ from modelyard_formats.running import Runner
 from modelyard_formats.scores import score_output
 from modelyard_formats.table import inspect, read, runner
 
-STEP = "==> "  # lines that begin so are shown as the conversion's progress
 PROVE_SAMPLES = 128
 _REFUSED_BY_RUNTIME = (
     re.compile(r"Could not find an implementation for (?P<name>[\w.]+)\("),
@@ -30,35 +29,6 @@ _REFUSED_BY_RUNTIME = (
     re.compile(r"No Op registered for (?P<name>\w+)"),
 )
 Log = Callable[[str], None]
-
-
-class CalibrationFolder(Shape):
-    """`arrays`: `.npy` and `.npz` files. `images`: one folder per class."""
-
-    kind: Literal["arrays", "images"]
-    path: Path
-
-
-class ConversionRequest(Shape):
-    """`source` and `result` are package roots: the model lies in `model/`. `scratch` may be filled, it is removed."""
-
-    target: str
-    options: dict[str, Any]
-    tolerance: Tolerance
-    source_format: str
-    config: PackageConfig
-    source: Path
-    result: Path
-    scratch: Path
-    calibration: CalibrationFolder | None
-    threads: int
-
-
-class ConversionReport(Shape):
-    inspection: Inspection
-    changed: int
-    parity: Parity
-    benchmark: Benchmark
 
 
 def convert(request: ConversionRequest, log: Log) -> ConversionReport:

@@ -109,7 +109,7 @@ def begun(conversion: Conversion, *, now: int) -> Outcome:
     if attempt > MAX_ATTEMPTS:
         return failed(conversion, ToolchainFailed(f"{MAX_ATTEMPTS} workers died while converting it"), now=now)
     running = replace(conversion, state="running", progress="fetching the source")
-    running = _logged(running, (f"attempt {attempt}: {conversion.order.target} by {conversion.toolchain}",))
+    running = _logged(running, (heading(conversion),))
     said = ConversionStarted(
         conversion_id=conversion.conversion_id,
         model_id=conversion.model_id,
@@ -117,6 +117,12 @@ def begun(conversion: Conversion, *, now: int) -> Outcome:
         attempt=attempt,
     )
     return Outcome(running, ((CONVERSION_STARTED, said),))
+
+
+def heading(conversion: Conversion) -> str:
+    """First line of an attempt's log."""
+    target = conversion.order.target
+    return f"attempt {conversion.attempt}: {conversion.model_name} {conversion.model_version} to {target}"
 
 
 def reported(conversion: Conversion, lines: Sequence[str], progress: str | None) -> Outcome:

@@ -87,6 +87,12 @@ class SourceDamaged(Failure):
         super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3061", text)
 
 
+class SourceTooLarge(Failure):
+    def __init__(self, most: int) -> None:
+        text = f"the model is larger than the {most} bytes that a conversion may use"
+        super().__init__(FailureKind.TOO_LARGE, "ModelArts.3044", text, field="model_id", rule=f"at most {most} bytes")
+
+
 class VersionGone(Failure):
     def __init__(self) -> None:
         super().__init__(FailureKind.CONFLICT, "ModelArts.3062", "the version was deleted")

@@ -21,23 +21,10 @@ from modelyard_convert.toolchains import TARGETS
 from modelyard_convert.toolchains.target import Target
 
 CALIBRATION_FOLDER = "calibration_data/"
-_QUANTISED = frozenset(
-    [
-        "QuantizeLinear",
-        "DequantizeLinear",
-        "DynamicQuantizeLinear",
-        "MatMulInteger",
-        "ConvInteger",
-        "QLinearMatMul",
-        "QLinearConv",
-        "MatMulNBits",
-        "QAttention",
-        "QGemm",
-        "DynamicQuantizeMatMul",
-        "MatMulIntegerToFloat",
-        "FakeQuantize",
-    ]
-)
+_QUANTISED = frozenset({
+    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearMatMul",
+    "QLinearConv", "MatMulNBits", "QAttention", "QGemm", "DynamicQuantizeMatMul", "MatMulIntegerToFloat",
+})  # fmt: skip
 
 
 def target_of(order: ConversionOrder) -> Target:
@@ -100,7 +87,8 @@ def _problems(error: ValidationError, target: Target) -> Iterator[Problem]:
     path = ".".join(("order", "options", *map(str, error.absolute_path)))
     if error.validator == "additionalProperties":
         known = ", ".join(target.options) or "none"
-        for name in sorted(set(error.instance) - set(target.options)):
+        given: dict[str, object] = dict(error.instance)  # type: ignore[arg-type]  # an object, or the rule were another
+        for name in sorted(given.keys() - target.options.keys()):
             yield Problem(message="there is no such option", field=f"{path}.{name}", rule=f"options: {known}")
         return
     yield Problem(message=error.message, field=path, rule=f"{error.validator}: {error.validator_value}")

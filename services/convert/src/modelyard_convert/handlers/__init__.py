@@ -1,0 +1,1 @@
+"""What the convert service answers, hears and works on; bound to the bus in bootstrap."""

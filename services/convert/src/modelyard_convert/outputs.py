@@ -1,0 +1,60 @@
+"""Where results lie in the artifacts bucket: written under the attempt's own prefix, removed again when not wanted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from modelyard_contracts.shapes import FileEntry, Location
+from modelyard_convert import domain
+from modelyard_convert.domain import Conversion
+from modelyard_convert.patience import patiently
+from modelyard_store.objects import ObjectError, Objects
+
+LOG_NAME = "job_log.txt"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """`patience` in seconds."""
+
+    objects: Objects
+    bucket: str
+    patience: float
+
+    async def upload(self, result: Path, log_file: Path, place: Location) -> tuple[FileEntry, ...]:
+        """`result/model/…` and the log. Everything in `result` is written by the toolchain under names of its own."""
+        files = []
+        for name, path in sorted({**_written(result), LOG_NAME: log_file}.items()):
+            sha256, size = await self.objects.upload(place.bucket, place.prefix + name, path)
+            files.append(FileEntry(path=name, size=size, sha256=sha256))
+        return tuple(files)
+
+    async def discard(self, conversion: Conversion, attempt: int) -> None:
+        """What an attempt wrote that lost, failed or was stopped."""
+        place = domain.output_location(conversion, attempt, self.bucket)
+        await self._remove(place.prefix)
+
+    async def tidy(self, conversion: Conversion) -> None:
+        """After the end: only the artifact stays, no output of any other attempt."""
+        kept = conversion.artifact.artifact_id if conversion.artifact else None
+        for attempt in range(1, conversion.attempt + 1):
+            if domain.artifact_id_of(conversion.conversion_id, attempt) != kept:
+                await self.discard(conversion, attempt)
+
+    async def forget_version(self, project: str, model_id: str) -> None:
+        """Everything that conversions of a deleted version wrote."""
+        await self._remove(f"{project}/models/{model_id}/variants/")
+
+    async def _remove(self, prefix: str) -> None:
+        """Never raises: nothing points there, and a second try by hand is possible."""
+        try:
+            await patiently(lambda: self.objects.remove_prefix(self.bucket, prefix), seconds=self.patience)
+        except ObjectError:
+            log.exception("output_not_removed", bucket=self.bucket, prefix=prefix)
+
+
+def _written(result: Path) -> dict[str, Path]:
+    return {path.relative_to(result).as_posix(): path for path in result.rglob("*") if path.is_file()}
