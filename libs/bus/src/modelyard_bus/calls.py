@@ -134,7 +134,7 @@ class CallServer:
         """Raises Failure and nothing else."""
         try:
             asked = _Asked.model_validate_json(message.data)
-            request = answer.call.request.model_validate(asked.request)
+            request = answer.call.request.model_validate(asked.request, extra="ignore")
         except ValidationError as error:
             raise _malformed(error) from error
         context = asked.context
@@ -189,7 +189,7 @@ class CallClient:
         answered = _Answered.model_validate_json(message.data)
         if answered.failure is not None:
             raise answered.failure.to_failure()
-        return call.reply.model_validate(answered.reply)
+        return call.reply.model_validate(answered.reply, extra="ignore")
 
     async def answered(self, call: Call[Any, Any]) -> bool:
         """Someone is there to answer it, within a second."""

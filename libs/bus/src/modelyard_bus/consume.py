@@ -187,7 +187,7 @@ class _Lane:
         if binding is None:  # declared for a newer release of this service, which will take it
             raise Retry(f"no handler for {subject}", after=UNKNOWN_SUBJECT_DELAY)
         try:
-            data = binding.data.model_validate(envelope.data)
+            data = binding.data.model_validate(envelope.data, extra="ignore")
         except ValidationError as error:
             raise Reject(f"data of {subject}: {_rules(error)}") from error
         await binding.handler(envelope, data)

@@ -82,7 +82,7 @@ class Aggregates(Generic[ValueT]):
         """The same decision as a change of the stored body, for `claims`. Wake the relay yourself after its save."""
 
         def apply(body: Body) -> None:
-            after, says = decide(self._adapter.validate_python(body))
+            after, says = decide(self._adapter.validate_python(body, extra="ignore"))
             body.update(self._body(body["project"], identifier, after, body, says))
 
         return apply
@@ -112,7 +112,7 @@ class Aggregates(Generic[ValueT]):
             self._nudge()
 
     def _value(self, document: Document) -> ValueT:
-        return self._adapter.validate_python(document.body)
+        return self._adapter.validate_python(document.body, extra="ignore")
 
     def _body(
         self, project: str, identifier: str, value: ValueT, former: dict[str, Any], says: Sequence[Say]
