@@ -1,4 +1,5 @@
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from modelyard_formats.errors import BadSource
+from modelyard_formats.protobuf_scan import encode_varint
 from modelyard_formats.table import inspect, read
 from modelyard_testkit import models
 
@@ -159,6 +161,31 @@ def test_a_large_model_cut_at_its_last_byte_is_refused(tmp_path):
     path = models.random_model(tmp_path / "model" / "model.onnx", megabytes=4)
     os.truncate(path, path.stat().st_size - 1)
     assert "needs 1 more" in refusal(tmp_path).message
+
+
+def test_weights_are_never_read_into_memory(tmp_path):
+    """A model of 1.9 GB whose weights are a hole in the file: only its structure is read."""
+    size = 19 * 10**8
+    made = models.model([helper.make_node("Relu", ["image"], ["scores"])], {})
+    head = TensorProto(dims=[size // 4], data_type=1, name="w").SerializeToString() + b"\x4a" + encode_varint(size)
+    field = b"\x2a" + encode_varint(len(head) + size) + head
+    path = tmp_path / "model" / "model.onnx"
+    path.parent.mkdir()
+    path.write_bytes(made.SerializeToString() + b"\x3a" + encode_varint(len(field) + size) + field)
+    os.truncate(path, path.stat().st_size + size)
+    inspect("onnx", models.package(tmp_path / "warm"))
+    tracemalloc.start()
+    try:
+        assert inspect("onnx", tmp_path).parameter_count == size // 4
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_files_that_no_runtime_could_read_are_refused(tmp_path):
+    path = models.digits_like_mlp(tmp_path / "model" / "model.onnx")
+    os.truncate(path, 2**31)
+    assert "larger weights belong into external data" in refusal(tmp_path).message
 
 
 @pytest.mark.parametrize("dims", [[2**62, 2**62], [11], [9], [-1], [1] * 40])

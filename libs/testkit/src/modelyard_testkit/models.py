@@ -45,17 +45,17 @@ def digits_like_mlp(path: Path, *, seed: int = 0) -> Path:
 
 
 def conv_net(path: Path, *, seed: int = 0) -> Path:
-    """Same signature as `digits_like_mlp`, through two 3×3 convolutions and an average over the plane."""
+    """Same signature as `digits_like_mlp`, through two 3×3 convolutions with a pooling between. 3,784 parameters."""
     random = np.random.default_rng(seed)
-    shapes = {"k1": (8, 1, 3, 3), "k2": (16, 8, 3, 3), "w": (16, CLASSES)}
-    weights = {name: random.standard_normal(shape).astype(np.float32) / np.float32(2) for name, shape in shapes.items()}
+    shapes = {"k1": (8, 1, 3, 3), "k2": (16, 8, 3, 3), "w": (16 * 4 * 4, CLASSES)}
+    weights = {name: random.standard_normal(shape).astype(np.float32) / np.float32(4) for name, shape in shapes.items()}
     nodes = [
         helper.make_node("Conv", ["image", "k1"], ["c1"], pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["c1"], ["r1"]),
-        helper.make_node("Conv", ["r1", "k2"], ["c2"], pads=[1, 1, 1, 1]),
+        helper.make_node("MaxPool", ["r1"], ["p1"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Conv", ["p1", "k2"], ["c2"], pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["c2"], ["r2"]),
-        helper.make_node("GlobalAveragePool", ["r2"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Flatten", ["r2"], ["flat"]),
         helper.make_node("MatMul", ["flat", "w"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["scores"]),
     ]
