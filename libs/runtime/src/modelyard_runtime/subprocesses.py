@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -43,10 +44,30 @@ async def run_python(
     when cancelled, or when `on_line` raises, the child and all it started are killed first.
     """
     limits = limits or Limits()
+    with tempfile.TemporaryFile() as stdin:
+        stdin.write(json.dumps(request).encode())
+        stdin.seek(0)
+        child = await spawn(module, stdin, workdir, limits)
+    return await conclude(child, on_line)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A running child: `output` is the read end of what it prints, `path` where its result will lie."""
+
+    module: str
+    limits: Limits
+    process: asyncio.subprocess.Process
+    output: BinaryIO
+    path: Path
+
+
+async def conclude(child: Child, on_line: OnLine) -> dict[str, Any]:
+    """Follow a child that has its request to its end, as `run_python` does."""
     begin = time.monotonic()
     outcome = "cancelled"
     try:
-        result = await _run(module, request, workdir, on_line, limits)
+        result = await _follow_to_result(child, on_line)
         outcome = "ok"
     except SubprocessFailed as failed:
         outcome = failed.kind
@@ -55,56 +76,56 @@ async def run_python(
         outcome = "failure"
         raise
     finally:
-        SUBPROCESS_SECONDS.labels(module, outcome).observe(time.monotonic() - begin)
+        SUBPROCESS_SECONDS.labels(child.module, outcome).observe(time.monotonic() - begin)
     return result
 
 
-async def _run(module: str, request: dict[str, Any], workdir: Path, on_line: OnLine, limits: Limits) -> dict[str, Any]:
-    path = _result_path(workdir)
-    tail: deque[str] = deque(maxlen=_TAIL_LINES)
-    process, output = await _spawn(module, request, path, limits)
+async def discard(child: Child) -> None:
+    """End a child without a result."""
+    _kill_group(child.process)
+    await child.process.wait()
+    child.output.close()
+    child.path.unlink(missing_ok=True)
+
+
+async def _follow_to_result(child: Child, on_line: OnLine) -> dict[str, Any]:
+    limits, tail = child.limits, deque[str](maxlen=_TAIL_LINES)
     try:
         async with asyncio.timeout(limits.wall_seconds) as deadline:
-            code = await _follow(process, output, on_line, limits, tail)
-        return await asyncio.to_thread(outcome_of, module, code, path, limits, tuple(tail))
+            code = await _follow(child.process, child.output, on_line, limits, tail)
+        return await asyncio.to_thread(outcome_of, child.module, code, child.path, limits, tuple(tail))
     except TimeoutError:
         if deadline.expired():
             raise SubprocessFailed("timeout", f"did not finish within {limits.wall_seconds:g} s") from None
         raise
     finally:
-        _kill_group(process)
-        await process.wait()
-        path.unlink(missing_ok=True)
+        await discard(child)
 
 
-async def _spawn(
-    module: str, request: dict[str, Any], path: Path, limits: Limits
-) -> tuple[asyncio.subprocess.Process, BinaryIO]:
-    """The child and the read end of what it prints. A pipe of our own: asyncio's would hide the child's end for as long
-    as anything the child started holds it open."""
+async def spawn(module: str, stdin: BinaryIO | int, workdir: Path, limits: Limits) -> Child:
+    """Start a child that reads its request from `stdin`. A pipe of our own for what it prints: asyncio's would hide the
+    child's end for as long as anything the child started holds it open."""
+    path = _result_path(workdir)
     read_end, write_end = os.pipe()
     output = os.fdopen(read_end, "rb", 0)
     try:
-        with tempfile.TemporaryFile() as stdin:
-            stdin.write(json.dumps(request).encode())
-            stdin.seek(0)
-            process = await asyncio.create_subprocess_exec(
-                # -P: no file in the working directory can pose as a module. -s: none in a user's home either.
-                *(sys.executable, "-P", "-s", "-m", "modelyard_runtime.subprocess_child"),
-                *(module, str(path), str(os.getpid()), limits.model_dump_json()),
-                cwd=path.parent,
-                env=_environment(path.parent),
-                stdin=stdin,
-                stdout=write_end,
-                stderr=write_end,
-                start_new_session=True,
-            )
+        process = await asyncio.create_subprocess_exec(
+            # -P: no file in the working directory can pose as a module. -s: none in a user's home either.
+            *(sys.executable, "-P", "-s", "-m", "modelyard_runtime.subprocess_child"),
+            *(module, str(path), str(os.getpid()), limits.model_dump_json()),
+            cwd=path.parent,
+            env=_environment(path.parent),
+            stdin=stdin,
+            stdout=write_end,
+            stderr=write_end,
+            start_new_session=True,
+        )
     except BaseException:
         output.close()
         raise
     finally:
         os.close(write_end)
-    return process, output
+    return Child(module, limits, process, output, path)
 
 
 def _result_path(workdir: Path) -> Path:
