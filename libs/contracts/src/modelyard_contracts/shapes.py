@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Shape(BaseModel):
-    """Contract base: unknown fields are ignored, so that an older consumer reads a newer producer."""
+    """Contract base. Unknown fields are refused here and ignored by the bus and the stores (docs/adr/0004)."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Role(StrEnum):

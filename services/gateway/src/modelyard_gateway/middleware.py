@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard_gateway.access import correlation_of
 from modelyard_gateway.errors import BodyTooLarge
-from modelyard_gateway.replies import error_response
+from modelyard_gateway.replies import error_response, unexpected
 
 log = structlog.get_logger()
 
@@ -29,10 +29,12 @@ class Edge:
         request.state.correlationid = correlation_of(request)
         started = time.perf_counter()
         status = 500
+        started_to_answer = False
 
         async def tell(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started_to_answer
             if message["type"] == "http.response.start":
+                started_to_answer = True
                 status = message["status"]
                 message["headers"].append((b"x-correlation-id", request.state.correlationid.encode()))
             await send(message)
@@ -40,6 +42,10 @@ class Edge:
         with structlog.contextvars.bound_contextvars(correlationid=request.state.correlationid):
             try:
                 await self._within_bounds(request, receive, tell)
+            except Exception:
+                log.exception("request.failed", **_facts(scope))
+                if not started_to_answer:
+                    await error_response(request, unexpected())(scope, receive, tell)
             finally:
                 log.info("http.request", **_facts(scope), status=status, ms=_since(started))
 
@@ -58,7 +64,14 @@ class Edge:
                 raise BodyTooLarge(self.max_body_bytes)
             return message
 
-        await self.app(request.scope, counted, send)
+        async def unless_too_large(message: Message) -> None:
+            """The framework takes whatever a body raises for bad JSON; its answer gives way to the true one."""
+            if read <= self.max_body_bytes:
+                await send(message)
+
+        await self.app(request.scope, counted, unless_too_large)
+        if read > self.max_body_bytes:
+            await error_response(request, BodyTooLarge(self.max_body_bytes))(request.scope, receive, send)
 
 
 def _facts(scope: Scope) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -13,7 +12,6 @@ from starlette.exceptions import HTTPException
 from modelyard_contracts.failures import Failure, FailureKind, Problem
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-log = structlog.get_logger()
 
 STATUS = {
     FailureKind.INVALID: 400,
@@ -99,9 +97,7 @@ def install(app: FastAPI) -> None:
         reply.status_code = error.status_code
         return reply
 
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("request.failed", path=request.url.path, exc_info=error)
-        return error_response(
-            request, Failure(FailureKind.INTERNAL, "ModelArts.9000", "internal error; quote the correlation id")
-        )
+
+def unexpected() -> Failure:
+    """The text of an unexpected error is for the log, never for the caller."""
+    return Failure(FailureKind.INTERNAL, "ModelArts.9000", "internal error; quote the correlation id")

@@ -36,6 +36,9 @@ VERSIONS: Final = Collection(
     indexes=(
         Index(("project", "model_name", "model_version"), unique=True),
         Index(("project", "model_name", "version_order")),
+        Index(("project", "model_name", "create_at")),
+        Index(("project", "model_name", "model_size")),
+        Index(("project", "model_version", "create_at")),
         Index(("project", "create_at")),
         Index(("project", "version_order")),
         Index(("project", "model_size")),
@@ -198,4 +201,4 @@ def _says(outcome: Outcome, cause: Cause) -> tuple[Say, ...]:
 def _summary(found: Document) -> VersionSummary:
     """Straight from the body: a list must not decode every artifact of every version."""
     aliases = tuple(mark["alias"] for mark in found.body["marks"])
-    return VersionSummary.model_validate({**found.body, "aliases": aliases})
+    return VersionSummary.model_validate({**found.body, "aliases": aliases}, extra="ignore")

@@ -1,0 +1,125 @@
+"""What the gateway makes of requests: fields, bounds, and the translation of refusals."""
+
+import pytest
+
+from modelyard_contracts.calls import convert, version
+from modelyard_contracts.failures import Failure, FailureKind, Problem
+from modelyard_contracts.shapes import Role, StorageSource
+from modelyard_testkit.refusals import refused
+
+GOOD = {"model_name": "手写数字", "source_location": "s3://training/digits/V001"}
+CREATED = version.VersionCreated(model_id="m", model_name="手写数字", model_version="0.0.1")
+
+
+async def test_a_model_is_asked_for_with_everything_that_was_said(yard) -> None:
+    yard.calls.answers[version.CREATE.subject] = CREATED
+    headers = {**await yard.token(Role.WRITER), "Idempotency-Key": "key-1"}
+    body = {**GOOD, "labels": ["a"], "plan": {"convert": [{"target": "openvino-fp16"}]}}
+    reply = await yard.http.post("/v1/default/models", headers=headers, json=body)
+    assert reply.status_code == 200
+    assert reply.json() == {"model_id": "m", "model_name": "手写数字", "model_version": "0.0.1"}
+    [(_, context, request)] = yard.calls.asked
+    assert context.idempotency_key == "key-1"
+    assert isinstance(request.source, StorageSource)
+    assert (request.source.location.bucket, request.source.location.prefix) == ("training", "digits/V001/")
+    assert request.plan.convert[0].target == "openvino-fp16"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"model_name": "a b"}, "model_name"),
+        ({"model_name": "x" * 65}, "model_name"),
+        ({"model_version": "01.0.0"}, "model_version"),
+        ({"model_version": "1.0.100"}, "model_version"),
+        ({"description": "a & b"}, "description"),
+        ({"labels": list("abcdef")}, "labels"),
+        ({"model_docs": [{"doc_name": "1", "doc_url": "http://a.example"}]}, "model_docs.0.doc_name"),
+        ({"model_docs": [{"doc_name": "文档", "doc_url": "ftp://a.example"}]}, "model_docs.0.doc_url"),
+        ({"source_location": "/etc/passwd"}, "source_location"),
+        ({"plan": {"convret": []}}, "plan.convret"),
+        ({"modle_name": "x"}, "modle_name"),
+    ],
+)
+async def test_a_broken_rule_names_its_field(yard, change, field) -> None:
+    headers = await yard.token(Role.WRITER)
+    reply = await yard.http.post("/v1/default/models", headers=headers, json={**GOOD, **change})
+    problems = refused(reply, 400, "ModelArts.3037")
+    assert field in {problem["field"] for problem in problems}
+    assert not yard.calls.asked
+
+
+async def test_all_problems_are_told_at_once(yard) -> None:
+    headers = await yard.token(Role.WRITER)
+    body = {**GOOD, "model_name": "a b", "model_version": "x", "labels": list("abcdef")}
+    problems = refused(await yard.http.post("/v1/default/models", headers=headers, json=body), 400, "ModelArts.3037")
+    assert {problem["field"] for problem in problems} == {"model_name", "model_version", "labels"}
+
+
+async def test_a_missing_field_has_a_code_of_its_own(yard) -> None:
+    headers = await yard.token(Role.WRITER)
+    reply = await yard.http.post("/v1/default/models", headers=headers, json={"upload_id": "x"})
+    assert refused(reply, 400, "ModelArts.3036")[0]["field"] == "model_name"
+
+
+async def test_a_misspelt_field_of_a_contract_request_is_named_too(yard) -> None:
+    headers = await yard.token(Role.WRITER)
+    body = {"model_id": "m", "order": {"target": "openvino-fp16", "optoins": {}}}
+    reply = await yard.http.post("/v1/default/conversions", headers=headers, json=body)
+    assert refused(reply, 400, "ModelArts.3037")[0]["field"] == "order.optoins"
+
+
+async def test_a_refusal_of_a_service_arrives_whole(yard) -> None:
+    problems = (Problem(message="no worker", field="order.target", rule="offered"),)
+    yard.calls.answers[convert.CREATE.subject] = Failure(
+        FailureKind.UNPROCESSABLE, "ModelArts.3052", "no worker offers 'ascend'", problems=problems
+    )
+    headers = await yard.token(Role.WRITER)
+    body = {"model_id": "m", "order": {"target": "ascend"}}
+    reply = await yard.http.post("/v1/default/conversions", headers=headers, json=body)
+    assert refused(reply, 422, "ModelArts.3052") == [
+        {"message": "no worker", "field": "order.target", "rule": "offered"}
+    ]
+
+
+async def test_an_unexpected_error_says_nothing_but_its_correlation_id(yard) -> None:
+    headers = await yard.token(Role.READER)
+    reply = await yard.http.get("/v1/default/models/x", headers=headers)  # the recorder has no answer: KeyError
+    refused(reply, 500, "ModelArts.9000")
+    assert "KeyError" not in reply.text
+
+
+async def test_a_large_body_is_refused_before_it_is_read(yard) -> None:
+    headers = await yard.token(Role.WRITER)
+    reply = await yard.http.post(
+        "/v1/default/models", headers={**headers, "Content-Length": str(2 << 30)}, content=b"{"
+    )
+    refused(reply, 413, "ModelArts.3044")
+
+
+async def test_a_large_body_without_declared_length_is_refused_too(yard) -> None:
+    async def endless():
+        for _ in range(100):
+            yield b" " * 1000
+
+    headers = await yard.token(Role.WRITER)
+    reply = await yard.http.post("/v1/default/models", headers=headers, content=endless())
+    refused(reply, 413, "ModelArts.3044")
+
+
+async def test_what_is_not_json_is_refused(yard) -> None:
+    headers = {**await yard.token(Role.WRITER), "Content-Type": "application/json"}
+    reply = await yard.http.post("/v1/default/models", headers=headers, content=b"{nonsense")
+    refused(reply, 400, "ModelArts.3037")
+
+
+async def test_an_unknown_path_has_the_same_shape(yard) -> None:
+    refused(await yard.http.get("/v2/nothing"), 404, "ModelArts.9404")
+
+
+async def test_every_route_is_described_with_its_errors(yard) -> None:
+    document = (await yard.http.get("/openapi.json")).json()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert "403" in operation["responses"], path
+    assert "examples" in document["components"]["schemas"]["ModelRequest"]
