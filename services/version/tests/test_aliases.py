@@ -152,6 +152,30 @@ async def test_a_first_move_that_broke_off_can_be_overruled(register: Any) -> No
     assert (await register.aliases.get("p1", "digits", "prod")).move == 1
 
 
+async def test_a_move_that_lost_to_a_deletion_does_not_come_late(register: Any) -> None:
+    """The move has marked the version and is about to save the alias; just then the version is deleted."""
+    first, second = await register.published(), await register.published()
+    await register.alias("prod", "0.0.1")
+    real = register.documents
+
+    class Interrupted(Faulty):
+        def _write(self, method: Any) -> Any:
+            async def write(*arguments: Any) -> Any:
+                self.writes += 1
+                if self.writes == self.at:
+                    register.build(real)
+                    assert (await register.delete(second)).delete_success_list == (second,)
+                return await method(*arguments)
+
+            return write
+
+    register.build(Interrupted(real, 2, happened=True))
+    with pytest.raises(Failure) as caught:
+        await register.alias("prod", "0.0.2")
+    assert caught.value.kind == FailureKind.NOT_FOUND
+    assert (await aliases(register))["prod"].model_id == first
+
+
 @pytest.mark.parametrize("at", range(1, 5))
 async def test_a_deletion_that_broke_off_can_be_repeated(register: Any, at: int) -> None:
     """The version carries the mark of a broken move: fence, release, tombstone; each may fail after it happened."""

@@ -25,7 +25,8 @@ async def test_the_graph_goes_from_the_dataset_to_the_leaderboard(register: Any,
 
     kinds = {node.id: node.kind for node in graph.nodes}
     assert sorted(kinds.values()) == [
-        "artifact", "artifact", "code", "dataset", "dataset", "entry", "evaluation", "listing", "training-job", "version",
+        "artifact", "artifact", "code", "dataset", "dataset", "entry", "evaluation", "listing",
+        "training-job", "version",
     ]  # fmt: skip
     edges = {(kinds[edge.source], edge.relation, kinds[edge.target]) for edge in graph.edges}
     assert edges == {
