@@ -26,9 +26,7 @@ class KeyReused(Failure):
 class NumbersUsedUp(Failure):
     def __init__(self, model_name: str) -> None:
         message = f"model {model_name!r} has a version 99.99.99, no number comes after it; name a free model_version"
-        super().__init__(
-            FailureKind.UNPROCESSABLE, "ModelArts.3037", message, field="model_version", rule="N.N.N, 0–99"
-        )
+        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field="model_version", rule="N.N.N, 0–99")
 
 
 class InUse(Failure):
@@ -48,16 +46,16 @@ class OneTypeFilter(Failure):
 class NotPublished(Failure):
     def __init__(self, model_id: str, status: str) -> None:
         message = f"version {model_id} is {status}; only a published one can be used so"
-        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3037", message, field="model_id", rule="published")
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3037", message, field="model_id", rule="published")
 
 
 class NotDownloadable(Failure):
     def __init__(self) -> None:
         message = "a version made by automatic learning (source_type auto) cannot be downloaded"
-        super().__init__(FailureKind.FORBIDDEN, "ModelArts.3037", message, field="source_type", rule="not auto")
+        super().__init__(FailureKind.FORBIDDEN, "ModelArts.9403", message, field="source_type", rule="not auto")
 
 
 class Contended(Failure):
     def __init__(self, what: str) -> None:
         message = f"{what} is changed by too many callers at once; try again"
-        super().__init__(FailureKind.UNAVAILABLE, "ModelArts.9003", message)
+        super().__init__(FailureKind.UNAVAILABLE, "ModelArts.9002", message)
