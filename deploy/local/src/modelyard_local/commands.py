@@ -26,3 +26,11 @@ def demo(
     from modelyard_local.running import run_demo
 
     raise typer.Exit(run_demo(data))
+
+
+def sample(folder: Annotated[Path, typer.Argument(help="folder to fill")]) -> None:
+    """Write a small trained model package and two labelled image datasets, to try things with."""
+    from modelyard_local.demo.sample import write_sample
+
+    for made in write_sample(folder):
+        typer.echo(made)
