@@ -120,7 +120,9 @@ IMPORT_FETCH = Job("modelyard.job.import.fetch", jobs.ImportJob, "import", retry
 IMPORT_MATCH = Job("modelyard.job.import.match", jobs.MatchJob, "import", retry=EVENT_RETRY)
 CONVERT_ONNX = Job("modelyard.job.convert.onnx", jobs.ConversionJob, "convert")
 CONVERT_OPENVINO = Job("modelyard.job.convert.openvino", jobs.ConversionJob, "convert")
-EVALUATE_IMAGE_CLASSIFICATION = Job("modelyard.job.evaluate.image-classification", jobs.EvaluationJob, "evaluate")
+EVALUATE_IMAGE_CLASSIFICATION = Job(
+    "modelyard.job.evaluate.image-classification", jobs.EvaluationJob, "evaluate", retry=TRANSFER_RETRY
+)
 VERSION_PURGE = Job("modelyard.job.version.purge", jobs.PurgeJob, "version")
 
 ALL_EVENTS: tuple[Event[BaseModel], ...] = tuple(v for v in globals().copy().values() if isinstance(v, Event))
