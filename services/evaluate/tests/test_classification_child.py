@@ -52,7 +52,7 @@ def test_chinese_class_folders(tmp_path: Path, trained: Trained) -> None:
     package = write_package(tmp_path / "package", trained, labels=names)
     data = write_images(tmp_path / "data", trained, 40, classes=names)
     _, result = run(package, data, tmp_path / "out")
-    assert {row["label"] for row in result["per_class"]} <= set(names)
+    assert {row["label"] for row in result["classes"]} <= set(names)
     assert (tmp_path / "out" / "per-class.csv").read_text(encoding="utf-8-sig").splitlines()[1].startswith("零,")
     if result["numbers_in_png"]:
         assert result["numbers_in_png"]["#0"] == "零"

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
 
 from modelyard_contracts.package import PackageConfig
+from modelyard_evaluate.child_request import PROGRESS, ClassificationRequest, Headline, OutputFile
 from modelyard_evaluate.domain.classes import labels_for, labels_for_indices
 from modelyard_evaluate.errors import NotEvaluable
 from modelyard_evaluate.feeding import Array, Feed, ImageFile, all_scores, array_feed, image_feed, only_input
@@ -26,36 +26,8 @@ from modelyard_formats.running import Runner
 from modelyard_formats.table import runner as load_runner
 
 Log = Callable[[str], None]
-PROGRESS = "progress"
+MOST_TABLE = 2000  # classes; a larger matrix is of no use to a spreadsheet
 _SPARING = 0.2  # seconds between two progress lines
-
-
-class ClassificationRequest(BaseModel):
-    """`package` holds `model/`; `samples` is a JSON list of [file, class, name in the dataset], or one .npz file.
-    Files are named relative to `data`; everything made goes into `out`."""
-
-    package: Path
-    format: str
-    kind: Literal["image-folder", "npz"]
-    data: Path
-    samples: Path
-    out: Path
-    threads: int
-
-
-class OutputFile(BaseModel):
-    file: str
-    name: str
-    media_type: str
-
-
-class Headline(BaseModel):
-    """What the service keeps in its own document; everything else is in `result.json` and the files beside it."""
-
-    samples: int
-    correct: int
-    metrics: dict[str, float]
-    files: list[OutputFile]
 
 
 def evaluate(request: dict[str, Any], log: Log) -> dict[str, Any]:
@@ -144,17 +116,17 @@ def _write(out: Path, answers: Answers, measured: Measured, about: dict[str, Any
 
 
 def _write_tables(out: Path, measured: Measured) -> list[OutputFile]:
-    """Everything, also where the result had to be bounded. With a byte order mark, or Excel garbles Chinese names."""
-    names = [measured.labels[index] for index in measured.present]
-    matrix = [["true \\ predicted", *names], *([name, *row] for name, row in zip(names, measured.matrix, strict=True))]
+    """Also where the result had to be bounded. With a byte order mark, or Excel garbles Chinese names."""
     columns = list(measured.per_class[0])
-    per_class = [columns, *([row[column] for column in columns] for row in measured.per_class)]
-    for name, rows in (("confusion-matrix", matrix), ("per-class", per_class)):
+    tables = {"per-class": [columns, *([row[column] for column in columns] for row in measured.per_class)]}
+    names = [measured.labels[index] for index in measured.present]
+    if len(names) <= MOST_TABLE:
+        rows = ([name, *row] for name, row in zip(names, measured.matrix.tolist(), strict=True))
+        tables["confusion-matrix"] = [["true \\ predicted", *names], *rows]
+    for name, table in tables.items():
         with (out / f"{name}.csv").open("w", newline="", encoding="utf-8-sig") as file:
-            csv.writer(file).writerows(rows)
-    return [
-        OutputFile(file=f"{name}.csv", name=name, media_type="text/csv") for name in ("confusion-matrix", "per-class")
-    ]
+            csv.writer(file).writerows(table)
+    return [OutputFile(file=f"{name}.csv", name=name, media_type="text/csv") for name in tables]
 
 
 if __name__ == "__main__":

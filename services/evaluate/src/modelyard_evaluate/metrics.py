@@ -81,8 +81,8 @@ def measure(answers: Answers) -> Measured:
     metrics = {"accuracy": correct / len(truth), "precision": precision, "recall": recall, "f1": f1}
     if areas:
         metrics["auc"] = float(np.mean(list(areas.values())))
-    rounded = {name: _round(value) for name, value in metrics.items()}
-    return Measured(answers.labels, present, matrix, per_class, curves, rounded, len(truth), correct)
+    exact = {name: float(value) for name, value in metrics.items()}
+    return Measured(answers.labels, present, matrix, per_class, curves, exact, len(truth), correct)
 
 
 def result(answers: Answers, measured: Measured) -> dict[str, Any]:
@@ -98,16 +98,15 @@ def result(answers: Answers, measured: Measured) -> dict[str, Any]:
         "metrics": measured.metrics,
         "accuracy_interval": {"level": 0.95, "low": _round(low), "high": _round(high)},
         "summary": _summary(measured, low, high, pairs, weakest),
-        "classes": len(answers.labels),
-        "per_class": measured.per_class[:MOST_CLASSES],
+        "class_count": len(answers.labels),
+        "classes": measured.per_class[:MOST_CLASSES],
         "never_predicted": [row["label"] for row in measured.per_class if not row["predicted"]][:MOST_CLASSES],
         "confusion_matrix": {
-            "labels": [measured.labels[index] for index in measured.present],
-            "rows": measured.matrix.tolist(),
+            "labels": [measured.labels[index] for index in measured.present] if small else [],
+            "counts": measured.matrix.tolist() if small else [],
             "meaning": "row: true class, column: predicted class, value: samples",
-        }
-        if small
-        else None,
+            "omitted": not small,
+        },
         "most_confused": pairs[:MOST_MISTAKES],
         "roc": [_points(measured, index) for index in sorted(measured.curves)[:MOST_CURVES]],
         "auc_average": f"macro, one class against the rest, over {len(measured.curves)} classes",

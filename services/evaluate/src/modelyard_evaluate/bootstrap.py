@@ -1,0 +1,111 @@
+"""The one place where the evaluate service opens its clients and binds its handlers."""
+
+from modelyard_bus.calls import CallClient, CallContext, CallServer
+from modelyard_bus.connection import Bus, BusSettings
+from modelyard_bus.consume import Consumer
+from modelyard_bus.relay import Relay
+from modelyard_contracts import catalogue
+from modelyard_contracts.calls import evaluate
+from modelyard_contracts.calls.call import Nothing
+from modelyard_evaluate.fetching import Fetcher
+from modelyard_evaluate.handlers.datasets import DatasetHandlers
+from modelyard_evaluate.handlers.evaluations import EvaluationHandlers
+from modelyard_evaluate.handlers.events import EventHandlers
+from modelyard_evaluate.handlers.job import JobHandler
+from modelyard_evaluate.handlers.results import ResultHandlers
+from modelyard_evaluate.planning import Planner
+from modelyard_evaluate.register import TASK, Register
+from modelyard_evaluate.repository import COLLECTIONS, TELLING, Repository
+from modelyard_evaluate.scanning import Scanner
+from modelyard_evaluate.scratch import sweep
+from modelyard_evaluate.settings import EvaluateSettings
+from modelyard_runtime.clock import now_ms
+from modelyard_runtime.process import Service
+from modelyard_runtime.subprocesses import run_python
+from modelyard_store.objects import Objects, ObjectSettings
+from modelyard_store.opening import open_documents
+from modelyard_store.outbox import Outbox
+
+
+async def build(settings: EvaluateSettings | None = None) -> Service:
+    """Raises what the clients raise when they cannot connect."""
+    settings = settings or EvaluateSettings()
+    password = settings.nats_password.get_secret_value() if settings.nats_password else None
+    bus = await Bus.connect(BusSettings(settings.nats_url, "evaluate", settings.nats_user, password))
+    documents = open_documents(settings.document_url)
+    objects = Objects.connect(_object_settings(settings))
+    relay = Relay(bus, [Outbox(documents, collection) for collection in TELLING])
+    repository = Repository(documents, relay.nudge)
+    calls, consumer = CallServer(bus, "evaluate"), Consumer(bus, "evaluate")
+    scanner = Scanner(objects, settings.dataset_limits, settings.evaluate_work_dir)
+    if "api" in settings.evaluate_roles:
+        bucket, register, planner = settings.artifacts_bucket, Register(CallClient(bus)), Planner(repository, now_ms)
+        results = ResultHandlers(repository, objects, settings.link_seconds)
+        _answer(calls, EvaluationHandlers(repository, register, planner, objects, bucket, now_ms), results)
+        buckets = settings.dataset_buckets
+        _answer_datasets(calls, DatasetHandlers(repository, register, scanner, buckets, bucket, now_ms))
+        _listen(consumer, EventHandlers(repository, register, planner, objects, bucket, now_ms))
+    if "worker" in settings.evaluate_roles:
+        sweep(settings.evaluate_work_dir)
+        fetcher = Fetcher(objects, scanner, settings.max_model_bytes)
+        job = JobHandler(repository, objects, fetcher, run_python, bus.announce, settings, now_ms)
+        calls.answer(evaluate.offers(TASK), _offer)
+        consumer.on_job(catalogue.EVALUATE_IMAGE_CLASSIFICATION, job.evaluate, parallel=settings.evaluate_parallel)
+
+    async def open_collections() -> None:
+        await documents.open(COLLECTIONS)
+
+    async def bucket_missing() -> str | None:
+        return await objects.check(settings.artifacts_bucket)
+
+    return Service(
+        name="evaluate",
+        checks={"nats": bus.check, "documents": documents.check, "objects": bucket_missing},
+        start=(open_collections, relay.start, calls.start, consumer.start),
+        stop=(bus.close, documents.close, objects.close, relay.stop, calls.stop, consumer.stop),
+        closed=bus.closed,
+        stats={"bus": bus.stats},
+        http_host=settings.http_host,
+        http_port=settings.http_port,
+    )
+
+
+def _answer(calls: CallServer, evaluations: EvaluationHandlers, results: ResultHandlers) -> None:
+    calls.answer(evaluate.CREATE, evaluations.create)
+    calls.answer(evaluate.CREATE_VERSION, evaluations.create_version)
+    calls.answer(evaluate.GET, evaluations.get)
+    calls.answer(evaluate.LIST, evaluations.list)
+    calls.answer(evaluate.STOP, evaluations.stop)
+    calls.answer(evaluate.DELETE, evaluations.delete)
+    calls.answer(evaluate.RESULT, results.result)
+    calls.answer(evaluate.COMPARE, results.compare)
+
+
+def _answer_datasets(calls: CallServer, datasets: DatasetHandlers) -> None:
+    calls.answer(evaluate.CREATE_DATASET, datasets.create)
+    calls.answer(evaluate.GET_DATASET, datasets.get)
+    calls.answer(evaluate.LIST_DATASETS, datasets.list)
+    calls.answer(evaluate.DELETE_DATASET, datasets.delete)
+
+
+def _listen(consumer: Consumer, events: EventHandlers) -> None:
+    consumer.on_event(catalogue.VERSION_PUBLISHED, events.published)
+    consumer.on_event(catalogue.ARTIFACT_ADDED, events.artifact_added)
+    consumer.on_event(catalogue.ENTRY_SUBMITTED, events.entry_submitted)
+    consumer.on_event(catalogue.VERSION_DELETED, events.deleted)
+
+
+async def _offer(_: CallContext, __: Nothing) -> Nothing:
+    return Nothing()
+
+
+def _object_settings(settings: EvaluateSettings) -> ObjectSettings:
+    return ObjectSettings(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key or "",
+        secret_key=settings.s3_secret_key.get_secret_value() if settings.s3_secret_key else "",
+        secure=settings.s3_secure,
+        region=settings.s3_region,
+        public_endpoint=settings.s3_public_endpoint,
+        public_secure=settings.s3_public_secure,
+    )

@@ -1,0 +1,1 @@
+"""One async function per call, event and job, by topic. Bound in `bootstrap`."""

@@ -1,0 +1,115 @@
+"""Calls about datasets: registered where they lie, listed, shown, forgotten."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.evaluate import CreateDataset, DatasetPage, DatasetView, GetDataset, ListDatasets
+from modelyard_contracts.failures import FailureKind
+from modelyard_contracts.shapes import Location, UploadSource
+from modelyard_evaluate.domain.datasets import Dataset, allowed, dataset_view, sees_hidden, visible
+from modelyard_evaluate.errors import InUse, KeyReused, NameTaken, NotFound, SourceRefused
+from modelyard_evaluate.handlers.identity import digest_of, id_for
+from modelyard_evaluate.register import Register
+from modelyard_evaluate.repository import Repository
+from modelyard_evaluate.scanning import Scanner
+from modelyard_store.documents import Duplicate, Stale
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetHandlers:
+    """`buckets` may hold datasets, beside this project's uploads in `artifacts_bucket`."""
+
+    repository: Repository
+    register: Register
+    scanner: Scanner
+    buckets: tuple[str, ...]
+    artifacts_bucket: str
+    now: Callable[[], int]
+
+    async def create(self, context: CallContext, request: CreateDataset) -> DatasetView:
+        dataset_id, digest = id_for(context, "create-dataset"), digest_of(request)
+        before = await self.repository.datasets.get(context.project, dataset_id)
+        if before is None:
+            location = await self._location(context, request)
+            scan = await self.scanner.scan(request.kind, location)
+            classes = await self.scanner.classes(request.kind, location, scan)
+            dataset = Dataset(
+                dataset_id=dataset_id,
+                project=context.project,
+                name=request.name,
+                kind=request.kind,
+                location=location,
+                hidden=request.hidden,
+                classes=classes,
+                samples=sum(classes.values()),
+                size=scan.size,
+                digest=scan.digest,
+                created_at=self.now(),
+                created_by=context.actor,
+                request_digest=digest,
+            )
+            before = await self._add(dataset)
+        if before.request_digest != digest:
+            raise KeyReused
+        return dataset_view(before)
+
+    async def get(self, context: CallContext, request: GetDataset) -> DatasetView:
+        return dataset_view(await self._visible(context, request.dataset_id))
+
+    async def list(self, context: CallContext, request: ListDatasets) -> DatasetPage:
+        """`name` is the exact name."""
+        total, found = await self.repository.list_datasets(
+            context.project,
+            request.name,
+            with_hidden=sees_hidden(context.role),
+            offset=request.offset,
+            limit=request.limit,
+        )
+        return DatasetPage(total_count=total, count=len(found), datasets=tuple(map(dataset_view, found)))
+
+    async def delete(self, context: CallContext, request: GetDataset) -> Nothing:
+        """Forgets the dataset; its files stay where they are, and so do the results of ended runs."""
+        dataset = await self._visible(context, request.dataset_id)
+        if await self.repository.uses_dataset(context.project, dataset.dataset_id):
+            raise InUse(f"dataset {dataset.name!r} is used by an evaluation that has not ended")
+        try:
+            await self.repository.datasets.remove(context.project, dataset.dataset_id)
+        except Stale as gone:
+            raise NotFound("dataset", request.dataset_id, "dataset_id") from gone
+        return Nothing()
+
+    async def _location(self, context: CallContext, request: CreateDataset) -> Location:
+        """Where the files are. What is hidden stays hidden: no other role registers it, nor the same files openly."""
+        if request.hidden and not sees_hidden(context.role):
+            rule = "role publisher or admin"
+            message = "only a publisher may create a hidden dataset"
+            raise SourceRefused(message, field="hidden", rule=rule, kind=FailureKind.FORBIDDEN)
+        if isinstance(request.source, UploadSource):
+            place = await self.register.upload(context, request.source.upload_id)
+        else:
+            place = request.source.location
+        location = allowed(place, context.project, buckets=self.buckets, artifacts_bucket=self.artifacts_bucket)
+        if not request.hidden and await self.repository.hidden_overlap(location):
+            message = f"{location.bucket}/{location.prefix} cannot be used"
+            raise SourceRefused(message, field="source.location", rule="not reserved", kind=FailureKind.FORBIDDEN)
+        return location
+
+    async def _add(self, dataset: Dataset) -> Dataset:
+        """The dataset, or the one that the same request made a moment ago. Raises NameTaken."""
+        try:
+            await self.repository.datasets.add(dataset.project, dataset.dataset_id, dataset)
+        except Duplicate as duplicate:
+            before = await self.repository.datasets.get(dataset.project, dataset.dataset_id)
+            if before is None:
+                raise NameTaken(dataset.name) from duplicate
+            return before
+        return dataset
+
+    async def _visible(self, context: CallContext, dataset_id: str) -> Dataset:
+        """Raises NotFound, also for what the caller may not see."""
+        dataset = await self.repository.datasets.get(context.project, dataset_id)
+        if dataset is None or not visible(dataset, context.role):
+            raise NotFound("dataset", dataset_id, "dataset_id")
+        return dataset

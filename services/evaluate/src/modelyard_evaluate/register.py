@@ -1,0 +1,47 @@
+"""What the evaluate service asks of others: versions with their artifacts, uploads, and whether a worker is there."""
+
+from dataclasses import dataclass
+
+from modelyard_bus.calls import CallClient, CallContext
+from modelyard_contracts.calls import evaluate, imports, version
+from modelyard_contracts.shapes import Artifact, Location, Role
+from modelyard_evaluate.errors import NotFound, NotPublished, SourceRefused
+
+TASK = "image-classification"
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    calls: CallClient
+
+    async def published(self, context: CallContext, model_id: str) -> version.VersionView:
+        """Raises NotPublished, and what the version service refuses with."""
+        found = await self.calls(version.GET, context, version.GetVersion(model_id=model_id))
+        if found.model_status != "published":
+            raise NotPublished(model_id, found.model_status)
+        return found
+
+    async def upload(self, context: CallContext, upload_id: str) -> Location:
+        """Raises SourceRefused unless everything has arrived."""
+        found = await self.calls(imports.GET_UPLOAD, context, imports.GetUpload(upload_id=upload_id))
+        if found.state != "complete":
+            message = f"upload {upload_id} is {found.state}: complete it first"
+            raise SourceRefused(message, field="source.upload_id", rule="a completed upload")
+        return found.location
+
+    async def offered(self) -> bool:
+        """Whether some worker can measure image classifiers now."""
+        return await self.calls.answered(evaluate.offers(TASK))
+
+
+def artifact_of(found: version.VersionView, artifact_id: str | None) -> Artifact:
+    """None means the source. Raises NotFound."""
+    for artifact in found.artifacts:
+        if artifact.artifact_id == artifact_id or (artifact_id is None and artifact.kind == "source"):
+            return artifact
+    raise NotFound("artifact", artifact_id or "source", "artifact_id")
+
+
+def own_context(project: str, correlationid: str) -> CallContext:
+    """In the service's own name: for what an event asks, where no caller stands behind."""
+    return CallContext(project=project, actor="service:evaluate", role=Role.ADMIN, correlationid=correlationid)

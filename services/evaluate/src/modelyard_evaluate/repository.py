@@ -1,0 +1,185 @@
+"""The evaluate service's own documents: datasets and runs, each with its named queries."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from pydantic import TypeAdapter
+
+from modelyard_contracts.failures import Failure
+from modelyard_contracts.shapes import Location
+from modelyard_evaluate import announcements
+from modelyard_evaluate.domain import runs
+from modelyard_evaluate.domain.datasets import Dataset, overlap
+from modelyard_evaluate.domain.runs import OPEN, Run, Scores
+from modelyard_evaluate.errors import KeyReused
+from modelyard_store import claims
+from modelyard_store.aggregates import Aggregates, Nudge, Say
+from modelyard_store.documents import AnyOf, Collection, Condition, Documents, Duplicate, Equals, Index, Query, Sort
+
+DATASETS = Collection(
+    "datasets",
+    indexes=(
+        Index(("project", "name"), unique=True),
+        Index(("project", "created_at")),
+        Index(("project", "hidden", "created_at")),
+        Index(("hidden", "location.bucket")),
+    ),
+)
+RUNS = Collection(
+    "evaluation_runs",
+    indexes=(
+        Index(("project", "evaluation_id", "number"), unique=True),
+        Index(("project", "deleted", "number", "created_at")),
+        Index(("project", "model_id", "deleted", "number", "created_at")),
+        Index(("project", "dataset_id", "state")),
+    ),
+)
+COLLECTIONS = (DATASETS, RUNS)
+TELLING = (RUNS,)
+
+_RUN = TypeAdapter(Run)
+_NEWEST = (Sort("created_at", descending=True),)
+_MOST_RACES = 50
+
+Decide = Callable[[Run], tuple[Run, Sequence[Say]]]
+
+
+class Repository:
+    """Everything the evaluate service keeps."""
+
+    def __init__(self, documents: Documents, nudge: Nudge) -> None:
+        self._documents = documents
+        self._nudge = nudge
+        self.datasets = Aggregates(documents, DATASETS, Dataset, "evaluate", nudge)
+        self.runs = Aggregates(documents, RUNS, Run, "evaluate", nudge)
+
+    async def list_datasets(
+        self, project: str, name: str | None, *, with_hidden: bool, offset: int, limit: int
+    ) -> tuple[int, list[Dataset]]:
+        """How many there are, and one page of them, newest first."""
+        where: tuple[Condition, ...] = (Equals("project", project),)
+        if name is not None:
+            where = (*where, Equals("name", name))
+        if not with_hidden:
+            where = (*where, Equals("hidden", False))
+        query = Query(where=where, sort=_NEWEST, offset=offset, limit=limit)
+        return await self.datasets.count(where), await self.datasets.find(query)
+
+    async def hidden_overlap(self, location: Location) -> bool:
+        """Whether some hidden dataset, of any project, shares files with this folder."""
+        where = (Equals("hidden", True), Equals("location.bucket", location.bucket))
+        found = await self.datasets.find(Query(where=where))
+        return any(overlap(dataset.location, location) for dataset in found)
+
+    async def uses_dataset(self, project: str, dataset_id: str) -> bool:
+        """Whether an unfinished run does."""
+        where = (Equals("project", project), Equals("dataset_id", dataset_id), AnyOf("state", tuple(OPEN)))
+        return await self.runs.count(where) > 0
+
+    async def runs_of(self, project: str, evaluation_ids: Sequence[str]) -> list[Run]:
+        """In the order of their numbers; of deleted evaluations too."""
+        where = (Equals("project", project), AnyOf("evaluation_id", tuple(evaluation_ids)))
+        return await self._all(Query(where=where, sort=(Sort("number"),)))
+
+    async def list_evaluations(
+        self, project: str, model_id: str | None, offset: int, limit: int
+    ) -> tuple[int, list[list[Run]]]:
+        """How many evaluations there are, and one page of them, newest first; each is its runs."""
+        where: tuple[Condition, ...] = (Equals("project", project), Equals("deleted", False), Equals("number", 1))
+        if model_id is not None:
+            where = (*where, Equals("model_id", model_id))
+        query = Query(where=where, sort=_NEWEST, offset=offset, limit=limit)
+        order = [first.evaluation_id for first in await self.runs.find(query)]
+        groups: dict[str, list[Run]] = {evaluation_id: [] for evaluation_id in order}
+        for run in await self.runs_of(project, order):
+            groups[run.evaluation_id].append(run)
+        return await self.runs.count(where), list(groups.values())
+
+    async def runs_of_model(self, project: str, model_id: str) -> list[Run]:
+        """Also deleted ones."""
+        where = (Equals("project", project), Equals("model_id", model_id))
+        return await self._all(Query(where=where))
+
+    async def _all(self, query: Query) -> list[Run]:
+        found: list[Run] = []
+        while True:
+            page = await self.runs.find(replace(query, offset=len(found)))
+            found += page
+            if len(page) < query.limit:
+                return found
+
+    async def add_run(self, run: Run) -> Run:
+        """Under the evaluation's next number; the one that was made before if its id is taken.
+
+        Raises KeyReused if that was another request's.
+        """
+        for _ in range(_MOST_RACES):
+            taken = await self.runs_of(run.project, [run.evaluation_id])
+            numbered = replace(run, number=1 + max((known.number for known in taken), default=0))
+            try:
+                await self.runs.add(run.project, run.run_id, numbered, _birth(numbered))
+            except Duplicate as duplicate:
+                if duplicate.fields != ("id",):
+                    continue
+                return await self._made_before(run)
+            return numbered
+        raise Duplicate(RUNS.name, ("project", "evaluation_id", "number"))
+
+    async def _made_before(self, run: Run) -> Run:
+        kept = await self.runs.get(run.project, run.run_id)
+        if kept is None or kept.request_digest != run.request_digest:
+            raise KeyReused
+        return kept
+
+    async def claim(self, run_id: str, *, now: int, lease_ms: int) -> Run | None:
+        """Make the next attempt ours. None when the run has ended or is gone. Raises Held."""
+
+        def decide(run: Run) -> tuple[Run, Sequence[Say]]:
+            begun = runs.begin(run)
+            return begun, [announcements.started(begun)]
+
+        taken = await claims.claim(
+            self._documents,
+            RUNS,
+            run_id,
+            now=now,
+            lease_ms=lease_ms,
+            states=OPEN,
+            change=self.runs.edit(run_id, decide),
+        )
+        self._nudge()
+        return None if taken is None else _RUN.validate_python(taken.body)
+
+    async def report(self, run: Run, samples_done: int, *, now: int, lease_ms: int) -> None:
+        """Renew the lease and keep the progress. Raises Lost and Ended."""
+        await self._renew(run, lambda found: (runs.report(found, samples_done), ()), now=now, lease_ms=lease_ms)
+
+    async def let_go(self, run: Run, reason: str, *, now: int) -> None:
+        """Another attempt may begin at once. Raises Lost and Ended."""
+        await self._renew(run, lambda found: (runs.let_go(found, reason), ()), now=now, lease_ms=0)
+
+    async def succeed(self, run: Run, scores: Scores, *, now: int) -> Run:
+        """Raises Lost and Ended."""
+        return await self._finish(run, lambda found: runs.succeed(found, scores, now=now))
+
+    async def fail(self, run: Run, failure: Failure, *, now: int) -> Run:
+        """Raises Lost and Ended."""
+        return await self._finish(run, lambda found: runs.fail(found, failure, now=now))
+
+    async def _renew(self, run: Run, decide: Decide, *, now: int, lease_ms: int) -> None:
+        change = self.runs.edit(run.run_id, decide)
+        await claims.renew(self._documents, RUNS, run.run_id, run.attempt, now=now, lease_ms=lease_ms, change=change)
+
+    async def _finish(self, run: Run, end: Callable[[Run], Run]) -> Run:
+        def decide(found: Run) -> tuple[Run, Sequence[Say]]:
+            after = end(found)
+            return after, [announcements.ended(after)]
+
+        done = await claims.finish(self._documents, RUNS, run.run_id, run.attempt, self.runs.edit(run.run_id, decide))
+        self._nudge()
+        return _RUN.validate_python(done.body)
+
+
+def _birth(run: Run) -> list[Say]:
+    """A run that was refused at birth says both at once."""
+    return announcements.created(run) if run.open else [*announcements.created(run), announcements.ended(run)]
