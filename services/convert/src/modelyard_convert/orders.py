@@ -22,8 +22,8 @@ from modelyard_convert.toolchains.target import Target
 
 CALIBRATION_FOLDER = "calibration_data/"
 _QUANTISED = frozenset({
-    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearMatMul",
-    "QLinearConv", "MatMulNBits", "QAttention", "QGemm", "DynamicQuantizeMatMul", "MatMulIntegerToFloat",
+    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "MatMulNBits",
+    "QAttention", "QGemm", "DynamicQuantizeMatMul", "MatMulIntegerToFloat",
 })  # fmt: skip
 
 
@@ -79,8 +79,8 @@ def tolerance_of(order: ConversionOrder, target: Target) -> Tolerance:
 
 
 def _quantised(source: Artifact) -> tuple[str, ...]:
-    names = source.inspection.operators
-    return tuple(name for name in names if name.rpartition("::")[2] in _QUANTISED)
+    kinds = {name: name.rpartition("::")[2] for name in source.inspection.operators}
+    return tuple(name for name, kind in kinds.items() if kind in _QUANTISED or kind.startswith("QLinear"))
 
 
 def _problems(error: ValidationError, target: Target) -> Iterator[Problem]:

@@ -90,8 +90,8 @@ class Repository:
         document = await self._documents.get(CONVERSIONS, conversion_id)
         if document is None or document.body["project"] != project:
             return "there is no such conversion"
-        if document.body["state"] in domain.UNFINISHED:
-            return f"it is {document.body['state']}; only finished conversions can be deleted"
+        if kept := domain.why_kept(_conversion.validate_python(document.body)):
+            return kept
         if document.body.get("outbox"):
             return "its end has not been told to the other services yet; try again"
         await self._documents.remove(CONVERSIONS, document)

@@ -5,6 +5,7 @@ times slower; x86 wants unsigned activations; only ORT's BASIC optimisations are
 not offered because it equals min-max digit for digit.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from modelyard_convert.calibration import Feed
 
 EXTERNAL_DATA_FROM = 1_500_000_000  # bytes; a protobuf message ends at 2 GiB
+MULTIPLYING = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 FP16_MAX = 65504.0  # the largest finite value
 
 
@@ -60,8 +62,8 @@ def quantise_static(work: Work) -> Changes:
         use_external_data_format=_is_large(prepared),
         extra_options={"ActivationSymmetric": signed},
     )
-    count = _operators(_tidied(result))["QuantizeLinear"]
-    return Changes(count, f"{count} tensors are quantised (the model has {_described(prepared)})")
+    count = _int8_nodes(_tidied(result))
+    return Changes(count, f"{count} nodes compute in int8 (the model has {_described(prepared)})")
 
 
 def to_fp16(work: Work) -> Changes:
@@ -75,9 +77,11 @@ def to_fp16(work: Work) -> Changes:
             f"weight `{name}` reaches {largest:.4g}, fp16 holds at most {FP16_MAX:.0f}: it would be clamped silently"
         )
     before = _halves(model)
-    model = float16.convert_float_to_float16(
-        model, keep_io_types=work.options["keep_io_types"], max_finite_val=FP16_MAX, check_fp16_ready=False
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of every value that is too small for fp16; parity is what counts
+        model = float16.convert_float_to_float16(
+            model, keep_io_types=work.options["keep_io_types"], max_finite_val=FP16_MAX, check_fp16_ready=False
+        )
     _save(model, work.result_file("model.onnx"))
     count = _halves(model) - before
     return Changes(count, f"{count} weights are stored in fp16, the largest value is {largest:.4g}")
@@ -168,6 +172,13 @@ def _all_nodes(model: Any) -> Iterator[Any]:
 
 def _operators(model: Any) -> Counter[str]:
     return Counter(node.op_type for node in _all_nodes(model))
+
+
+def _int8_nodes(model: Any) -> int:
+    """Nodes that multiply and are fed by DequantizeLinear: those that the runtime fuses into int8 arithmetic."""
+    dequantised = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    fed = (node.input[0] for node in model.graph.node if node.op_type in MULTIPLYING)
+    return sum(1 for name in fed if name in dequantised)
 
 
 def _domains(model: Any) -> set[str]:

@@ -1,0 +1,402 @@
+"""The conversion job with its real subprocess, and everything that can go wrong around it."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from modelyard_bus.consume import Retry
+from modelyard_bus.handling import Delivery, handling
+from modelyard_contracts.calls.convert import GetConversion
+from modelyard_contracts.calls.evaluate import DatasetView
+from modelyard_contracts.events import VersionDeleted
+from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.package import PackageConfig
+from modelyard_contracts.shapes import Location, Tolerance
+from modelyard_convert.attempt import LEASE_MS
+from modelyard_convert.patience import patiently
+from modelyard_convert.repository import Cause
+from modelyard_convert.scratch import scratch_folder, sweep
+from modelyard_runtime.clock import now_ms
+from modelyard_runtime.subprocesses import SubprocessFailed
+from modelyard_store.manifest import manifest_digest
+from modelyard_store.objects import ObjectStoreUnavailable
+from modelyard_testkit.models import with_custom_operator
+
+STRICT = Tolerance(max_rel_error=1e-12, min_cosine=1, min_top1_agreement=1)
+
+
+def ending(kind: Any = "crashed", message: str = "killed by SIGSEGV", times: int = 100) -> Any:
+    """A subprocess that ends badly, `times` times."""
+    left = [times]
+
+    def stand_in(real: Any) -> Any:
+        async def run(module: str, request: Any, **options: Any) -> Any:
+            if left[0]:
+                left[0] -= 1
+                raise SubprocessFailed(kind, message, -11)
+            return await real(module, request, **options)
+
+        return run
+
+    return stand_in
+
+
+async def test_from_order_to_artifact(yard: Any) -> None:
+    conversion_id = await yard.create("onnx-int8-static")
+    done = await yard.work(conversion_id)
+
+    assert (done.state, done.reason, done.attempt) == ("succeeded", None, 1)
+    artifact = done.artifact
+    assert artifact is not None
+    assert (artifact.kind, artifact.format, artifact.target) == ("conversion", "onnx", "onnx-int8-static")
+    assert artifact.conversion_id == conversion_id
+    assert artifact.location.prefix.endswith(f"/models/{done.model_id}/variants/{artifact.artifact_id}/")
+    assert [file.path for file in artifact.files] == ["job_log.txt", "model/config.json", "model/model.onnx"]
+    assert artifact.digest == manifest_digest(artifact.files)
+    assert artifact.parity is not None
+    assert artifact.parity.verdict == "passed"
+    assert artifact.benchmark is not None
+
+    written = {name: yard.shelf.kept[artifact.location.prefix + name] for name in ("job_log.txt", "model/config.json")}
+    assert PackageConfig.model_validate_json(written["model/config.json"]).model_type == "ONNX"
+    assert written["job_log.txt"].decode() == done.log
+    assert done.log.startswith("attempt 1: digits 0.0.1 to onnx-int8-static\n==> fetching the source\n")
+    assert done.log.endswith("succeeded: onnx-int8-static, parity passed\n")
+
+    assert await yard.said(conversion_id) == ["created", "job", "started", "succeeded"]
+    steps = list(dict.fromkeys(each.get("progress") for each in yard.announced))
+    assert steps[:3] == ["fetching the source", "loading the source", "converting to onnx-int8-static"]
+    assert yard.announced[-1]["state"] == "succeeded"
+    assert yard.written(done) == [f"{artifact.artifact_id}/{file.path}" for file in artifact.files]
+    assert list((yard.folder / "work").iterdir()) == []
+
+
+async def test_a_job_of_a_finished_conversion_changes_nothing(yard: Any) -> None:
+    conversion_id = await yard.create()
+    done = await yard.work(conversion_id)
+    yard.shelf.kept[done.artifact.location.prefix.replace(done.artifact.artifact_id, "x") + "y"] = b"not ours"
+    assert await yard.work(conversion_id) == done
+    assert len(yard.written(done)) == 4
+    await yard.jobs.convert(*yard.job("00000000-0000-7000-8000-000000000000"))
+
+
+async def test_beyond_the_tolerance_it_fails_and_shows_the_numbers(yard: Any) -> None:
+    conversion_id = await yard.create("onnx-int8-dynamic", tolerance=STRICT)
+    failed = await yard.work(conversion_id)
+    assert (failed.state, failed.code) == ("failed", "ModelArts.3056")
+    assert "relative maximum error" in str(failed.reason)
+    shown = (await yard.calls.get(yard.context(), GetConversion(conversion_id=conversion_id))).artifact
+    assert shown is not None
+    assert shown["parity"]["verdict"] == "failed"
+    assert shown["benchmark"]["result"]["median_ms"] > 0
+    assert yard.written(failed) == []
+    assert await yard.said(conversion_id) == ["created", "job", "started", "failed"]
+
+
+async def test_an_inconclusive_proof_is_shown_plainly(yard: Any) -> None:
+    done = await yard.work(await yard.create("onnx-fp16", yard.publish(yard.bench.package(samples=()))))
+    assert (done.state, done.artifact.parity.verdict) == ("succeeded", "inconclusive")
+    assert "calibration_data/*.npy" in done.log
+    assert "parity inconclusive" in done.log
+
+
+async def test_an_unknown_operator_is_named_in_the_failure(yard: Any, tmp_path: Path) -> None:
+    version = yard.publish()
+    custom = with_custom_operator(tmp_path / "c.onnx").read_bytes()
+    source = version.artifacts[0]
+    package = yard.bench.package(onnx.load_from_string(custom))
+    files = yard.shelf.put_folder(package, source.location.prefix)
+    yard.others.versions[version.model_id] = version.model_copy(
+        update={"artifacts": (source.model_copy(update={"files": files}),)}
+    )
+    failed = await yard.work(await yard.create("openvino-fp32", version))
+    assert (failed.state, failed.code) == ("failed", "ModelArts.3049")
+    assert "com.acme::Foo" in str(failed.reason)
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone"])
+async def test_a_damaged_source_is_noticed(yard: Any, damage: str) -> None:
+    version = yard.publish()
+    key = version.artifacts[0].location.prefix + "model/digits.onnx"
+    data = yard.shelf.kept.pop(key)
+    if damage == "changed":
+        yard.shelf.kept[key] = bytes([data[0] ^ 1]) + data[1:]
+    failed = await yard.work(await yard.create(version=version))
+    assert (failed.state, failed.code) == ("failed", "ModelArts.3061")
+    assert "model/digits.onnx is not what the version's manifest says" in str(failed.reason)
+
+
+async def test_a_source_that_is_too_large_is_not_fetched(yard: Any) -> None:
+    version = yard.publish()
+    source = version.artifacts[0]
+    files = tuple(file.model_copy(update={"size": file.size << 30}) for file in source.files)
+    yard.others.versions[version.model_id] = version.model_copy(
+        update={"artifacts": (source.model_copy(update={"files": files}),)}
+    )
+    failed = await yard.work(await yard.create(version=version))
+    assert (failed.state, failed.code) == ("failed", "ModelArts.3044")
+
+
+@pytest.mark.parametrize("kind", ["image-folder", "npz"])
+async def test_a_dataset_calibrates(yard: Any, digits: Any, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    if kind == "npz":
+        np.savez(folder / "data.npz", x=digits.images[:60], y=digits.labels[:60])
+    else:
+        for index in range(60):
+            path = folder / str(digits.labels[index]) / f"{index}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray((digits.images[index, 0] * 16).astype(np.uint8)).save(path)
+    yard.shelf.put_folder(folder, "datasets/d/")
+    yard.others.datasets["d"] = DatasetView(
+        dataset_id="d",
+        name="some-digits",
+        kind=kind,
+        location=Location(bucket="datasets", prefix="datasets/d/"),
+        hidden=False,
+        classes={},
+        samples=60,
+        size=1,
+        digest="sha256:0",
+        created_at=1,
+        created_by="alice",
+    )
+    version = yard.publish(yard.bench.package(samples=()))
+    done = await yard.work(await yard.create("onnx-int8-static", version, calibration_dataset_id="d"))
+    assert (done.state, done.reason) == ("succeeded", None)
+    assert done.artifact.parity.verdict == "passed"
+    assert "60 calibration samples" in done.log
+
+
+async def test_a_killed_subprocess_is_tried_again(yard: Any, until: Any) -> None:
+    """For real: SIGKILL as soon as the converter has said its first word."""
+    conversion_id = await yard.create()
+    killed: list[int] = []
+    real = yard.run
+
+    async def run(module: str, request: Any, *, on_line: Any, **options: Any) -> Any:
+        async def kill(line: str) -> None:
+            await on_line(line)
+            if not killed:
+                killed.append(child_of(os.getpid()))
+                os.kill(killed[0], signal.SIGKILL)
+
+        return await real(module, request, on_line=kill, **options)
+
+    yard.run = run
+    with pytest.raises(Retry, match="SIGKILL"):
+        await yard.work(conversion_id)
+    between = await yard.known(conversion_id)
+    assert (between.state, between.progress) == ("running", "waiting for a worker")
+    done = await yard.work(conversion_id)
+    assert (done.state, done.attempt) == ("succeeded", 2)
+    assert "it is tried once more" in done.log
+    assert {name.split("/")[0] for name in yard.written(done)} == {done.artifact.artifact_id}
+    assert await yard.said(conversion_id) == ["created", "job", "started", "started", "succeeded"]
+
+
+def child_of(pid: int) -> int:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return next(int(each) for each in children if b"conversion_child" in Path(f"/proc/{each}/cmdline").read_bytes())
+
+
+async def test_a_subprocess_that_crashes_twice_ends_it(yard: Any) -> None:
+    conversion_id = await yard.create()
+    yard.run = ending()(yard.run)
+    with pytest.raises(Retry):
+        await yard.work(conversion_id)
+    failed = await yard.work(conversion_id)
+    assert (failed.state, failed.code, failed.attempt) == ("failed", "ModelArts.3058", 2)
+    assert failed.reason == "the converter killed by SIGSEGV" or "SIGSEGV" in str(failed.reason)
+
+
+@pytest.mark.parametrize(("kind", "words"), [("timeout", "did not finish within 5 s"), ("memory", "ran out of memory")])
+async def test_too_slow_or_too_large_ends_it_at_once(yard: Any, kind: str, words: str) -> None:
+    yard.run = ending(kind, words)(yard.run)
+    failed = await yard.work(await yard.create())
+    assert (failed.state, failed.attempt) == ("failed", 1)
+    assert words in str(failed.reason)
+
+
+async def test_a_store_that_is_away_for_a_moment_is_waited_for(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelyard_convert.patience.FIRST_DELAY", 0.001)
+    yard.shelf.away = yard.others.away = 0
+    conversion_id = await yard.create()
+    yard.shelf.away, yard.others.away = 3, 2
+    done = await yard.work(conversion_id)
+    assert (done.state, done.attempt) == ("succeeded", 1)
+
+
+async def test_a_store_that_stays_away_means_later_and_at_last_failure(yard: Any) -> None:
+    yard.settings = yard.settings.model_copy(update={"convert_patience": 0})
+    conversion_id = await yard.create()
+    yard.shelf.away = 1
+    with pytest.raises(Retry, match="the shelf is away"):
+        await yard.work(conversion_id)
+    yard.shelf.away = 1
+    envelope, _ = yard.job(conversion_id)
+    with handling(Delivery(envelope, 5, last=True), "convert-onnx"):
+        failed = await yard.work(conversion_id)
+    assert (failed.state, failed.code) == ("failed", "ModelArts.3058")
+    assert "away for too long" in str(failed.reason)
+
+
+async def test_a_job_that_another_worker_holds_comes_back_when_the_lease_ends(yard: Any) -> None:
+    conversion_id = await yard.create()
+    cause = Cause("c-1")
+    first = await yard.repository.claim(conversion_id, now=now_ms(), lease_ms=LEASE_MS, cause=cause)
+    with pytest.raises(Retry) as caught:
+        await yard.work(conversion_id)
+    assert caught.value.after is not None
+    assert LEASE_MS / 1000 - 2 < caught.value.after <= LEASE_MS / 1000
+    assert (await yard.known(conversion_id)).claim == first.claim
+
+
+async def test_an_attempt_that_lost_its_claim_removes_what_it_wrote(yard: Any) -> None:
+    """Its successor finished while it was uploading: nothing of it may stay, and nothing of the successor may go."""
+    conversion_id = await yard.create()
+    successor: list[Any] = []
+    upload = yard.shelf.upload
+
+    async def slow(bucket: str, key: str, path: Path) -> Any:
+        written = await upload(bucket, key, path)
+        if not successor:
+            yard.now = lambda: now_ms() + LEASE_MS + 1000
+            successor.append(asyncio.create_task(yard.work(conversion_id)))
+            await asyncio.wait(successor)
+        return written
+
+    yard.shelf.upload = slow
+    await yard.work(conversion_id)
+    late = await successor[0]
+    assert (late.state, late.attempt) == ("succeeded", 2)
+    assert {name.split("/")[0] for name in yard.written(late)} == {late.artifact.artifact_id}
+    assert (await yard.said(conversion_id)).count("succeeded") == 1
+
+
+async def test_a_version_deleted_in_the_middle_stops_the_attempt(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelyard_convert.attempt.BEAT_SECONDS", 0.01)
+    conversion_id = await yard.create()
+    model_id = (await yard.known(conversion_id)).model_id
+    cancelled = asyncio.Event()
+
+    async def run(module: str, request: Any, **options: Any) -> Any:
+        fact = VersionDeleted(model_id=model_id, model_name="digits", model_version="0.0.1")
+        await yard.events.deleted(yard.envelope("modelyard.evt.version.deleted.v1", model_id, fact), fact)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    yard.run = run
+    ended = await yard.work(conversion_id)
+    assert cancelled.is_set()
+    assert (ended.state, ended.reason) == ("failed", "the version was deleted")
+    assert yard.written(ended) == []
+    assert list((yard.folder / "work").iterdir()) == []
+
+
+async def test_a_version_that_is_gone_when_the_job_begins(yard: Any) -> None:
+    conversion_id = await yard.create()
+    yard.others.versions.clear()
+    failed = await yard.work(conversion_id)
+    assert (failed.state, failed.code) == ("failed", "ModelArts.3062")
+
+
+async def test_a_worker_that_is_told_to_stop_lets_go_at_once(yard: Any) -> None:
+    conversion_id = await yard.create()
+    started = asyncio.Event()
+    real = yard.run
+
+    async def run(module: str, request: Any, **options: Any) -> Any:
+        started.set()
+        await asyncio.Event().wait()
+
+    yard.run = run
+    working = asyncio.create_task(yard.work(conversion_id))
+    await started.wait()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    yard.run = real
+    done = await yard.work(conversion_id)
+    assert (done.state, done.attempt) == ("succeeded", 2)
+
+
+async def test_the_lease_is_kept_and_the_log_saved_while_it_runs(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelyard_convert.attempt.BEAT_SECONDS", 0.01)
+    conversion_id = await yard.create()
+    seen: list[Any] = []
+
+    async def run(module: str, request: Any, *, on_line: Any, **options: Any) -> Any:
+        await on_line("==> thinking")
+        async with asyncio.timeout(10):
+            while not seen or seen[-1].progress != "thinking":
+                seen.append(await yard.known(conversion_id))
+        raise SubprocessFailed("timeout", "did not finish", None)
+
+    yard.run = run
+    before = now_ms()
+    failed = await yard.work(conversion_id)
+    assert seen[-1].claim.lease_until >= before + LEASE_MS
+    assert seen[-1].log.endswith("==> thinking\n")
+    assert failed.log.count("==> thinking") == 1
+
+
+async def test_a_save_whose_answer_got_lost_is_not_done_twice(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelyard_convert.patience.FIRST_DELAY", 0.001)
+    conversion_id = await yard.create()
+    finish, lost = yard.repository.finish, [1]
+
+    async def losing(*arguments: Any, **options: Any) -> Any:
+        done = await finish(*arguments, **options)
+        if lost:
+            lost.pop()
+            raise ObjectStoreUnavailable("the answer got lost")
+        return done
+
+    monkeypatch.setattr(yard.repository, "finish", losing)
+    done = await yard.work(conversion_id)
+    assert done.state == "succeeded"
+    assert (await yard.said(conversion_id)).count("succeeded") == 1
+    assert yard.written(done)
+
+
+async def test_dead_workers_are_counted(yard: Any) -> None:
+    conversion_id = await yard.create()
+    for attempt in range(1, 4):
+        claimed = await yard.repository.claim(conversion_id, now=attempt * 100_000, lease_ms=1, cause=Cause("c-1"))
+        yard.shelf.kept[f"mine/models/{claimed.model_id}/variants/{yard.place(claimed, attempt)}model/half"] = b"half"
+    failed = await yard.work(conversion_id)
+    assert (failed.state, failed.reason) == ("failed", "3 workers died while converting it")
+    assert yard.written(failed) == []
+
+
+def test_scratch_folders_of_dead_processes_are_swept(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path) as alive:
+        dead = tmp_path / "modelyard-convert-999999999-x"
+        (dead / "source").mkdir(parents=True)
+        (tmp_path / "modelyard-convert-somebody-else").mkdir()
+        assert sweep(tmp_path) == 1
+        assert alive.is_dir()
+        assert not dead.exists()
+
+
+async def test_without_patience_a_refusal_is_not_repeated(yard: Any) -> None:
+    asked: list[int] = []
+
+    async def refuse() -> None:
+        asked.append(1)
+        raise Failure(FailureKind.CONFLICT, "ModelArts.3009", "no")
+
+    with pytest.raises(Failure):
+        await patiently(refuse, seconds=10)
+    assert asked == [1]
