@@ -5,7 +5,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 
 import uvloop
@@ -97,7 +97,7 @@ async def _demonstrate(data_dir: Path) -> int:
         out.print(f"stack up in {time.monotonic() - started:.1f} s: {stack.connection['gateway_url']}")
         details = stack.connection
         with Client(Connection(details["gateway_url"], details["token"], details["project"], details)) as client:
-            _tail(client, out.print)
+            _tail(client)
             try:
                 outcome = await scenario.run(client, out.print)
             except scenario.DemoFailed as failed:
@@ -108,14 +108,15 @@ async def _demonstrate(data_dir: Path) -> int:
     return 0 if holds else _FAILED
 
 
-def _tail(client: Client, say: Callable[[str], None]) -> None:
+def _tail(client: Client) -> None:
     """Print what the services say, live, until the stack stops."""
 
     def follow() -> None:
         try:
             for kind, event in client.events():
                 fact = kind.removeprefix("modelyard.evt.").removesuffix(".v1")
-                say(f"  [dim]{event['time'][11:23]}[/dim] {fact:<28} {summary(event['data'])}")
+                line = f"  [dim]{event['time'][11:23]}[/dim] {fact:<28} {summary(event['data'])}"
+                out.print(line, highlight=False, soft_wrap=True)
         except ModelyardError:
             return  # the stack is stopping
 
