@@ -215,7 +215,16 @@ async def test_a_subprocess_that_crashes_twice_ends_it(yard: Any) -> None:
         await yard.work(conversion_id)
     failed = await yard.work(conversion_id)
     assert (failed.state, failed.code, failed.attempt) == ("failed", "ModelArts.3058", 2)
-    assert failed.reason == "the converter killed by SIGSEGV" or "SIGSEGV" in str(failed.reason)
+    assert failed.reason == "the converter stopped: killed by SIGSEGV"
+
+
+async def test_an_exception_of_the_converter_is_not_tried_again(yard: Any) -> None:
+    async def run(module: str, request: Any, **options: Any) -> Any:
+        raise SubprocessFailed("crashed", "ValueError: no such tensor", 0)
+
+    yard.run = run
+    failed = await yard.work(await yard.create())
+    assert (failed.attempt, failed.reason) == (1, "the converter stopped: ValueError: no such tensor")
 
 
 @pytest.mark.parametrize(("kind", "words"), [("timeout", "did not finish within 5 s"), ("memory", "ran out of memory")])

@@ -101,10 +101,10 @@ class ConversionJobs:
         try:
             return await attempt.while_held(self._work(attempt, folder))
         except SubprocessFailed as failed:
-            if failed.kind == "crashed" and attempt.conversion.attempt <= CRASHES_FORGIVEN and not _last_delivery():
-                await attempt.say(f"the converter {failed.message}; it is tried once more")
+            if _killed(failed) and attempt.conversion.attempt <= CRASHES_FORGIVEN and not _last_delivery():
+                await attempt.say(f"the converter stopped: {failed.message}; it is tried once more")
                 raise Retry(failed.message) from failed
-            return self._failing(attempt, ToolchainFailed(f"the converter {failed.message}"))
+            return self._failing(attempt, ToolchainFailed(f"the converter stopped: {failed.message}"))
         except (StoreUnavailable, Failure) as error:
             failure = _as_failure(error)
             if is_absence(error) and not _last_delivery():
@@ -221,6 +221,11 @@ class ConversionJobs:
 
     async def _patiently(self, action: Callable[[], Awaitable[T]]) -> T:
         return await patiently(action, seconds=self.settings.convert_patience)
+
+
+def _killed(failed: SubprocessFailed) -> bool:
+    """By a signal. A Python exception would come again."""
+    return failed.kind == "crashed" and failed.code is not None and failed.code < 0
 
 
 def _last_delivery() -> bool:
