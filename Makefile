@@ -3,23 +3,69 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-MEMBERS := $(sort $(wildcard libs/* services/* deploy/local))
+MEMBERS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml)))
+SERVICES := $(notdir $(filter services/%,$(MEMBERS)))
+EXPORT := $(UV) export --quiet --no-emit-workspace --no-header --format requirements-txt
+# The two workers have servers of their own; TESTS=libs/bus runs a part, ARGS=-x passes options on.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
+TESTS ?=
+ARGS ?=
+DATA ?= data
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-# Set-up is a file target: it runs again only when the lock or a member's declaration changes.
+demo: setup  ## run the main job once, for real, and show it (in demo-data)
+	@$(BIN)/modelyard demo
+
+up: setup  ## start the whole yard on this machine (DATA=folder)
+	@$(BIN)/modelyard up --data "$(DATA)"
+
+test: setup  ## every test but faults and benchmarks (TESTS=path ARGS=options)
+	@$(PYTEST) $(ARGS) $(TESTS)
+
+check: setup  ## format, lint, types, walls
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --config .importlinter --no-logo
+
+faults: setup  ## kill processes in the middle of work
+	@$(BIN)/pytest tests/faults --timeout 300 $(ARGS)
+
+bench: setup  ## measure, and write docs/benchmarks.md
+	@$(BIN)/python tests/bench $(ARGS)
+
+generate: setup  ## write again what is derived from the code
+	@$(BIN)/python tests/contract/generated.py
+
+lock: setup  ## resolve again and export the hash-pinned locks (UPGRADE=--upgrade takes newer versions)
+	@$(UV) lock --quiet $(UPGRADE)
+	@$(EXPORT) --all-packages --all-groups --no-emit-project --output-file requirements.lock
+	@set -e; for name in $(SERVICES); do \
+	    $(EXPORT) --package modelyard-$$name --no-dev --output-file services/$$name/requirements.lock; done
+	@echo 'uv_build>=0.13,<0.14' | $(UV) pip compile --quiet --no-header --no-annotate --generate-hashes \
+	    --universal --python-version 3.11 --output-file deploy/docker/build.lock -
+
+env:  ## write .env for docker-compose.yml with fresh random secrets
+	@sh deploy/docker/make-env .env
+
+setup: $(VENV)/.ready  ## make .venv with everything pinned
+
+# A file target: it runs again only when the lock or a member's declaration changes.
 $(VENV)/.ready: requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	    || { echo "Python 3.11 or newer is needed: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) \
+	    || { echo "Python's venv is not complete; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "setting up $(VENV); the first time takes a minute or two" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.13,<0.14"
 	@$(UV) pip install --python $(BIN)/python --quiet --require-hashes -r requirements.lock
 	@$(UV) pip install --python $(BIN)/python --quiet --no-deps $(addprefix -e ,$(MEMBERS))
 	@touch $@
 
-setup: $(VENV)/.ready  ## make .venv with everything pinned
+clean:  ## remove .venv and every cache; data stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find libs services deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-lock:  ## resolve again and export the hash-pinned lock
-	$(UV) lock --upgrade
-	$(UV) export --quiet --all-packages --all-groups --no-emit-workspace --no-emit-project --format requirements-txt --output-file requirements.lock
-
-.PHONY: help setup lock
+.PHONY: help demo up test check faults bench generate lock env setup clean
