@@ -18,7 +18,7 @@ from modelyard_import.handlers.uploads import UploadHandlers
 from modelyard_import.repository import COLLECTIONS, TELLING, Repository
 from modelyard_import.settings import ImportSettings
 from modelyard_runtime.clock import now_ms
-from modelyard_runtime.process import Service
+from modelyard_runtime.process import Service, Step
 from modelyard_runtime.subprocesses import Limits
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
@@ -36,6 +36,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
     repository = Repository(documents, relay.nudge)
     calls, consumer = CallServer(bus, "import"), Consumer(bus, "import")
     inspector = Inspector(_limits(settings))
+    workers: tuple[Step, ...] = ()
     if "api" in settings.import_roles:
         uploads = UploadHandlers(
             repository, objects, now_ms, settings.artifacts_bucket, _upload_limits(settings), settings.upload_seconds
@@ -48,6 +49,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
         bring = Bring(repository, objects, inspector, limits, settings.source_buckets, now_ms)
         fetch = FetchHandler(repository, objects, bus, bring, now_ms, settings.import_lease_ms)
         consumer.on_job(catalogue.IMPORT_FETCH, fetch.fetch, parallel=settings.import_parallel)
+        workers = (inspector.start,)
 
     async def open_collections() -> None:
         await documents.open(COLLECTIONS)
@@ -58,8 +60,8 @@ async def build(settings: ImportSettings | None = None) -> Service:
     return Service(
         name="import",
         checks={"nats": bus.check, "documents": documents.check, "objects": bucket_missing},
-        start=(open_collections, relay.start, consumer.start, calls.start),
-        stop=(bus.close, documents.close, objects.close, relay.stop, consumer.stop, calls.stop),
+        start=(open_collections, *workers, relay.start, consumer.start, calls.start),
+        stop=(bus.close, documents.close, objects.close, inspector.stop, relay.stop, consumer.stop, calls.stop),
         closed=bus.closed,
         stats={"bus": bus.stats},
         http_host=settings.http_host,

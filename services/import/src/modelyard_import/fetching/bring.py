@@ -27,7 +27,7 @@ from modelyard_import.fetching.inspection import Inspector
 from modelyard_import.fetching.listing import PackageLimits, list_package
 from modelyard_import.fetching.notes import Notes
 from modelyard_import.fetching.origin import Origin, origin_of
-from modelyard_import.fetching.transfer import AT_ONCE, Transfer
+from modelyard_import.fetching.transfer import Transfer
 from modelyard_import.repository import Repository
 from modelyard_store.manifest import manifest_digest
 from modelyard_store.objects import Objects
@@ -63,22 +63,21 @@ class Bring:
 
     async def _fetch(self, layout: Layout, transfer: Transfer) -> tuple[tuple[FileEntry, ...], PackageReport]:
         read = _read_by_inspection(layout)
-        slots = asyncio.Semaphore(AT_ONCE)
+        local = [file for file in layout.files if file.path in read]
+        others = [file for file in layout.files if file.path not in read]
+        for file in others:
+            transfer.stand_in(file)
         with _first_error():
             async with asyncio.TaskGroup() as group:
-                downloads, copies = [], []
-                for file in layout.files:
-                    if file.path in read:
-                        downloads.append(group.create_task(transfer.download(file)))
-                        group.create_task(transfer.copy_unread(file, slots))
-                    else:
-                        transfer.stand_in(file)
-                        copies.append(group.create_task(transfer.copy(file, slots)))
-                local = await asyncio.gather(*downloads)
+                downloads = [group.create_task(transfer.download(file)) for file in local]
+                for file in local:
+                    group.create_task(transfer.copy_unread(file))
+                copies = [group.create_task(transfer.copy(file)) for file in others]
+                downloaded = await asyncio.gather(*downloads)
                 report = await self.inspect(transfer.folder)
                 if failure := report.failure():
                     raise failure
-        return (*local, *(copy.result() for copy in copies)), report
+        return (*downloaded, *(copy.result() for copy in copies)), report
 
     def _fact(
         self, job: Import, origin: Origin, target: Location, files: tuple[FileEntry, ...], report: PackageReport

@@ -1,0 +1,171 @@
+"""The import of one package from end to end: real objects, real inspection, real documents."""
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelyard_contracts.catalogue import IMPORT_FAILED, IMPORT_FETCH, IMPORT_STARTED, IMPORT_SUCCEEDED
+from modelyard_contracts.events import ImportFailed, ImportSucceeded
+from modelyard_contracts.shapes import Location, UploadSource
+from modelyard_import.domain.imports import Import, view
+from modelyard_store.objects import ObjectInfo
+from modelyard_testkit import models
+
+pytestmark = pytest.mark.servers
+
+
+async def test_a_package_comes_in_whole(yard: Any, tmp_path: Path) -> None:
+    folder = models.package(tmp_path / "p", calibration=4)
+    source = await yard.put_folder(folder, yard.buckets["training"], "digits/V001/")
+    await yard.objects.put(source.bucket, "digits/V001/train.log", b"noise")
+    done = await yard.bring_in(source)
+    assert done.state == "succeeded", done.reason
+    assert await yard.keys_of(done) == [
+        "1/calibration_data/samples.npy", "1/model/config.json", "1/model/model.onnx",
+    ]  # fmt: skip
+    messages = [message for message in await yard.said() if message.type != IMPORT_FETCH.subject]
+    assert [message.type for message in messages] == [IMPORT_STARTED.subject, IMPORT_SUCCEEDED.subject]
+    assert {(message.subject, message.correlationid) for message in messages} == {(done.model_id, "c")}
+    fact = ImportSucceeded.model_validate(messages[1].data)
+    artifact = fact.artifact
+    assert (artifact.kind, artifact.target, artifact.format) == ("source", "source", "onnx")
+    assert artifact.location == Location(bucket=done.destination.bucket, prefix=f"{done.destination.prefix}1/")
+    assert [tensor.name for tensor in artifact.inspection.signature.inputs] == ["image"]
+    for file in artifact.files:
+        assert await yard.objects.digest(artifact.location.bucket, artifact.location.prefix + file.path) == (
+            file.sha256,
+            file.size,
+        )
+    assert fact.config.labels
+    assert fact.config_sha256 == next(file.sha256 for file in artifact.files if file.path.endswith("config.json"))
+    shown = view(done)
+    assert shown.copied_bytes == shown.total_bytes == artifact.size
+    assert any("left out 1 files" in line for line in shown.log)
+    assert yard.ears.heard[-1][2]["state"] == "succeeded"
+
+
+async def test_openvino_in_a_folder_that_is_the_model_root(yard: Any, tmp_path: Path) -> None:
+    folder = models.package(tmp_path / "p", models.openvino_ir) / "model"
+    done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "ir/"))
+    assert done.state == "succeeded", done.reason
+    assert await yard.keys_of(done) == ["1/model/config.json", "1/model/model.bin", "1/model/model.xml"]
+
+
+async def test_external_data_beside_the_model_is_fine(yard: Any, tmp_path: Path) -> None:
+    folder = models.package(tmp_path / "p", models.with_external_data)
+    done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "ext/"))
+    assert done.state == "succeeded", done.reason
+    assert "1/model/weights.bin" in await yard.keys_of(done)
+
+
+async def assert_refused(yard: Any, done: Import, code: str, *words: str) -> ImportFailed:
+    assert (done.state, done.code) == ("failed", code), done.reason
+    text = " ".join([done.reason or "", *(problem.message for problem in done.problems)])
+    assert all(word in text for word in words), text
+    assert await yard.keys_of(done) == []
+    [fact] = [message for message in await yard.said() if message.type == IMPORT_FAILED.subject]
+    return ImportFailed.model_validate(fact.data)
+
+
+async def test_a_missing_bucket(yard: Any) -> None:
+    yard.buckets["gone"] = "gone-for-good"
+    done = await yard.bring_in(Location(bucket="gone-for-good", prefix="a/"))
+    await assert_refused(yard, done, "ModelArts.3017", "gone-for-good", "does not exist")
+
+
+async def test_an_empty_prefix(yard: Any) -> None:
+    done = await yard.bring_in(Location(bucket=yard.buckets["training"], prefix="nothing/here/"))
+    await assert_refused(yard, done, "ModelArts.3017", f"{yard.buckets['training']}/nothing/here/")
+
+
+async def test_another_projects_folder(yard: Any) -> None:
+    place = Location(bucket=yard.buckets["artifacts"], prefix="theirs/models/1/source/")
+    await yard.objects.put(place.bucket, f"{place.prefix}config.json", b"{}")
+    await assert_refused(yard, await yard.bring_in(place), "ModelArts.3017", "another project")
+
+
+async def test_an_upload_that_does_not_exist(yard: Any) -> None:
+    await assert_refused(yard, await yard.bring_in(UploadSource(upload_id="u")), "ModelArts.3017", "upload 'u'")
+
+
+def write_config(folder: Path, **changes: Any) -> None:
+    path = folder / "model" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def without_config(folder: Path) -> None:
+    (folder / "model" / "config.json").unlink()
+
+
+def without_model(folder: Path) -> None:
+    (folder / "model" / "model.onnx").unlink()
+
+
+def second_model(folder: Path) -> None:
+    shutil.copy(folder / "model" / "model.onnx", folder / "model" / "other.onnx")
+
+
+def no_json(folder: Path) -> None:
+    (folder / "model" / "config.json").write_text("{")
+
+
+def truncated(folder: Path) -> None:
+    models.truncated(folder / "model" / "model.onnx")
+
+
+def escaping(folder: Path) -> None:
+    models.with_data_at(folder / "model" / "model.onnx", "../../../etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "words"),
+    [
+        (without_config, "ModelArts.3015", ["config.json is missing"]),
+        (no_json, "ModelArts.3015", ["config.json", "JSON"]),
+        (partial(write_config, model_type="Unknown"), "ModelArts.3016", ["model_type"]),
+        (partial(write_config, labels=["same", "same"]), "ModelArts.3016", ["labels"]),
+        (without_model, "ModelArts.3017", ["no model file"]),
+        (second_model, "ModelArts.3017", ["2 models", "other.onnx"]),
+        (truncated, "ModelArts.3017", ["model.onnx"]),
+        (escaping, "ModelArts.3017", ["etc/passwd"]),
+    ],
+)
+async def test_a_bad_package_says_why_and_leaves_nothing(
+    yard: Any, tmp_path: Path, spoil: Callable[[Path], None], code: str, words: list[str]
+) -> None:
+    folder = models.package(tmp_path / "p")
+    spoil(folder)
+    done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "bad/"))
+    fact = await assert_refused(yard, done, code, *words)
+    assert fact.problems
+    assert all(problem["file"] for problem in fact.problems)
+
+
+async def test_a_package_that_is_too_large(yard: Any, tmp_path: Path) -> None:
+    source = await yard.put_folder(models.package(tmp_path / "p"), yard.buckets["training"], "big/")
+    done = await yard.bring_in(source, max_bytes=100)
+    await assert_refused(yard, done, "ModelArts.3017", "bytes", source.prefix)
+
+
+async def test_a_name_that_is_a_file_and_a_folder(yard: Any, tmp_path: Path) -> None:
+    source = await yard.put_folder(models.package(tmp_path / "p"), yard.buckets["training"], "both/")
+    yard.objects.list = listing_with(yard.objects.list, "both/model/data", "both/model/data/1.bin")
+    done = await yard.bring_in(source)
+    assert (done.state, done.problems[0].message) == ("failed", "model/data is a file and a folder")
+
+
+def listing_with(listing: Any, *keys: str) -> Any:
+    """S3 keeps such names; the test server does not."""
+
+    async def listed(bucket: str, prefix: str) -> Any:
+        async for found in listing(bucket, prefix):
+            yield found
+        for key in keys:
+            yield ObjectInfo(key, 1, "e")
+
+    return listed
