@@ -348,15 +348,3 @@ async def yard(tmp_path: Path, bench: Bench) -> AsyncIterator[Yard]:
     await documents.open(COLLECTIONS)
     yield Yard(tmp_path, documents, bench)
     await documents.close()
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], bool]], Any]:
-    """Wait for a condition that another process brings about."""
-
-    async def reached(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not condition():  # noqa: ASYNC110 - what another process does has no event to wait for
-                await asyncio.sleep(0.01)
-
-    return reached

@@ -176,7 +176,7 @@ async def test_a_dataset_calibrates(yard: Any, digits: Any, tmp_path: Path, kind
     assert "60 calibration samples" in done.log
 
 
-async def test_a_killed_subprocess_is_tried_again(yard: Any, until: Any) -> None:
+async def test_a_killed_subprocess_is_tried_again(yard: Any) -> None:
     """For real: SIGKILL as soon as the converter has said its first word."""
     conversion_id = await yard.create()
     killed: list[int] = []

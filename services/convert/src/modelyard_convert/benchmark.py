@@ -42,12 +42,12 @@ class _Clock:
             runtime=runtime,
             median_ms=float(median),
             p95_ms=float(p95),
-            cpu_ms=float(np.median(self.cpu)) / 1e6,
+            cpu_ms=float(np.mean(self.cpu)) / 1e6,
             size=size,
         )
 
     def noisy(self) -> bool:
-        return bool(np.median(self.wall) > NOISY_RATIO * np.median(self.cpu))
+        return bool(np.median(self.wall) > NOISY_RATIO * np.mean(self.cpu))
 
 
 def compare(

@@ -55,7 +55,7 @@ def real_samples(items: Items, signature: Signature, *, calibrate: int, prove: i
 
 
 def seeded_samples(signature: Signature, config: PackageConfig) -> Samples:
-    """Noise in the right shape. It cannot prove anything (docs/conversions.md), but it shows what is broken."""
+    """Noise in the right shape. It cannot prove anything (README.md), but it shows what is broken."""
     source = np.random.default_rng(SEED)
     items = [{spec.name: _noise(source, spec, config) for spec in signature.inputs} for _ in range(SEEDED_SAMPLES)]
     return Samples("seeded", [], _batched(items, fixed_batch(signature)))

@@ -1,4 +1,4 @@
-"""Does the result still compute the same? Runs only in the conversion subprocess; the rules are in docs/conversions.md.
+"""Does the result still compute the same? Runs only in the conversion subprocess; the rules are in the README.
 
 A metric that also likes the wrong answer proves nothing. So every sample is scored a second time against the reference
 of *another* sample (the control); a result that is hardly closer to its own reference than that is `inconclusive`.

@@ -1,6 +1,6 @@
 """ONNX to ONNX: quantise, halve, simplify. The functions run only in the conversion subprocess.
 
-Settings are those that were measured (docs/conversions.md): dynamic int8 leaves Conv alone because it made it five
+Settings are those that were measured (README.md): dynamic int8 leaves Conv alone because it made it five
 times slower; x86 wants unsigned activations; only ORT's BASIC optimisations are portable; "entropy" calibration is
 not offered because it equals min-max digit for digit.
 """
