@@ -29,9 +29,9 @@ async def build(settings: ImportSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or ImportSettings()
     password = settings.nats_password.get_secret_value() if settings.nats_password else None
-    bus = await Bus.connect(BusSettings(settings.nats_url, "import", settings.nats_user, password))
+    objects = _objects(settings)
     documents = open_documents(settings.document_url)
-    objects = Objects.connect(_object_settings(settings))
+    bus = await Bus.connect(BusSettings(settings.nats_url, "import", settings.nats_user, password))
     relay = Relay(bus, [Outbox(documents, collection) for collection in TELLING])
     repository = Repository(documents, relay.nudge)
     calls, consumer = CallServer(bus, "import"), Consumer(bus, "import")
@@ -91,10 +91,20 @@ def _listen(consumer: Consumer, known: ImportHandlers, training: TrainingHandler
     consumer.on_job(catalogue.IMPORT_MATCH, training.match, parallel=8)
 
 
-def _object_settings(settings: ImportSettings) -> ObjectSettings:
-    secret = settings.s3_secret_key.get_secret_value() if settings.s3_secret_key else ""
-    return ObjectSettings(
-        settings.s3_endpoint, settings.s3_access_key or "", secret, settings.s3_secure, settings.s3_region
+def _objects(settings: ImportSettings) -> Objects:
+    """Raises ValueError without credentials: the store refuses anonymous callers."""
+    if settings.s3_access_key is None or settings.s3_secret_key is None:
+        raise ValueError("MODELYARD_S3_ACCESS_KEY and MODELYARD_S3_SECRET_KEY are needed")
+    return Objects.connect(
+        ObjectSettings(
+            settings.s3_endpoint,
+            settings.s3_access_key,
+            settings.s3_secret_key.get_secret_value(),
+            secure=settings.s3_secure,
+            region=settings.s3_region,
+            public_endpoint=settings.s3_public_endpoint,
+            public_secure=settings.s3_public_secure,
+        )
     )
 
 
