@@ -258,6 +258,29 @@ async def test_a_store_that_stays_away_means_later_and_at_last_failure(yard: Any
     assert "away for too long" in str(failed.reason)
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (OSError(28, "No space left on device"), "ModelArts.3058", "could not use its disk: No space left on device"),
+        (KeyError("secret detail"), "ModelArts.9000", "internal error"),
+    ],
+)
+async def test_whatever_else_goes_wrong_no_conversion_hangs(yard: Any, error: Any, code: str, words: str) -> None:
+    async def run(module: str, request: Any, **options: Any) -> Any:
+        raise error
+
+    yard.run = run
+    conversion_id = await yard.create()
+    with pytest.raises(Retry):
+        await yard.work(conversion_id)
+    envelope, _ = yard.job(conversion_id)
+    with handling(Delivery(envelope, 5, last=True), "convert-onnx"):
+        failed = await yard.work(conversion_id)
+    assert (failed.state, failed.code) == ("failed", code)
+    assert words in str(failed.reason)
+    assert "secret" not in str(failed.reason)
+
+
 async def test_a_job_that_another_worker_holds_comes_back_when_the_lease_ends(yard: Any) -> None:
     conversion_id = await yard.create()
     cause = Cause("c-1")

@@ -105,11 +105,17 @@ class ConversionJobs:
                 await attempt.say(f"the converter stopped: {failed.message}; it is tried once more")
                 raise Retry(failed.message) from failed
             return self._failing(attempt, ToolchainFailed(f"the converter stopped: {failed.message}"))
-        except (StoreUnavailable, Failure) as error:
-            failure = _as_failure(error)
-            if is_absence(error) and not _last_delivery():
-                raise Retry(str(error)) from error
+        except Failure as failure:
+            if is_absence(failure) and not _last_delivery():
+                raise Retry(failure.message) from failure
             return self._failing(attempt, failure)
+        except (Lost, Stopped, Retry):
+            raise
+        except Exception as error:
+            log.exception("attempt_failed", conversion_id=attempt.conversion.conversion_id)
+            if not _last_delivery():
+                raise Retry(str(error)) from error
+            return self._failing(attempt, _last_failure(error))
 
     async def _work(self, attempt: Attempt, folder: Path) -> Decide:
         claimed = attempt.conversion
@@ -233,7 +239,10 @@ def _last_delivery() -> bool:
     return delivery is not None and delivery.last
 
 
-def _as_failure(error: Exception) -> Failure:
-    if isinstance(error, Failure):
-        return error
-    return ToolchainFailed(f"the store was away for too long: {error}")
+def _last_failure(error: Exception) -> Failure:
+    """For people: what they can do something about, and nothing of the machine."""
+    if is_absence(error):
+        return ToolchainFailed(f"the store was away for too long: {error}")
+    if isinstance(error, OSError):
+        return ToolchainFailed(f"the worker could not use its disk: {error.strerror}")
+    return Failure(FailureKind.INTERNAL, "ModelArts.9000", "internal error; the worker's log has the details")
