@@ -1,6 +1,7 @@
 """Fixtures shared by the tests of this service."""
 
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,16 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from evaluate_digits import Trained, train
+from evaluate_yard import Yard
 
 
 @pytest.fixture(scope="session")
 def trained() -> Trained:
     return train()
+
+
+@pytest.fixture
+async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
+    made = await Yard.open(tmp_path)
+    yield made
+    await made.documents.close()

@@ -26,6 +26,8 @@ from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
 
+GRACE_SECONDS = 1.0  # a run that takes longer is taken over by the next worker
+
 
 async def build(settings: EvaluateSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
@@ -52,6 +54,9 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
         calls.answer(evaluate.offers(TASK), _offer)
         consumer.on_job(catalogue.EVALUATE_IMAGE_CLASSIFICATION, job.evaluate, parallel=settings.evaluate_parallel)
 
+    async def stop_consumer() -> None:
+        await consumer.stop(GRACE_SECONDS)
+
     async def open_collections() -> None:
         await documents.open(COLLECTIONS)
 
@@ -62,7 +67,7 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
         name="evaluate",
         checks={"nats": bus.check, "documents": documents.check, "objects": bucket_missing},
         start=(open_collections, relay.start, calls.start, consumer.start),
-        stop=(bus.close, documents.close, objects.close, relay.stop, calls.stop, consumer.stop),
+        stop=(bus.close, documents.close, objects.close, relay.stop, calls.stop, stop_consumer),
         closed=bus.closed,
         stats={"bus": bus.stats},
         http_host=settings.http_host,

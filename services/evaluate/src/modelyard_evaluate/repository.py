@@ -62,7 +62,8 @@ class Repository:
             where = (*where, Equals("name", name))
         if not with_hidden:
             where = (*where, Equals("hidden", False))
-        query = Query(where=where, sort=_NEWEST, offset=offset, limit=limit)
+        sort = _NEWEST if name is None else ()  # a name is unique
+        query = Query(where=where, sort=sort, offset=offset, limit=limit)
         return await self.datasets.count(where), await self.datasets.find(query)
 
     async def hidden_overlap(self, location: Location) -> bool:
@@ -91,7 +92,7 @@ class Repository:
         query = Query(where=where, sort=_NEWEST, offset=offset, limit=limit)
         order = [first.evaluation_id for first in await self.runs.find(query)]
         groups: dict[str, list[Run]] = {evaluation_id: [] for evaluation_id in order}
-        for run in await self.runs_of(project, order):
+        for run in await self.runs_of(project, order) if order else ():
             groups[run.evaluation_id].append(run)
         return await self.runs.count(where), list(groups.values())
 

@@ -1,0 +1,266 @@
+"""A yard of one service: SQLite in a temporary folder, objects in memory, simulated time and a recording bus."""
+
+import asyncio
+import hashlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from modelyard_bus.calls import CallClient, CallContext
+from modelyard_contracts.calls import evaluate, imports, version
+from modelyard_contracts.calls.call import Call, Nothing
+from modelyard_contracts.envelope import Envelope
+from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.jobs import EvaluationJob
+from modelyard_contracts.package import PackageConfig
+from modelyard_contracts.shapes import (
+    Artifact,
+    FileEntry,
+    Inspection,
+    Location,
+    Plan,
+    Role,
+    Signature,
+    StorageSource,
+)
+from modelyard_evaluate.fetching import Fetcher
+from modelyard_evaluate.handlers.datasets import DatasetHandlers
+from modelyard_evaluate.handlers.evaluations import EvaluationHandlers
+from modelyard_evaluate.handlers.events import EventHandlers
+from modelyard_evaluate.handlers.job import JobHandler, RunPython
+from modelyard_evaluate.handlers.results import ResultHandlers
+from modelyard_evaluate.planning import Planner
+from modelyard_evaluate.register import Register
+from modelyard_evaluate.repository import COLLECTIONS, RUNS, Repository
+from modelyard_evaluate.scanning import Scanner
+from modelyard_evaluate.settings import EvaluateSettings
+from modelyard_runtime.subprocesses import run_python
+from modelyard_store.objects import NoSuchBucket, NoSuchObject, ObjectChanged, ObjectInfo, Objects
+from modelyard_store.outbox import Outbox
+from modelyard_store.sqlite import SqliteDocuments
+
+PROJECT = "mine"
+START = 1_700_000_000_000
+
+
+def context(role: Role = Role.WRITER, *, project: str = PROJECT, key: str | None = None) -> CallContext:
+    return CallContext(project=project, actor="alice", role=role, correlationid="c-1", idempotency_key=key)
+
+
+class MemoryObjects:
+    """Objects by (bucket, key); the ETag is the content's hash."""
+
+    def __init__(self) -> None:
+        self.content: dict[tuple[str, str], bytes] = {}
+        self.types: dict[str, str] = {}
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        return sorted(key for where, key in self.content if where == bucket and key.startswith(prefix))
+
+    def info(self, bucket: str, key: str) -> ObjectInfo:
+        data = self.content[bucket, key]
+        return ObjectInfo(key, len(data), hashlib.md5(data).hexdigest())
+
+    async def list(self, bucket: str, prefix: str) -> AsyncIterator[ObjectInfo]:
+        if not any(where == bucket for where, _ in self.content):
+            raise NoSuchBucket(bucket)
+        for key in self.keys(bucket, prefix):
+            yield self.info(bucket, key)
+
+    async def download(self, bucket: str, key: str, path: Path, *, if_etag: str | None = None) -> tuple[str, int]:
+        if (bucket, key) not in self.content:
+            raise NoSuchObject(key)
+        if if_etag is not None and if_etag != self.info(bucket, key).etag:
+            raise ObjectChanged(key)
+        data = self.content[bucket, key]
+        await asyncio.to_thread(path.write_bytes, data)
+        return hashlib.sha256(data).hexdigest(), len(data)
+
+    async def read(self, bucket: str, key: str, max_bytes: int) -> bytes:
+        if (bucket, key) not in self.content:
+            raise NoSuchObject(key)
+        return self.content[bucket, key]
+
+    async def put(self, bucket: str, key: str, data: bytes, content_type: str = "") -> str:
+        self.content[bucket, key] = data
+        self.types[key] = content_type
+        return self.info(bucket, key).etag
+
+    async def remove_prefix(self, bucket: str, prefix: str) -> int:
+        gone = self.keys(bucket, prefix)
+        for key in gone:
+            del self.content[bucket, key]
+        return len(gone)
+
+    async def presign_get(self, bucket: str, key: str, expires: int, filename: str | None = None) -> str:
+        return f"http://objects/{bucket}/{key}?expires={expires}"
+
+
+@dataclass
+class Others:
+    """The version and import services, and the workers that offer something."""
+
+    versions: dict[str, version.VersionView] = field(default_factory=dict)
+    uploads: dict[str, imports.UploadView] = field(default_factory=dict)
+    away: bool = False
+    offered: bool = True
+    asked: list[CallContext] = field(default_factory=list)
+
+    async def __call__(self, call: Call[Any, Any], asking: CallContext, request: Any, timeout: float = 5) -> Any:
+        self.asked.append(asking)
+        if self.away:
+            raise Failure(FailureKind.UNAVAILABLE, "ModelArts.9001", f"no worker answers {call.service}.{call.verb}")
+        known: dict[str, Any] = self.versions if call is version.GET else self.uploads
+        found = known.get(request.model_id if call is version.GET else request.upload_id)
+        if found is None:
+            raise Failure(FailureKind.NOT_FOUND, "ModelArts.3001", "no such thing")
+        return found
+
+    async def answered(self, call: Call[Nothing, Nothing]) -> bool:
+        assert call.subject == "modelyard.rpc.evaluate.offers-image-classification"
+        return self.offered
+
+
+class Yard:
+    def __init__(self, documents: SqliteDocuments, folder: Path) -> None:
+        self.documents, self.folder = documents, folder
+        self.now = START
+        self.ids: Iterator[int] = itertools.count(1)
+        self.objects, self.others = MemoryObjects(), Others()
+        self.heard: list[tuple[str, str, dict[str, Any]]] = []
+        self.settings = EvaluateSettings(evaluate_work_dir=folder, evaluate_threads=1)
+        objects, register = cast(Objects, self.objects), Register(cast(CallClient, self.others))
+        self.repository = Repository(documents, lambda: None)
+        self.scanner = Scanner(objects, self.settings.dataset_limits, folder)
+        planner = Planner(self.repository, self.clock)
+        buckets = self.settings.dataset_buckets
+        self.datasets = DatasetHandlers(self.repository, register, self.scanner, buckets, "artifacts", self.clock)
+        self.evaluations = EvaluationHandlers(self.repository, register, planner, objects, "artifacts", self.clock)
+        self.events = EventHandlers(self.repository, register, planner, objects, "artifacts", self.clock)
+        self.results = ResultHandlers(self.repository, objects, 60)
+
+    @classmethod
+    async def open(cls, folder: Path) -> "Yard":
+        documents = SqliteDocuments(folder / "evaluate.sqlite")
+        await documents.open(COLLECTIONS)
+        return cls(documents, folder)
+
+    def clock(self) -> int:
+        self.now += 1
+        return self.now
+
+    async def announce(self, kind: str, entity_id: str, payload: dict[str, Any]) -> None:
+        self.heard.append((kind, entity_id, payload))
+
+    def worker(self, run: RunPython = run_python) -> JobHandler:
+        objects = cast(Objects, self.objects)
+        fetcher = Fetcher(objects, self.scanner, self.settings.max_model_bytes)
+        return JobHandler(self.repository, objects, fetcher, run, self.announce, self.settings, self.clock)
+
+    def put_folder(self, folder: Path, bucket: str, prefix: str) -> Location:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                self.objects.content[bucket, prefix + path.relative_to(folder).as_posix()] = path.read_bytes()
+        return Location(bucket=bucket, prefix=prefix)
+
+    def put_samples(self, paths: dict[str, bytes] | Path, prefix: str) -> None:
+        if isinstance(paths, Path):
+            self.put_folder(paths, "datasets", prefix)
+        else:
+            self.objects.content.update({("datasets", prefix + path): data for path, data in paths.items()})
+
+    async def dataset(
+        self, paths: dict[str, bytes] | Path, *, name: str = "held-out", hidden: bool = False
+    ) -> evaluate.DatasetView:
+        prefix = f"{name}/"
+        self.put_samples(paths, prefix)
+        request = evaluate.CreateDataset(
+            name=name,
+            kind="image-folder",
+            source=StorageSource(location=Location(bucket="datasets", prefix=prefix)),
+            hidden=hidden,
+        )
+        return await self.datasets.create(context(Role.ADMIN), request)
+
+    def version(self, package: Path | None = None, *, model_id: str = "m1", plan: Plan | None = None) -> str:
+        """A published version whose source artifact `a1` is the package. The model id."""
+        labels = tuple("0123456789")
+        if package is not None:
+            config = PackageConfig.model_validate_json((package / "model" / "config.json").read_bytes())
+        else:
+            config = PackageConfig(model_algorithm="image_classification", model_type="ONNX", labels=labels)
+        view = version.VersionView.model_construct(
+            model_id=model_id,
+            model_name="digits",
+            model_version="0.0.1",
+            model_status="published",
+            project=PROJECT,
+            config=config,
+            artifacts=(self.artifact(package, model_id, "a1"),),
+            plan=plan or Plan(),
+        )
+        self.others.versions[model_id] = view
+        return model_id
+
+    def add_artifact(self, artifact: Artifact, model_id: str = "m1") -> None:
+        view = self.others.versions[model_id]
+        self.others.versions[model_id] = view.model_copy(update={"artifacts": (*view.artifacts, artifact)})
+
+    def artifact(self, package: Path | None, model_id: str, artifact_id: str, target: str = "source") -> Artifact:
+        place = Location(bucket="artifacts", prefix=f"{PROJECT}/models/{model_id}/{artifact_id}/")
+        files = []
+        for path in sorted(package.rglob("*")) if package else []:
+            if path.is_file():
+                data, name = path.read_bytes(), path.relative_to(package or path).as_posix()
+                self.objects.content[place.bucket, place.prefix + name] = data
+                files.append(FileEntry(path=name, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
+        return Artifact(
+            artifact_id=artifact_id,
+            kind="source" if target == "source" else "conversion",
+            format="onnx",
+            target=target,
+            location=place,
+            files=tuple(files),
+            digest="sha256:" + "0" * 64,
+            size=sum(file.size for file in files),
+            inspection=Inspection(format="onnx", signature=Signature(inputs=(), outputs=())),
+            created_at=START,
+        )
+
+    async def create(
+        self, dataset: evaluate.DatasetView, model_id: str = "m1", *, key: str | None = None, **more: Any
+    ) -> evaluate.EvaluationView:
+        request = evaluate.CreateEvaluation(model_id=model_id, dataset_id=dataset.dataset_id, **more)
+        return await self.evaluations.create(context(key=key), request)
+
+    async def work(self, view: evaluate.EvaluationView, worker: JobHandler | None = None) -> evaluate.RunView:
+        """One delivery of the newest version's job; what became of it."""
+        run_id = view.versions[-1].run_id
+        await (worker or self.worker()).evaluate(self.envelope(run_id), EvaluationJob(run_id=run_id))
+        return await self.run(view)
+
+    async def run(self, view: evaluate.EvaluationView) -> evaluate.RunView:
+        found = await self.evaluations.get(context(), evaluate.GetEvaluation(evaluation_id=view.evaluation_id))
+        return found.versions[-1]
+
+    def envelope(self, about: str = "entity", **more: Any) -> Envelope:
+        fields = {"id": f"e-{next(self.ids)}", "source": "test", "type": "test", "subject": about, "project": PROJECT}
+        return Envelope(**{**fields, "correlationid": "c-1", "data": {}, **more})
+
+    async def said(self, fact: str | None = None) -> list[dict[str, Any]]:
+        """The data of everything in the outboxes, or of the messages of one kind, in order."""
+        pages = await Outbox(self.documents, RUNS).pending(1000)
+        return [
+            message.envelope["data"] | {"type": message.subject}
+            for each in pages
+            for message in each.messages
+            if fact is None or f".{fact}" in message.subject
+        ]
+
+    def outputs(self) -> list[str]:
+        return self.objects.keys("artifacts", f"{PROJECT}/evaluations/")
+
+
+Build = Callable[[], Yard]
