@@ -37,13 +37,6 @@ async def main(path: str, import_id: str, project: str, bucket: str) -> None:
     await documents.open(COLLECTIONS)
     repository = Repository(documents, lambda: None)
     Transfer.copy = halt  # type: ignore[method-assign]  # the last file never arrives
-    copy_first = Transfer.download
-
-    async def copied_first(self: Transfer, file: Any) -> Any:
-        await Transfer.copy_unread(self, file)
-        return await copy_first(self, file)
-
-    Transfer.download = copied_first  # type: ignore[method-assign]  # so that something surely lies there
     bring = Bring(repository, objects, Halting(Limits()), PackageLimits(50, 1 << 30), (bucket,), lambda: 1_000_010)
     handler = FetchHandler(repository, objects, cast(Bus, None), bring, lambda: 1_000_010, lease_ms=10_000)
     envelope = Envelope(source="test", type="test", subject=import_id, project=project, data={})
