@@ -7,6 +7,7 @@ from modelyard_bus.relay import Relay
 from modelyard_contracts.calls import publish
 from modelyard_contracts.catalogue import EVALUATION_FAILED, EVALUATION_SUCCEEDED, VERSION_DELETED, VERSION_PUBLISHED
 from modelyard_publish.competitions import Competitions
+from modelyard_publish.entries import Entries
 from modelyard_publish.gallery import Gallery
 from modelyard_publish.plans import Plans
 from modelyard_publish.register import Register
@@ -29,8 +30,9 @@ async def build(settings: PublishSettings | None = None) -> Service:
     register = Register(CallClient(bus))
     gallery = Gallery(repository, register, now_ms)
     competitions = Competitions(repository, register, now_ms)
-    calls = _answer(CallServer(bus, "publish"), gallery, competitions)
-    consumer = _listen(Consumer(bus, "publish"), Plans(gallery, competitions, register))
+    entries = Entries(repository, register, competitions, now_ms)
+    calls = _answer(CallServer(bus, "publish"), gallery, competitions, entries)
+    consumer = _listen(Consumer(bus, "publish"), Plans(gallery, entries, register))
 
     async def open_collections() -> None:
         await documents.open(COLLECTIONS)
@@ -47,7 +49,7 @@ async def build(settings: PublishSettings | None = None) -> Service:
     )
 
 
-def _answer(calls: CallServer, gallery: Gallery, competitions: Competitions) -> CallServer:
+def _answer(calls: CallServer, gallery: Gallery, competitions: Competitions, entries: Entries) -> CallServer:
     calls.answer(publish.CREATE_LISTING, gallery.create)
     calls.answer(publish.GET_LISTING, gallery.get)
     calls.answer(publish.LIST_LISTINGS, gallery.page)
@@ -56,8 +58,8 @@ def _answer(calls: CallServer, gallery: Gallery, competitions: Competitions) -> 
     calls.answer(publish.CREATE_COMPETITION, competitions.create)
     calls.answer(publish.GET_COMPETITION, competitions.get)
     calls.answer(publish.LIST_COMPETITIONS, competitions.page)
-    calls.answer(publish.SUBMIT_ENTRY, competitions.submit)
-    calls.answer(publish.GET_ENTRY, competitions.entry)
+    calls.answer(publish.SUBMIT_ENTRY, entries.submit)
+    calls.answer(publish.GET_ENTRY, entries.get)
     calls.answer(publish.LEADERBOARD, competitions.leaderboard)
     return calls
 

@@ -5,9 +5,12 @@ from collections.abc import Iterable, Sequence
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.shapes import Artifact, TensorSpec, TrainingRef
 
+_MOST_CHARACTERS = 300  # of one fact: a card must fit one message
+_AS_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", "|": "&#124;"} | {sign: f"\\{sign}" for sign in "\\`*[]~"})
+
 
 def render(title: str, description: str, version: VersionView) -> str:
-    parts = [f"# {_text(title)}", _text(description or version.description)]
+    parts = [f"# {_text(title)}", _quoted(description or version.description)]
     parts += [_facts(version), *_training(version.training)]
     for artifact in version.artifacts:
         if artifact.kind == "source":
@@ -79,15 +82,22 @@ def _evaluations(version: VersionView) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += [
-        "| " + " | ".join(_text(cell).replace("|", r"\|").replace("\n", " ") for cell in row) + " |" for row in rows
-    ]
+    lines += ["| " + " | ".join(_text(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines)
 
 
 def _text(value: str) -> str:
-    """Facts come from users: in Markdown they must stay text, not become HTML."""
-    return value.replace("&", "&amp;").replace("<", "&lt;")
+    """Facts come from users: on one line, of bearable length, and text, whatever Markdown or HTML stands in them."""
+    line = " ".join(value.split())
+    if len(line) > _MOST_CHARACTERS:
+        line = line[: _MOST_CHARACTERS - 1] + "…"
+    return line.translate(_AS_TEXT)
+
+
+def _quoted(text: str) -> str:
+    """A description may be Markdown. As a quotation, nothing in it can pass for a section or a table of facts."""
+    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace("![", "!\\[")
+    return "\n".join(f"> {line}".rstrip() for line in safe.splitlines())
 
 
 def _size(count: float) -> str:

@@ -86,7 +86,7 @@ class KeyReused(Failure):
     def __init__(self) -> None:
         super().__init__(
             FailureKind.CONFLICT,
-            "ModelArts.3037",
+            "ModelArts.3002",
             "Idempotency-Key was used with another request",
             field="Idempotency-Key",
             rule="one key, one request",

@@ -1,0 +1,70 @@
+"""Decisions without any store."""
+
+from dataclasses import replace
+
+import pytest
+
+from modelyard_publish.domain import DAY_MS, Competition, Entry, day_of, in_slot, ranked, same_entry
+
+ENTRY = Entry(
+    entry_id="e",
+    competition_id="co",
+    project="p",
+    model_id="m",
+    model_name="digits",
+    model_version="0.0.1",
+    artifact_id="a",
+    slot="",
+    state="submitted",
+    score=None,
+    reason=None,
+    submitted_at=0,
+    submitted_by="alice",
+)
+
+
+def test_the_first_verdict_stands() -> None:
+    scored = ENTRY.scored(0.9)
+    assert (scored.state, scored.score) == ("scored", 0.9)
+    assert scored.scored(0.1) is scored
+    assert scored.rejected("late") is scored
+    rejected = ENTRY.rejected("crashed")
+    assert (rejected.state, rejected.reason, rejected.score) == ("rejected", "crashed", None)
+    assert rejected.scored(0.9) is rejected
+
+
+@pytest.mark.parametrize(("now", "is_open"), [(99, True), (100, False), (101, False)])
+def test_the_deadline_itself_is_too_late(now: int, is_open: bool) -> None:
+    competition = Competition("co", "p", "t", "", "d", "accuracy", 100, 5, 0, "alice")
+    assert competition.open_at(now) is is_open
+
+
+def test_slots_differ_by_competition_project_day_and_number() -> None:
+    later = replace(ENTRY, submitted_at=DAY_MS)
+    slots = {
+        in_slot(entry, number).slot
+        for entry in (ENTRY, later, replace(ENTRY, project="q"), replace(ENTRY, competition_id="other"))
+        for number in (0, 1, 10)
+    }
+    assert len(slots) == 12
+    assert in_slot(replace(ENTRY, submitted_at=DAY_MS - 1), 3).slot == f"{day_of('co', 'p', 0)}3"
+
+
+def test_equal_scores_share_a_rank_and_the_earlier_comes_first() -> None:
+    entries = [
+        replace(ENTRY, entry_id=name, state="scored", score=score, submitted_at=at)
+        for name, score, at in [("d", 0.5, 1), ("c", 0.9, 7), ("b", 0.9, 3), ("a", 1.0, 9), ("z", 0.0, 0)]
+    ]
+    assert [(rank, entry.entry_id) for rank, entry in ranked(entries)] == [
+        (1, "a"),
+        (2, "b"),
+        (2, "c"),
+        (4, "d"),
+        (5, "z"),
+    ]
+    assert ranked([]) == []
+
+
+def test_the_same_entry_whenever_it_came() -> None:
+    assert same_entry(ENTRY, replace(ENTRY, submitted_at=9, slot="x", state="scored"))
+    assert not same_entry(ENTRY, replace(ENTRY, artifact_id="other"))
