@@ -7,6 +7,7 @@ from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import convert
 from modelyard_contracts.calls.call import Nothing
+from modelyard_gateway import examples
 from modelyard_gateway.access import Reader, Writer
 from modelyard_gateway.replies import validated
 from modelyard_gateway.schemas import BulkDeleteRequest
@@ -22,7 +23,7 @@ async def list_targets(caller: Reader) -> convert.TargetList:
 
 
 @router.post("/conversions")
-async def create_conversion(caller: Writer, body: convert.CreateConversion) -> convert.ConversionView:
+async def create_conversion(caller: Writer, body: examples.Conversion) -> convert.ConversionView:
     return await caller.ask(convert.CREATE, body)
 
 

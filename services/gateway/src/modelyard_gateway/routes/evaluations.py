@@ -8,17 +8,17 @@ from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.calls.call import Nothing
+from modelyard_gateway import examples
 from modelyard_gateway.access import Reader, Writer
 from modelyard_gateway.errors import NotFound
 from modelyard_gateway.replies import validated
-from modelyard_gateway.schemas import DatasetRequest, NextVersionRequest
 from modelyard_gateway.streams import progress
 
 router = APIRouter(prefix="/v1/{project_id}")
 
 
 @router.post("/datasets", tags=["datasets"])
-async def create_dataset(caller: Writer, body: DatasetRequest) -> evaluate.DatasetView:
+async def create_dataset(caller: Writer, body: examples.Dataset) -> evaluate.DatasetView:
     fields = {"name": body.name, "kind": body.kind, "source": body.source(), "hidden": body.hidden}
     return await caller.ask(evaluate.CREATE_DATASET, validated(evaluate.CreateDataset, fields))
 
@@ -40,7 +40,7 @@ async def delete_dataset(caller: Writer, dataset_id: str) -> Nothing:
 
 
 @router.post("/evaluations", tags=["evaluations"])
-async def create_evaluation(caller: Writer, body: evaluate.CreateEvaluation) -> evaluate.EvaluationView:
+async def create_evaluation(caller: Writer, body: examples.Evaluation) -> evaluate.EvaluationView:
     return await caller.ask(evaluate.CREATE, body)
 
 
@@ -58,7 +58,7 @@ async def show_evaluation(caller: Reader, evaluation_id: str) -> evaluate.Evalua
 
 @router.post("/evaluations/{evaluation_id}/versions", tags=["evaluations"])
 async def create_evaluation_version(
-    caller: Writer, evaluation_id: str, body: NextVersionRequest
+    caller: Writer, evaluation_id: str, body: examples.NextVersion
 ) -> evaluate.EvaluationView:
     """Run the evaluation again with another artifact or dataset, as its next numbered version."""
     request = evaluate.CreateEvaluationVersion(evaluation_id=evaluation_id, **body.model_dump())

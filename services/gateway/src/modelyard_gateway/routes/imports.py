@@ -10,15 +10,15 @@ from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.catalogue import TRAINING_COMPLETED
 from modelyard_contracts.events import TrainingCompleted
 from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_gateway import examples
 from modelyard_gateway.access import Reader, Writer
 from modelyard_gateway.replies import invalid, problems_at
-from modelyard_gateway.schemas import TrainingEvent
 
 router = APIRouter(prefix="/v1/{project_id}")
 
 
 @router.post("/uploads", tags=["uploads"])
-async def begin_upload(caller: Writer, body: imports.BeginUpload) -> imports.UploadTicket:
+async def begin_upload(caller: Writer, body: examples.Upload) -> imports.UploadTicket:
     """Presigned URLs for every file; large files get one URL per part. Model bytes go straight to storage."""
     return await caller.ask(imports.BEGIN_UPLOAD, body)
 
@@ -29,14 +29,14 @@ async def show_upload(caller: Reader, upload_id: str) -> imports.UploadView:
 
 
 @router.post("/uploads/{upload_id}/complete", tags=["uploads"])
-async def complete_upload(caller: Writer, upload_id: str, body: list[imports.CompletedFile]) -> imports.UploadView:
+async def complete_upload(caller: Writer, upload_id: str, body: examples.Completed) -> imports.UploadView:
     """Checks that every promised file has arrived whole; names those that have not."""
     request = imports.CompleteUpload(upload_id=upload_id, files=tuple(body))
     return await caller.ask(imports.COMPLETE_UPLOAD, request)
 
 
 @router.post("/training-jobs/events", tags=["training jobs"])
-async def complete_training(caller: Writer, body: TrainingEvent) -> imports.TrainingJobView:
+async def complete_training(caller: Writer, body: examples.Training) -> imports.TrainingJobView:
     """What a training job says when it ends, for jobs that speak HTTP rather than NATS."""
     if body.type != TRAINING_COMPLETED.subject or body.project != caller.project:
         raise Failure(
@@ -66,7 +66,7 @@ async def show_training_job(caller: Reader, training_job_id: str) -> imports.Tra
 
 
 @router.post("/import-rules", tags=["training jobs"])
-async def create_rule(caller: Writer, body: imports.CreateRule) -> imports.RuleView:
+async def create_rule(caller: Writer, body: examples.Rule) -> imports.RuleView:
     """From now on a completed run that matches becomes a version, and its plan follows by itself."""
     return await caller.ask(imports.CREATE_RULE, body)
 

@@ -7,14 +7,14 @@ from fastapi import APIRouter, Query
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Nothing, Page
 from modelyard_contracts.calls.version import FileLinks
+from modelyard_gateway import examples
 from modelyard_gateway.access import Publisher, Reader
-from modelyard_gateway.schemas import SubmitRequest
 
 router = APIRouter(prefix="/v1/{project_id}")
 
 
 @router.post("/gallery", tags=["gallery"])
-async def create_listing(caller: Publisher, body: publish.CreateListing) -> publish.ListingView:
+async def create_listing(caller: Publisher, body: examples.Listing) -> publish.ListingView:
     """Share a published version with every user of the yard."""
     return await caller.ask(publish.CREATE_LISTING, body)
 
@@ -42,7 +42,7 @@ async def withdraw_listing(caller: Publisher, listing_id: str) -> Nothing:
 
 
 @router.post("/competitions", tags=["competitions"])
-async def create_competition(caller: Publisher, body: publish.CreateCompetition) -> publish.CompetitionView:
+async def create_competition(caller: Publisher, body: examples.Competition) -> publish.CompetitionView:
     """Open a competition on a hidden dataset."""
     return await caller.ask(publish.CREATE_COMPETITION, body)
 
@@ -58,7 +58,7 @@ async def show_competition(caller: Reader, competition_id: str) -> publish.Compe
 
 
 @router.post("/competitions/{competition_id}/entries", tags=["competitions"])
-async def submit_entry(caller: Publisher, competition_id: str, body: SubmitRequest) -> publish.EntryView:
+async def submit_entry(caller: Publisher, competition_id: str, body: examples.Entry) -> publish.EntryView:
     """Enter one artifact of a published version; it is scored on data the entrant never sees."""
     request = publish.SubmitEntry(competition_id=competition_id, **body.model_dump())
     return await caller.ask(publish.SUBMIT_ENTRY, request)
