@@ -22,7 +22,6 @@ from modelyard_contracts.shapes import Location, Tolerance
 from modelyard_convert.attempt import LEASE_MS
 from modelyard_convert.patience import patiently
 from modelyard_convert.repository import Cause
-from modelyard_convert.scratch import scratch_folder, sweep
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.manifest import manifest_digest
@@ -410,16 +409,6 @@ async def test_dead_workers_are_counted(yard: Any) -> None:
     failed = await yard.work(conversion_id)
     assert (failed.state, failed.reason) == ("failed", "3 workers died while converting it")
     assert yard.written(failed) == []
-
-
-def test_scratch_folders_of_dead_processes_are_swept(tmp_path: Path) -> None:
-    with scratch_folder(tmp_path) as alive:
-        dead = tmp_path / "modelyard-convert-999999999-x"
-        (dead / "source").mkdir(parents=True)
-        (tmp_path / "modelyard-convert-somebody-else").mkdir()
-        assert sweep(tmp_path) == 1
-        assert alive.is_dir()
-        assert not dead.exists()
 
 
 async def test_without_patience_a_refusal_is_not_repeated(yard: Any) -> None:

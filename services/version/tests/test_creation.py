@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from modelyard_contracts import catalogue
+from modelyard_contracts.calls.version import CREATE
 from modelyard_contracts.events import VersionRequested
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.ids import derived_id
@@ -112,5 +113,5 @@ async def test_a_repeat_after_a_write_that_happened_makes_no_second_version(regi
     with pytest.raises(StoreUnavailable):
         await register.create(key="k")
     register.build(real)
-    assert await register.create(key="k") == derived_id("p1", "version.create", "k")
+    assert await register.create(key="k") == derived_id("p1", CREATE.subject, "k")
     assert len(await register.said()) == 1

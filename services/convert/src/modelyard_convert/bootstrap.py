@@ -21,12 +21,12 @@ from modelyard_convert.handlers.jobs import ConversionJobs
 from modelyard_convert.inputs import Inputs
 from modelyard_convert.outputs import Outputs
 from modelyard_convert.repository import COLLECTIONS, Repository
-from modelyard_convert.scratch import sweep
 from modelyard_convert.settings import ConvertSettings
 from modelyard_convert.toolchains import TOOLCHAINS
 from modelyard_convert.toolchains.target import Toolchain
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.process import Service
+from modelyard_runtime.scratch import sweep
 from modelyard_runtime.subprocesses import Limits, SubprocessFailed, run_python
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
@@ -97,7 +97,7 @@ class _Worker:
     async def take_jobs(self) -> None:
         if "worker" not in self.settings.convert_roles:
             return
-        await asyncio.to_thread(sweep, self.settings.convert_work_dir)
+        await asyncio.to_thread(sweep, self.settings.convert_work_dir, "convert")
         chains = tuple(TOOLCHAINS.values())
         for chain, found in zip(chains, await asyncio.gather(*map(versions_of, chains)), strict=True):
             if found is None:

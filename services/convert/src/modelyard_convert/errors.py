@@ -102,11 +102,3 @@ class UnknownConversion(Failure):
     def __init__(self, conversion_id: str) -> None:
         text = f"there is no conversion {conversion_id}"
         super().__init__(FailureKind.NOT_FOUND, "ModelArts.3001", text, field="conversion_id")
-
-
-class KeyReused(Failure):
-    def __init__(self) -> None:
-        text = "Idempotency-Key was used with another request"
-        super().__init__(
-            FailureKind.CONFLICT, "ModelArts.3002", text, field="Idempotency-Key", rule="one key, one request"
-        )

@@ -17,10 +17,10 @@ from modelyard_evaluate.planning import Planner
 from modelyard_evaluate.register import TASK, Register
 from modelyard_evaluate.repository import COLLECTIONS, TELLING, Repository
 from modelyard_evaluate.scanning import Scanner
-from modelyard_evaluate.scratch import sweep
 from modelyard_evaluate.settings import EvaluateSettings
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.process import Service
+from modelyard_runtime.scratch import sweep
 from modelyard_runtime.subprocesses import run_python
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
@@ -48,7 +48,7 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
         _answer_datasets(calls, DatasetHandlers(repository, register, scanner, buckets, bucket, now_ms))
         _listen(consumer, EventHandlers(repository, register, planner, objects, bucket, now_ms))
     if "worker" in settings.evaluate_roles:
-        sweep(settings.evaluate_work_dir)
+        sweep(settings.evaluate_work_dir, "evaluate")
         fetcher = Fetcher(objects, scanner, settings.max_model_bytes)
         job = JobHandler(repository, objects, fetcher, run_python, bus.announce, settings, now_ms)
         calls.answer(evaluate.offers(TASK), _offer)

@@ -27,12 +27,6 @@ class NameTaken(Failure):
         super().__init__(FailureKind.CONFLICT, "ModelArts.3002", message, field="name", rule="unique in the project")
 
 
-class KeyReused(Failure):
-    def __init__(self) -> None:
-        message = "Idempotency-Key was used with another request"
-        super().__init__(FailureKind.CONFLICT, "ModelArts.3002", message, field="Idempotency-Key", rule="same request")
-
-
 class InUse(Failure):
     def __init__(self, message: str) -> None:
         super().__init__(FailureKind.CONFLICT, "ModelArts.3009", message)

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
+from modelyard_bus.repeats import KeyReused
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Location
 from modelyard_evaluate import announcements
 from modelyard_evaluate.domain import runs
 from modelyard_evaluate.domain.datasets import Dataset, overlap
 from modelyard_evaluate.domain.runs import OPEN, Run, Scores
-from modelyard_evaluate.errors import KeyReused
 from modelyard_store import claims
 from modelyard_store.aggregates import Aggregates, Nudge, Say
 from modelyard_store.documents import AnyOf, Collection, Condition, Documents, Duplicate, Equals, Index, Query, Sort

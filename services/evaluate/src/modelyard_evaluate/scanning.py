@@ -20,7 +20,7 @@ from modelyard_evaluate.domain.listing import (
     scan_npz,
 )
 from modelyard_evaluate.errors import DatasetRefused, SourceRefused
-from modelyard_evaluate.scratch import scratch_folder
+from modelyard_runtime.scratch import scratch_folder
 from modelyard_store.objects import AccessDenied, NoSuchBucket, Objects
 
 
@@ -49,7 +49,7 @@ class Scanner:
             return count_classes(class_of(file) for file in scan.files)
         from modelyard_evaluate.npz import read_labels  # brings numpy, which the service needs for nothing else
 
-        with scratch_folder(self.work_dir) as folder:
+        with scratch_folder(self.work_dir, "evaluate") as folder:
             path = folder / "data.npz"
             await self.objects.download(location.bucket, location.prefix + scan.files[0].path, path)
             counted = count_classes(await asyncio.to_thread(read_labels, path))

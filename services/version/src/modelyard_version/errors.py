@@ -17,12 +17,6 @@ class Exists(Failure):
         super().__init__(FailureKind.CONFLICT, "ModelArts.3002", message, field="model_version", rule="unique")
 
 
-class KeyReused(Failure):
-    def __init__(self) -> None:
-        message = "Idempotency-Key was used with another request"
-        super().__init__(FailureKind.CONFLICT, "ModelArts.3002", message, field="Idempotency-Key", rule="same request")
-
-
 class NumbersUsedUp(Failure):
     def __init__(self, model_name: str) -> None:
         message = f"model {model_name!r} has a version 99.99.99, no number comes after it; name a free model_version"

@@ -1,12 +1,13 @@
 """The calls of the convert service: order a conversion, look at it, delete it; and what there is to order."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelyard_bus.calls import CallContext
+from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.calls.convert import (
+    CREATE,
     ConversionPage,
     ConversionView,
     CreateConversion,
@@ -19,11 +20,10 @@ from modelyard_contracts.calls.convert import (
     TargetList,
     TargetView,
 )
-from modelyard_contracts.ids import derived_id, new_id
 from modelyard_convert import domain
 from modelyard_convert.admission import Admission
 from modelyard_convert.domain import Conversion
-from modelyard_convert.errors import KeyReused, UnknownConversion
+from modelyard_convert.errors import UnknownConversion
 from modelyard_convert.repository import Cause, Repository
 from modelyard_convert.toolchains import TOOLCHAINS
 from modelyard_store.documents import Duplicate, Stale
@@ -37,10 +37,8 @@ class ConversionCalls:
 
     async def create(self, context: CallContext, request: CreateConversion) -> ConversionView:
         """Raises what Admission raises, NoWorker, KeyReused."""
-        key = context.idempotency_key
-        conversion_id = derived_id(context.project, "convert.create", key) if key else new_id()
-        digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-        if key and (made := await self.repository.get(context.project, conversion_id)):
+        conversion_id, digest = created_id(context, CREATE), request_digest(request)
+        if context.idempotency_key and (made := await self.repository.get(context.project, conversion_id)):
             return _repeated(made, digest)
         admitted = await self.admission.examine(context.project, context.correlationid, request.model_id, request.order)
         await self.admission.require_worker(admitted.toolchain.name)

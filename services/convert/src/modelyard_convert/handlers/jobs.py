@@ -25,8 +25,8 @@ from modelyard_convert.inputs import Inputs
 from modelyard_convert.outputs import Outputs
 from modelyard_convert.patience import is_absence, patiently
 from modelyard_convert.repository import Cause, Decide, Repository
-from modelyard_convert.scratch import scratch_folder
 from modelyard_convert.settings import ConvertSettings
+from modelyard_runtime.scratch import scratch_folder
 from modelyard_runtime.subprocesses import Limits, OnLine, SubprocessFailed
 from modelyard_store.claims import Held, Lost
 from modelyard_store.documents import StoreUnavailable
@@ -64,7 +64,7 @@ class ConversionJobs:
         if claimed is None or claimed.finished:
             await self._tidy(envelope.project, job.conversion_id)
             return
-        with scratch_folder(self.settings.convert_work_dir) as folder:
+        with scratch_folder(self.settings.convert_work_dir, "convert") as folder:
             attempt = Attempt(
                 claimed,
                 repository=self.repository,

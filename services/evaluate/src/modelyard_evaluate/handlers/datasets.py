@@ -4,13 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelyard_bus.calls import CallContext
+from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.call import Nothing
-from modelyard_contracts.calls.evaluate import CreateDataset, DatasetPage, DatasetView, GetDataset, ListDatasets
+from modelyard_contracts.calls.evaluate import (
+    CREATE_DATASET,
+    CreateDataset,
+    DatasetPage,
+    DatasetView,
+    GetDataset,
+    ListDatasets,
+)
 from modelyard_contracts.failures import FailureKind
 from modelyard_contracts.shapes import Location, UploadSource
 from modelyard_evaluate.domain.datasets import Dataset, allowed, dataset_view, sees_hidden, visible
-from modelyard_evaluate.errors import InUse, KeyReused, NameTaken, NotFound, SourceRefused
-from modelyard_evaluate.handlers.identity import digest_of, id_for
+from modelyard_evaluate.errors import InUse, NameTaken, NotFound, SourceRefused
 from modelyard_evaluate.register import Register
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.scanning import Scanner
@@ -29,7 +36,7 @@ class DatasetHandlers:
     now: Callable[[], int]
 
     async def create(self, context: CallContext, request: CreateDataset) -> DatasetView:
-        dataset_id, digest = id_for(context, "create-dataset"), digest_of(request)
+        dataset_id, digest = created_id(context, CREATE_DATASET), request_digest(request)
         before = await self.repository.datasets.get(context.project, dataset_id)
         if before is None:
             location = await self._location(context, request)

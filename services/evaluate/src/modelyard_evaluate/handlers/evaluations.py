@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from modelyard_bus.calls import CallContext
+from modelyard_bus.repeats import created_id, request_digest
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.evaluate import CREATE, CREATE_VERSION
 from modelyard_contracts.ids import derived_id
 from modelyard_evaluate import announcements
 from modelyard_evaluate.domain.runs import Run, delete, evaluation_view, output_prefix, stop
 from modelyard_evaluate.errors import InUse, NotFound, NoWorker, WrongState
-from modelyard_evaluate.handlers.identity import digest_of, id_for
 from modelyard_evaluate.planning import Order, Planner
 from modelyard_evaluate.register import TASK, Register, artifact_of
 from modelyard_evaluate.repository import Repository
@@ -28,7 +29,7 @@ class EvaluationHandlers:
     now: Callable[[], int]
 
     async def create(self, context: CallContext, request: evaluate.CreateEvaluation) -> evaluate.EvaluationView:
-        run_id = id_for(context, "create")
+        run_id = created_id(context, CREATE)
         order = Order(
             run_id=run_id,
             evaluation_id=derived_id(run_id, "evaluation"),
@@ -38,7 +39,7 @@ class EvaluationHandlers:
             origin="request",
             created_by=context.actor,
             correlationid=context.correlationid,
-            request_digest=digest_of(request),
+            request_digest=request_digest(request),
             name=request.name,
         )
         return await self._make(context, order, request.artifact_id)
@@ -48,7 +49,7 @@ class EvaluationHandlers:
     ) -> evaluate.EvaluationView:
         newest = (await self._runs(context.project, request.evaluation_id))[-1]
         order = Order(
-            run_id=id_for(context, "create-version"),
+            run_id=created_id(context, CREATE_VERSION),
             evaluation_id=newest.evaluation_id,
             project=context.project,
             model_id=newest.model_id,
@@ -56,7 +57,7 @@ class EvaluationHandlers:
             origin="request",
             created_by=context.actor,
             correlationid=context.correlationid,
-            request_digest=digest_of(request),
+            request_digest=request_digest(request),
             name=newest.name,
         )
         return await self._make(context, order, request.artifact_id or newest.artifact_id)

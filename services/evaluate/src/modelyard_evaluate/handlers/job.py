@@ -21,8 +21,8 @@ from modelyard_evaluate.domain.runs import Ended, OutputFile, Run, Scores, outpu
 from modelyard_evaluate.errors import EvaluationBroken
 from modelyard_evaluate.fetching import Fetcher
 from modelyard_evaluate.repository import Repository
-from modelyard_evaluate.scratch import scratch_folder
 from modelyard_evaluate.settings import EvaluateSettings
+from modelyard_runtime.scratch import scratch_folder
 from modelyard_runtime.subprocesses import Limits, OnLine, SubprocessFailed
 from modelyard_store.claims import Held, Lost
 from modelyard_store.documents import StoreUnavailable
@@ -81,7 +81,7 @@ class JobHandler:
         if attempt.run.deaths > DEATHS_FORGIVEN:
             return EvaluationBroken(f"{attempt.run.deaths} workers died while they worked on it")
         try:
-            with scratch_folder(self.settings.evaluate_work_dir) as folder:
+            with scratch_folder(self.settings.evaluate_work_dir, "evaluate") as folder:
                 return await attempt.while_held(self._measure(attempt, folder))
         except SubprocessFailed as failed:
             if failed.kind == "crashed" and attempt.run.attempt <= CRASHES_FORGIVEN:

@@ -1,17 +1,16 @@
 """Registers versions: a repeat meets what it made before, and of two that race for one number only one gets it."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from modelyard_bus.calls import CallContext
-from modelyard_contracts.calls.version import CreateVersion, VersionCreated
-from modelyard_contracts.ids import derived_id, new_id
+from modelyard_bus.repeats import KeyReused, created_id, request_digest
+from modelyard_contracts.calls.version import CREATE, CreateVersion, VersionCreated
 from modelyard_store.documents import Duplicate
 from modelyard_version.domain.numbers import next_number, order_of
 from modelyard_version.domain.versions import Version, requested
-from modelyard_version.errors import Contended, Exists, KeyReused, NumbersUsedUp
+from modelyard_version.errors import Contended, Exists, NumbersUsedUp
 from modelyard_version.repository import Cause, VersionRepository
 
 ATTEMPTS: Final = 100
@@ -25,9 +24,8 @@ class Creation:
     clock: Callable[[], int]
 
     async def create(self, context: CallContext, request: CreateVersion) -> VersionCreated:
-        """Raises Exists, KeyReused, NumbersUsedUp, Contended."""
-        key = context.idempotency_key
-        model_id = derived_id(context.project, "version.create", key) if key else new_id()
+        """Raises Exists, NumbersUsedUp, Contended."""
+        model_id = created_id(context, CREATE)
         cause = Cause(context.correlationid)
         for _ in range(ATTEMPTS):
             number = request.model_version or await self._next_number(context.project, request.model_name)
@@ -63,7 +61,7 @@ def _publishing(context: CallContext, request: CreateVersion, model_id: str, num
         created_by=context.actor,
         create_at=now,
         updated_at=now,
-        request_digest=hashlib.sha256(request.model_dump_json().encode()).hexdigest(),
+        request_digest=request_digest(request),
         keyed=context.idempotency_key is not None,
         description=request.description,
         labels=request.labels,

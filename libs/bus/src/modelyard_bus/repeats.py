@@ -1,0 +1,37 @@
+"""Repeated requests: the same Idempotency-Key meets what it made before. Used by every call that creates something.
+
+The id of what is made is derived from the key, so two requests under one key race for one document; the digest of the
+request, kept with it, tells a repeat from another request that reuses the key.
+"""
+
+import hashlib
+from typing import Any
+
+from pydantic import BaseModel
+
+from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls import Call
+from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.ids import derived_id, new_id
+
+
+class KeyReused(Failure):
+    def __init__(self) -> None:
+        super().__init__(
+            FailureKind.CONFLICT,
+            "ModelArts.3002",
+            "Idempotency-Key was used with another request",
+            field="Idempotency-Key",
+            rule="one key, one request",
+        )
+
+
+def created_id(context: CallContext, call: Call[Any, Any]) -> str:
+    """The id of what this call makes: a new one, or with a key always the same."""
+    key = context.idempotency_key
+    return derived_id(context.project, call.subject, key) if key else new_id()
+
+
+def request_digest(request: BaseModel) -> str:
+    """Hexadecimal SHA-256 of the request in its JSON form."""
+    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()
