@@ -1,7 +1,7 @@
 import pytest
 from onnx import ModelProto, TensorProto, helper
 
-from modelyard_formats.onnx_model import KINDS
+from modelyard_formats.onnx_kinds import KINDS
 from modelyard_formats.protobuf_scan import (
     KEEP,
     MAX_FIELDS,

@@ -298,6 +298,23 @@ async def test_a_cancelled_download_leaves_no_file(
     assert not (tmp_path / "down").exists()
 
 
+async def test_pouring_sees_every_byte_of_that_very_object(objects: Objects, bucket: str, tmp_path: Path) -> None:
+    data = noise(5 * MIB)
+    etag = await objects.put(bucket, "x", data)
+    seen = bytearray()
+    assert await objects.pour(bucket, "x", seen.extend, if_etag=etag.strip('"')) == (
+        hashlib.sha256(data).hexdigest(),
+        len(data),
+    )
+    assert seen == data
+    await objects.put(bucket, "x", b"other")
+    with pytest.raises(ObjectChanged):
+        await objects.pour(bucket, "x", seen.extend, if_etag=etag.strip('"'))
+    with pytest.raises(ObjectChanged):
+        await objects.download(bucket, "x", tmp_path / "x", if_etag=etag.strip('"'))
+    assert not (tmp_path / "x").exists()
+
+
 async def test_bulk_work_does_not_hold_up_small_calls(objects: Objects, bucket: str) -> None:
     """More transfers than there are threads for them, and a call that is answered before any ends."""
     await objects.put(bucket, "x", noise(40 * MIB))

@@ -12,7 +12,8 @@ from onnx import FunctionProto, GraphProto, ModelProto, SparseTensorProto, Tenso
 
 from modelyard_contracts.failures import Problem
 from modelyard_formats.format import MAX_RANK
-from modelyard_formats.onnx_model import RAW_DATA, attributes, parts
+from modelyard_formats.onnx_kinds import RAW_DATA
+from modelyard_formats.onnx_model import attributes, parts
 
 # TensorProto.DataType → (numpy's or ml_dtypes' name, bits of one element); strings have no fixed size.
 DTYPES: dict[int, tuple[str, int]] = {

@@ -72,6 +72,12 @@ def download(client: Minio, stop: Event, bucket: str, key: str, path: Path, *, e
         raise
 
 
+def pour(
+    client: Minio, stop: Event, bucket: str, key: str, sink: Callable[[bytes], object], *, etag: str | None = None
+) -> Digest:
+    return hash_while_passing(read_chunks(client, stop, bucket, key, etag=etag), sink)
+
+
 def upload(client: Minio, stop: Event, bucket: str, key: str, path: Path, *, part_size: int) -> Digest:
     """A file up to `part_size` in one request, a larger one in parts, several at once. The object appears whole."""
     headers: Headers = {"Content-Type": "application/octet-stream"}

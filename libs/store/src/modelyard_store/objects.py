@@ -5,7 +5,7 @@ cancelled transfer stops at its next chunk or part, aborts its multipart upload 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -153,6 +153,17 @@ class Objects(Links):
         """
         return await self._transfer(
             bucket, key, lambda stop: object_transfers.download(self._client, stop, bucket, key, path, etag=if_etag)
+        )
+
+    async def pour(
+        self, bucket: str, key: str, sink: Callable[[bytes], object], *, if_etag: str | None = None
+    ) -> Digest:
+        """Into anything, which is called in a worker thread with one chunk after the other; sha256 and size as above.
+
+        Raises ObjectChanged if the object has another ETag than `if_etag`, and whatever the sink raises.
+        """
+        return await self._transfer(
+            bucket, key, lambda stop: object_transfers.pour(self._client, stop, bucket, key, sink, etag=if_etag)
         )
 
     async def upload(self, bucket: str, key: str, path: Path) -> Digest:
