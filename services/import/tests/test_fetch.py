@@ -1,5 +1,6 @@
 """The import of one package from end to end: real objects, real inspection, real documents."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -61,6 +62,29 @@ async def test_external_data_beside_the_model_is_fine(yard: Any, tmp_path: Path)
     done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "ext/"))
     assert done.state == "succeeded", done.reason
     assert "1/model/weights.bin" in await yard.keys_of(done)
+
+
+async def test_a_large_model_is_hashed_whole_and_inspected_in_part(yard: Any, tmp_path: Path) -> None:
+    build = partial(models.random_model, megabytes=40)
+    folder = models.package(tmp_path / "p", build, config={"model_algorithm": "x", "model_type": "ONNX"})
+    done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "large/"))
+    assert done.state == "succeeded", done.reason
+    assert done.artifact.inspection.parameter_count == 10 * 1024 * 1024
+    [file] = [file for file in done.artifact.files if file.path == "model/model.onnx"]
+    with (folder / file.path).open("rb") as whole:
+        assert file.sha256 == hashlib.file_digest(whole, "sha256").hexdigest()
+
+
+async def test_a_large_model_that_is_cut_off(yard: Any, tmp_path: Path) -> None:
+    def cut(path: Path) -> Path:
+        models.random_model(path, megabytes=40)
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size - 1)
+        return path
+
+    folder = models.package(tmp_path / "p", cut, config={"model_algorithm": "x", "model_type": "ONNX"})
+    done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "cut/"))
+    await assert_refused(yard, done, "ModelArts.3017", "truncated")
 
 
 async def assert_refused(yard: Any, done: Import, code: str, *words: str) -> ImportFailed:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from modelyard_contracts.shapes import FileEntry, Location
+from modelyard_formats.protobuf_skim import skimmer_for
 from modelyard_import.domain.layout import PlannedFile
 from modelyard_import.errors import SourceRefused
 from modelyard_import.fetching.notes import Notes
@@ -67,12 +68,32 @@ class Transfer:
         path.parent.mkdir(parents=True, exist_ok=True)
         async with self._lane(file):
             with self._refusals(file):
-                sha256, size = await self.objects.download(self.bucket, file.source.key, path, if_etag=file.source.etag)
+                sha256, size = await self._read_into(path, file)
                 # The last look is for stores that take a condition and do not mind it.
                 last = await self.objects.stat(self.bucket, file.source.key)
                 if size != file.source.size or last is None or last.etag != file.source.etag:
                     raise ObjectChanged(file.source.key)
         return self._arrived(file, sha256, size)
+
+    async def _read_into(self, path: Path, file: PlannedFile) -> tuple[str, int]:
+        """Of a large model only what inspection reads is written: writing all of it took longer than reading it."""
+        key, etag = file.source.key, file.source.etag
+        skimmer = skimmer_for(file.path, file.source.size) if file.source.size >= LARGE else None
+        if skimmer is None:
+            return await self.objects.download(self.bucket, key, path, if_etag=etag)
+        with path.open("xb") as sparse:
+
+            def skim(chunk: bytes) -> None:
+                for offset, piece in skimmer.feed(chunk):
+                    sparse.seek(offset)
+                    sparse.write(piece)
+
+            found = await self.objects.pour(self.bucket, key, skim, if_etag=etag)
+            offset, rest = skimmer.rest()
+            sparse.seek(offset)
+            sparse.write(rest)
+            sparse.truncate(file.source.size)
+        return found
 
     def stand_in(self, file: PlannedFile) -> None:
         """An empty file of the right size takes no space; inspection only wants to know that it is there."""
