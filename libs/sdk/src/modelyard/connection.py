@@ -26,21 +26,28 @@ class Connection:
 
 
 def find_connection(file: Path | None = None, project: str | None = None) -> Connection:
-    """`file`, else MODELYARD_CONNECTION, else MODELYARD_URL with MODELYARD_TOKEN. Raises ConnectionNotFound."""
-    named = file or (Path(os.environ["MODELYARD_CONNECTION"]) if "MODELYARD_CONNECTION" in os.environ else None)
-    if named is not None:
-        return _from_file(named, project)
-    url, token = os.environ.get("MODELYARD_URL"), os.environ.get("MODELYARD_TOKEN")
+    """`file`, else MODELYARD_CONNECTION, else MODELYARD_URL with MODELYARD_TOKEN; the project may be chosen apart, or
+    by MODELYARD_PROJECT. Raises ConnectionNotFound. Empty variables count as unset."""
+    project = project or os.environ.get("MODELYARD_PROJECT")
+    if file is None and (named := os.environ.get("MODELYARD_CONNECTION")):
+        file = Path(named)
+    if file is not None:
+        return _from_file(file, project)
+    url, token = (os.environ.get(name, "").strip() for name in ("MODELYARD_URL", "MODELYARD_TOKEN"))
     if not url or not token:
         raise ConnectionNotFound(f"no gateway is named: {NEXT_STEP}")
-    return Connection(url, token, project or os.environ.get("MODELYARD_PROJECT", "default"))
+    return Connection(url, token, project or "default")
 
 
 def _from_file(file: Path, project: str | None) -> Connection:
     try:
         details = json.loads(file.read_text("utf-8"))
-        return Connection(details["gateway_url"], details["token"], project or details["project"], details)
     except OSError as error:
         raise ConnectionNotFound(f"{file} cannot be read ({error.strerror}): {NEXT_STEP}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConnectionNotFound(f"{file} is not a connection file: {error!r}") from error
+    except ValueError as error:
+        raise ConnectionNotFound(f"{file} is not a connection file: it holds no JSON ({error})") from error
+    names = ("gateway_url", "token", "project")
+    missing = [name for name in names if not isinstance(details, dict) or not isinstance(details.get(name), str)]
+    if missing:
+        raise ConnectionNotFound(f"{file} is not a connection file: it lacks {', '.join(missing)}")
+    return Connection(details["gateway_url"], details["token"], project or details["project"], details)

@@ -1,5 +1,6 @@
 """The root of the command line: global options, the groups, and the translation of errors."""
 
+import os
 import sys
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -19,19 +20,20 @@ from modelyard.cli import (
     training,
 )
 from modelyard.cli.session import Session, err
-from modelyard.errors import GatewayUnreachable, ModelyardError, Refused, TaskFailed
+from modelyard.errors import GatewayUnreachable, ModelyardError, Refused, Reply, TaskFailed
 
 EXIT_TASK_FAILED = 1
 EXIT_USAGE = 2
 EXIT_REFUSED = 3
 EXIT_UNREACHABLE = 4
+EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Manage models after training: import, version, convert with proof, evaluate, publish. "
-    "Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 the gateway refused, 4 nobody answers.",
+    help="Manage models after training: import, version, convert with proof, evaluate, publish.",
+    epilog="Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 the gateway refused, 4 nobody answers.",
 )
 
 
@@ -46,10 +48,10 @@ def root(
     context: typer.Context,
     connection: Annotated[
         Path | None,
-        typer.Option(envvar="MODELYARD_CONNECTION", help="connection.json that 'modelyard up' wrote"),
+        typer.Option(envvar="MODELYARD_CONNECTION", help="The connection.json that 'modelyard up' wrote."),
     ] = None,
-    project: Annotated[str | None, typer.Option(envvar="MODELYARD_PROJECT", help="project to work in")] = None,
-    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+    project: Annotated[str | None, typer.Option(envvar="MODELYARD_PROJECT", help="The project to work in.")] = None,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     context.obj = Session(connection, project)
 
@@ -59,31 +61,53 @@ for module in (imports, models, conversions, datasets, evaluations, gallery, com
 
 
 def _add_installed_commands() -> None:
-    """`up` and `demo` come with the package modelyard-local; a client alone does not have them."""
+    """`up`, `demo` and `sample` come with the package modelyard-local; a client alone does not have them."""
     for found in entry_points(group="modelyard.commands"):
         app.command(found.name)(found.load())
 
 
 def main() -> None:
-    _add_installed_commands()
+    """Never returns: ends with one of the exit codes."""
+    try:
+        _add_installed_commands()
+        code = _run()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more (`| head`). Python flushes once again at its end, and would complain there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_TASK_FAILED
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         app()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else EXIT_TASK_FAILED
+    except BrokenPipeError:
+        raise
     except Refused as refused:
-        err.print(f"[red]refused[/red] ({refused.code}): {refused}", highlight=False)
-        for problem in refused.problems:
-            place = " ".join(part for part in (problem.get("file"), problem.get("field")) if part)
-            err.print(f"  • {place or 'request'}: {problem['message']}", highlight=False, markup=False)
+        _say(f"refused ({refused.code}): {refused}", refused.problems)
         if refused.correlation_id:
-            err.print(f"  correlation id {refused.correlation_id}", highlight=False, style="dim")
-        sys.exit(EXIT_REFUSED)
+            err.print(f"  correlation id {refused.correlation_id}", highlight=False, markup=False, style="dim")
+        return EXIT_REFUSED
     except TaskFailed as failed:
-        err.print(f"failed: {failed}", style="red", highlight=False, markup=False)
-        sys.exit(EXIT_TASK_FAILED)
+        _say(f"failed: {failed}", failed.problems)
+        return EXIT_TASK_FAILED
     except GatewayUnreachable as unreachable:
-        err.print(
-            f"{unreachable}\nIs the stack running? 'modelyard up --data DIR' starts one.", highlight=False, markup=False
-        )
-        sys.exit(EXIT_UNREACHABLE)
+        _say(f"{unreachable}\nIs the stack running? 'modelyard up --data DIR' starts one.")
+        return EXIT_UNREACHABLE
     except (ModelyardError, OSError) as error:
-        err.print(str(error), style="red", highlight=False, markup=False)
-        sys.exit(EXIT_USAGE)
+        _say(str(error))
+        return EXIT_USAGE
+    return 0
+
+
+def _say(text: str, problems: list[Reply] | None = None) -> None:
+    err.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
+    for problem in problems or []:
+        place = " ".join(str(problem[name]) for name in ("file", "field") if problem.get(name))
+        message = problem.get("message")
+        err.print(f"  • {place or 'request'}: {message}", highlight=False, markup=False, soft_wrap=True)

@@ -1,52 +1,68 @@
 """`modelyard competitions …`: open one, see who leads."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, out, show, table
-from modelyard.client import Reply
+from modelyard.cli.session import AsJson, client_of, facts, moment, out, show, table
+from modelyard.client import Reply, at
 from modelyard.references import dataset_id
 
-group = typer.Typer(no_args_is_help=True, help="Entries are scored on data the entrant never sees.")
+group = typer.Typer(no_args_is_help=True, help="Entries are scored on data that the entrant never sees.")
+Competition = Annotated[str, typer.Argument(help="Id from 'competitions list'.")]
+
+
+class Metric(StrEnum):
+    accuracy = "accuracy"
+    precision = "precision"
+    recall = "recall"
+    f1 = "f1"
+    auc = "auc"
 
 
 @group.command("create")
 def create(
     context: typer.Context,
-    title: Annotated[str, typer.Option()],
-    dataset: Annotated[str, typer.Option(help="a hidden dataset")],
-    deadline: Annotated[datetime, typer.Option(help="UTC, e.g. 2027-01-31T12:00:00")],
-    metric: Annotated[str, typer.Option(help="accuracy, precision, recall, f1 or auc")] = "accuracy",
-    entries_per_day: Annotated[int, typer.Option(min=1, max=1000)] = 5,
+    title: Annotated[str, typer.Option(help="At most 100 characters.")],
+    dataset: Annotated[str, typer.Option(help="A hidden dataset: name or id.")],
+    deadline: Annotated[datetime, typer.Option(help="In UTC, e.g. 2027-01-31T12:00:00.")],
+    description: Annotated[str, typer.Option(help="At most 1000 characters.")] = "",
+    metric: Annotated[Metric, typer.Option(help="What decides.")] = Metric.accuracy,
+    entries_per_day: Annotated[int, typer.Option(min=1, max=1000, help="Of each project.")] = 5,
     as_json: AsJson = False,
 ) -> None:
     """Open a competition."""
     client = client_of(context)
     body = {
         "title": title,
+        "description": description,
         "dataset_id": dataset_id(client, dataset),
-        "metric": metric,
+        "metric": metric.value,
         "deadline": int(deadline.replace(tzinfo=UTC).timestamp() * 1000),
         "entries_per_day": entries_per_day,
     }
     show(client.post("competitions", body), as_json, _render_one)
 
 
-def _moment(instant: int) -> str:
-    return datetime.fromtimestamp(instant / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
 def _render_one(competition: Reply) -> None:
-    rows = [(name, competition[name]) for name in ("competition_id", "metric", "entries_per_day", "entries", "open")]
-    rows.append(("deadline", _moment(competition["deadline"])))
-    out.print(table(competition["title"], ("fact", "value"), rows))
+    rows = [
+        ("id", competition["competition_id"]),
+        ("state", "open" if competition["open"] else "closed"),
+        ("deadline", moment(competition["deadline"])),
+        ("metric", competition["metric"]),
+        ("entries", competition["entries"]),
+        ("entries per day", competition["entries_per_day"]),
+        ("opened by", f"{competition['created_by']} ({competition['project']})"),
+    ]
+    rows += [("about", competition["description"])] if competition["description"] else []
+    out.print(facts(competition["title"], rows))
 
 
 @group.command("list")
 def list_competitions(context: typer.Context, as_json: AsJson = False) -> None:
-    """Competitions of all projects, newest first."""
+    """List the competitions of all projects, newest first."""
     show(client_of(context).get("competitions"), as_json, _render_list)
 
 
@@ -54,27 +70,26 @@ def _render_list(reply: Reply) -> None:
     rows = [
         (
             row["title"],
-            row["metric"],
-            _moment(row["deadline"]),
-            "open" if row["open"] else "closed",
+            moment(row["deadline"])[:-4] if row["open"] else "closed",
             row["entries"],
             row["competition_id"],
         )
         for row in reply["competitions"]
     ]
-    out.print(table("Competitions", ("title", "metric", "deadline", "", "entries>", "id"), rows))
+    title = f"{reply['count']} of {reply['total_count']} competitions"
+    out.print(table(title, ("title", "open until (UTC)", "entries>", "id"), rows))
 
 
 @group.command("show")
-def show_competition(context: typer.Context, competition: str, as_json: AsJson = False) -> None:
-    """One competition."""
-    show(client_of(context).get(f"competitions/{competition}"), as_json, _render_one)
+def show_competition(context: typer.Context, competition: Competition, as_json: AsJson = False) -> None:
+    """Show one competition."""
+    show(client_of(context).get(at("competitions", competition)), as_json, _render_one)
 
 
 @group.command("leaderboard")
-def leaderboard(context: typer.Context, competition: str, as_json: AsJson = False) -> None:
-    """Scored entries, best first."""
-    show(client_of(context).get(f"competitions/{competition}/leaderboard"), as_json, render_leaderboard)
+def leaderboard(context: typer.Context, competition: Competition, as_json: AsJson = False) -> None:
+    """Show the scored entries, best first."""
+    show(client_of(context).get(at("competitions", competition, "leaderboard")), as_json, render_leaderboard)
 
 
 def render_leaderboard(reply: Reply) -> None:
@@ -84,17 +99,19 @@ def render_leaderboard(reply: Reply) -> None:
             f"{row['model_name']} {row['model_version']}",
             row["project"],
             f"{row['score']:.4f}",
-            _moment(row["submitted_at"]),
+            moment(row["submitted_at"])[:-4],
         )
         for row in reply["rows"]
     ]
-    out.print(table(f"{reply['title']}: {reply['metric']}", ("rank>", "model", "project", "score>", "submitted"), rows))
+    columns = ("rank>", "model", "project", f"{reply['metric']}>", "submitted (UTC)")
+    out.print(table(reply["title"], columns, rows))
 
 
 def render_entry(entry: Reply) -> None:
     score = f"{entry['score']:.4f}" if entry["score"] is not None else None
-    rows = [("entry", entry["entry_id"]), ("state", entry["state"]), ("score", score), ("reason", entry["reason"])]
-    out.print(table(f"Entry of {entry['model_name']} {entry['model_version']}", ("fact", "value"), rows))
+    rows = [("id", entry["entry_id"]), ("state", entry["state"]), ("score", score)]
+    rows += [("reason", entry["reason"])] if entry["reason"] else []
+    out.print(facts(f"Entry of {entry['model_name']} {entry['model_version']}", rows))
 
 
 def register(app: typer.Typer) -> None:

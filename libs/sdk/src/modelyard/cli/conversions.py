@@ -1,33 +1,33 @@
 """`modelyard convert` and `modelyard conversions …`: refit a version for a chip, with proof."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
 from modelyard.cli.models import Model, artifacts_table
-from modelyard.cli.session import AsJson, NoWait, client_of, out, show, table, wait
-from modelyard.client import Reply
+from modelyard.cli.session import AsJson, NoWait, client_of, facts, json_value, out, show, table, wait_and_show
+from modelyard.client import Reply, at
 from modelyard.references import dataset_id, model_id
 
 group = typer.Typer(no_args_is_help=True, help="What can be made, what was made, and the logs of it.")
+Conversion = Annotated[str, typer.Argument(help="Id from 'conversions list'.")]
 
 
 def convert(
     context: typer.Context,
     model: Model,
-    to: Annotated[str, typer.Option(help="target, e.g. openvino-fp16; see 'modelyard conversions targets'")],
-    option: Annotated[list[str] | None, typer.Option(help="name=value of the target's options; repeat")] = None,
-    calibration: Annotated[str | None, typer.Option(help="dataset for calibration and parity")] = None,
-    max_rel_error: Annotated[float | None, typer.Option(help="widen the tolerance")] = None,
-    min_cosine: Annotated[float, typer.Option(help="with --max-rel-error")] = 0.99,
-    min_top1_agreement: Annotated[float, typer.Option(help="with --max-rel-error")] = 0.98,
+    to: Annotated[str, typer.Option(help="Target, e.g. openvino-fp16; see 'modelyard conversions targets'.")],
+    option: Annotated[list[str] | None, typer.Option(help="name=value of the target's options; repeat.")] = None,
+    calibration: Annotated[str | None, typer.Option(help="Dataset for calibration and parity.")] = None,
+    max_rel_error: Annotated[float | None, typer.Option(help="Widen the tolerance.")] = None,
+    min_cosine: Annotated[float, typer.Option(help="With --max-rel-error.")] = 0.99,
+    min_top1_agreement: Annotated[float, typer.Option(help="With --max-rel-error.")] = 0.98,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
     """Convert a version; the result is proved against the source and benchmarked beside it."""
     client = client_of(context)
-    order: dict[str, Any] = {"target": to, "options": dict(_option(text) for text in option or [])}
+    order: dict[str, Any] = {"target": to, "options": dict(map(json_value, option or []))}
     if calibration:
         order["calibration_dataset_id"] = dataset_id(client, calibration)
     if max_rel_error is not None:
@@ -39,35 +39,26 @@ def convert(
     made = client.post("conversions", {"model_id": model_id(client, model), "order": order})
 
     def read() -> Reply:
-        return client.get(f"conversions/{made['conversion_id']}")
+        return client.get(at("conversions", made["conversion_id"]))
 
-    reply = made if no_wait else wait(client, f"converting to {to}", read, "state")
-    show(reply, as_json, render_conversion)
-
-
-def _option(text: str) -> tuple[str, Any]:
-    name, given, value = text.partition("=")
-    if not given:
-        raise typer.BadParameter(f"{text!r} is not name=value")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+    if no_wait:
+        show(made, as_json, render_conversion)
+    else:
+        wait_and_show(client, f"converting to {to}", read, "state", as_json, render_conversion)
 
 
 def render_conversion(conversion: Reply) -> None:
-    rows = [
-        (name, conversion[name]) for name in ("conversion_id", "state", "progress", "reason") if conversion.get(name)
-    ]
+    rows = [("id", conversion["conversion_id"]), ("state", conversion["state"])]
+    rows += [(name, conversion[name]) for name in ("progress", "reason") if conversion.get(name)]
     title = f"{conversion['model_name']} {conversion['model_version']} → {conversion['order']['target']}"
-    out.print(table(title, ("fact", "value"), rows))
+    out.print(facts(title, rows))
     if (conversion.get("artifact") or {}).get("target"):
         out.print(artifacts_table([conversion["artifact"]]))
 
 
 @group.command("targets")
 def targets(context: typer.Context, as_json: AsJson = False) -> None:
-    """What can be made from what, and whether a worker offers it now."""
+    """List what can be made from what, and whether a worker offers it now."""
     show(client_of(context).get("conversion-targets"), as_json, _render_targets)
 
 
@@ -76,7 +67,7 @@ def _render_targets(reply: Reply) -> None:
         (
             found["target"],
             ", ".join(found["source_formats"]),
-            "yes" if found["offered"] else "no worker",
+            "yes" if found["offered"] else "no",
             ", ".join(found["options_schema"].get("properties", {})),
             found["description"],
         )
@@ -88,11 +79,11 @@ def _render_targets(reply: Reply) -> None:
 @group.command("list")
 def list_conversions(
     context: typer.Context,
-    model: Annotated[str | None, typer.Option(help="only of this version")] = None,
-    state: Annotated[str | None, typer.Option(help="initialising, running, succeeded or failed")] = None,
+    model: Annotated[str | None, typer.Option(help="Only of this version.")] = None,
+    state: Annotated[str | None, typer.Option(help="initialising, running, succeeded or failed.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Conversions of this project, newest first."""
+    """List the conversions of this project, newest first."""
     client = client_of(context)
     identifier = model_id(client, model) if model else None
     show(client.get("conversions", model_id=identifier, state=state), as_json, _render_list)
@@ -100,44 +91,47 @@ def list_conversions(
 
 def _render_list(reply: Reply) -> None:
     rows = [
-        (
-            f"{row['model_name']} {row['model_version']}",
-            row["order"]["target"],
-            row["state"],
-            row["reason"],
-            row["conversion_id"],
-        )
+        (f"{row['model_name']} {row['model_version']}", row["order"]["target"], row["state"], row["conversion_id"])
         for row in reply["conversions"]
     ]
     title = f"{reply['count']} of {reply['total_count']} conversions"
-    out.print(table(title, ("model", "target", "state", "reason", "id"), rows))
+    out.print(table(title, ("model", "target", "state", "id"), rows))
 
 
 @group.command("show")
-def show_conversion(context: typer.Context, conversion: str, as_json: AsJson = False) -> None:
-    """State, proof and benchmark of one conversion."""
-    show(client_of(context).get(f"conversions/{conversion}"), as_json, render_conversion)
+def show_conversion(context: typer.Context, conversion: Conversion, as_json: AsJson = False) -> None:
+    """Show state, proof and benchmark of one conversion."""
+    show(client_of(context).get(at("conversions", conversion)), as_json, render_conversion)
 
 
 @group.command("log")
 def log(
     context: typer.Context,
-    conversion: str,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="until it ends")] = False,
+    conversion: Conversion,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it ends.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The log of a conversion, also while it runs."""
+    """Print the log of a conversion, also while it runs."""
     client = client_of(context)
-    piece = client.get(f"conversions/{conversion}/log")
-    show(piece, as_json, lambda reply: typer.echo(reply["text"], nl=False))
-    if follow and not as_json and not piece["complete"]:
-        for _ in client.events(f"conversions/{conversion}/progress"):
-            piece = client.get(f"conversions/{conversion}/log", offset=piece["next_offset"])
-            typer.echo(piece["text"], nl=False)
+    path = at("conversions", conversion, "log")
+    piece = client.get(path)
+    if not follow or piece["complete"]:
+        show(piece, as_json, lambda reply: typer.echo(reply["text"], nl=False))
+        return
+    if as_json:
+        raise typer.BadParameter("--follow prints the log as it grows; it cannot be one JSON document")
+    typer.echo(piece["text"], nl=False)
+    for _ in client.events(at("conversions", conversion, "progress")):
+        piece = client.get(path, offset=piece["next_offset"])
+        typer.echo(piece["text"], nl=False)
 
 
 @group.command("delete")
-def delete(context: typer.Context, conversion: list[str], as_json: AsJson = False) -> None:
+def delete(
+    context: typer.Context,
+    conversion: Annotated[list[str], typer.Argument(help="Ids from 'conversions list'.")],
+    as_json: AsJson = False,
+) -> None:
     """Forget finished conversions. The artifact of a successful one stays with its version."""
     reply = client_of(context).post("conversions/delete", {"conversion_ids": conversion})
     show(reply, as_json, _render_deleted)
@@ -146,7 +140,7 @@ def delete(context: typer.Context, conversion: list[str], as_json: AsJson = Fals
 def _render_deleted(reply: Reply) -> None:
     rows = [(gone, "deleted") for gone in reply["deleted"]]
     rows += [(kept, f"kept: {why}") for kept, why in reply["refused"].items()]
-    out.print(table("Deletion", ("conversion", "result"), rows))
+    out.print(table("Deletion", ("id", "result"), rows))
 
 
 def register(app: typer.Typer) -> None:

@@ -1,31 +1,49 @@
 """`modelyard models …`: the register."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
-from modelyard.cli.session import AsJson, client_of, out, show, size, table, transfer_bar
-from modelyard.client import Reply
+from modelyard.cli.session import AsJson, client_of, facts, fetch, out, show, size, table
+from modelyard.client import Reply, at
 from modelyard.errors import TaskFailed
 from modelyard.references import artifact_id, model_id
-from modelyard.transfer import download
 
 group = typer.Typer(no_args_is_help=True, help="List, show, download and delete versions; aliases and lineage.")
-Model = Annotated[str, typer.Argument(help="id, name, name:1.0.0 or name@alias")]
+Model = Annotated[str, typer.Argument(help="Id, name (its newest version), name:1.0.0 or name@alias.")]
+
+
+class Status(StrEnum):
+    publishing = "publishing"
+    published = "published"
+    failed = "failed"
+
+
+class SortBy(StrEnum):
+    create_at = "create_at"
+    model_version = "model_version"
+    model_size = "model_size"
+
+
+class Order(StrEnum):
+    desc = "desc"
+    asc = "asc"
 
 
 @group.command("list")
 def list_models(
     context: typer.Context,
-    name: Annotated[str | None, typer.Option(help="substring of the model name")] = None,
-    status: Annotated[str | None, typer.Option(help="publishing, published or failed")] = None,
-    sort_by: Annotated[str, typer.Option(help="create_at, model_version or model_size")] = "create_at",
-    order: Annotated[str, typer.Option(help="desc or asc")] = "desc",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    name: Annotated[str | None, typer.Option(help="Part of the model name.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only these.")] = None,
+    sort_by: Annotated[SortBy, typer.Option(help="By time, by number or by size.")] = SortBy.create_at,
+    order: Annotated[Order, typer.Option(help="Descending or ascending.")] = Order.desc,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Versions of this project, newest first."""
+    """List the versions of this project, newest first."""
     reply = client_of(context).get(
         "models", model_name=name, model_status=status, sort_by=sort_by, order=order, limit=limit
     )
@@ -41,19 +59,18 @@ def _render_list(reply: Reply) -> None:
             model["model_type"],
             size(model["model_size"]),
             ", ".join(model["aliases"]),
-            model["model_id"],
         )
         for model in reply["models"]
     ]
     title = f"{reply['count']} of {reply['total_count']} versions"
-    out.print(table(title, ("name", "version", "status", "type", "size>", "aliases", "id"), rows))
+    out.print(table(title, ("name", "version", "status", "type", "size>", "aliases"), rows))
 
 
 @group.command("show")
 def show_model(context: typer.Context, model: Model, as_json: AsJson = False) -> None:
-    """One version: where it comes from, its artifacts with their proof, what it scored."""
+    """Show one version: where it comes from, its artifacts with their proof, what it scored."""
     client = client_of(context)
-    show(client.get(f"models/{model_id(client, model)}"), as_json, render_model)
+    show(client.get(at("models", model_id(client, model))), as_json, render_model)
 
 
 def render_model(model: Reply) -> None:
@@ -65,11 +82,11 @@ def render_model(model: Reply) -> None:
     head += [(name, model[name]) for name in ("description", "created_by") if model.get(name)]
     head += _training(model.get("training") or {})
     head += [("held by", "; ".join(model["in_use"]))] if model.get("in_use") else []
-    out.print(table(f"{model['model_name']} {model['model_version']}", ("fact", "value"), head))
+    out.print(facts(f"{model['model_name']} {model['model_version']}", head))
     if model["artifacts"]:
         out.print(artifacts_table(model["artifacts"]))
-    if model["evaluations"]:
-        out.print(_evaluations(model["evaluations"]))
+    for found in dict.fromkeys(evaluation["evaluation_id"] for evaluation in model["evaluations"]):
+        out.print(_runs(found, [each for each in model["evaluations"] if each["evaluation_id"] == found]))
 
 
 def _problem(problem: Reply) -> str:
@@ -90,134 +107,125 @@ def _training(training: Reply) -> list[tuple[str, Any]]:
     return rows
 
 
-def artifacts_table(artifacts: list[Reply]) -> Any:
+def artifacts_table(artifacts: list[Reply]) -> Table:
     """Size, parity and latency side by side: what each conversion gained and what it cost."""
-    rows = []
-    for artifact in artifacts:
-        parity, benchmark = artifact.get("parity") or {}, artifact.get("benchmark") or {}
-        worst = max((output["max_rel_error"] for output in parity.get("outputs", [])), default=None)
-        top1 = next((output for output in parity.get("outputs", []) if output.get("top1_agree") is not None), None)
-        rows.append(
-            (
-                artifact["target"],
-                artifact["format"],
-                size(artifact["size"]),
-                parity.get("verdict"),
-                f"{worst:.2e}" if worst is not None else None,
-                f"{top1['top1_agree']}/{parity['samples']}" if top1 else None,
-                f"{benchmark['result']['median_ms']:.3f}" if benchmark else None,
-                f"{benchmark['source']['median_ms']:.3f}" if benchmark else None,
-                "noisy" if benchmark.get("noisy") else None,
-            )
-        )
-    columns = (
-        "artifact",
-        "format",
-        "size>",
-        "parity",
-        "rel. error>",
-        "same class>",
-        "median ms>",
-        "source ms>",
-        "note",
+    columns = ("artifact", "size>", "parity", "error>", "top-1>", "ms>", "source ms>")
+    made = table("Artifacts", columns, [_artifact_row(artifact) for artifact in artifacts])
+    if any((artifact.get("benchmark") or {}).get("noisy") for artifact in artifacts):
+        made.caption = "* measured on a busy machine: do not trust it"
+        made.caption_justify = "left"
+    return made
+
+
+def _artifact_row(artifact: Reply) -> tuple[Any, ...]:
+    parity, benchmark = artifact.get("parity") or {}, artifact.get("benchmark") or {}
+    outputs = parity.get("outputs", [])
+    worst = max((output["max_rel_error"] for output in outputs), default=None)
+    agreed = next((output["top1_agree"] for output in outputs if output.get("top1_agree") is not None), None)
+    mark = "*" if benchmark.get("noisy") else ""
+    return (
+        artifact["target"],
+        size(artifact["size"]),
+        parity.get("verdict"),
+        f"{worst:.1e}" if worst is not None else None,
+        f"{agreed}/{parity['samples']}" if agreed is not None else None,
+        f"{benchmark['result']['median_ms']:.3f}{mark}" if benchmark else None,
+        f"{benchmark['source']['median_ms']:.3f}{mark}" if benchmark else None,
     )
-    return table("Artifacts", columns, rows)
 
 
-def _evaluations(evaluations: list[Reply]) -> Any:
+def _runs(evaluation: str, runs: list[Reply]) -> Table:
+    names = ("accuracy", "f1", "auc")
     rows = [
         (
-            found["version"],
-            found["target"],
-            found["samples"],
-            *(
-                f"{found['metrics'][name]:.4f}" if name in found["metrics"] else None
-                for name in ("accuracy", "f1", "auc")
-            ),
-            found["evaluation_id"],
+            run["version"],
+            run["target"],
+            run["samples"],
+            *(f"{run['metrics'][name]:.4f}" if name in run["metrics"] else None for name in names),
         )
-        for found in evaluations
+        for run in runs
     ]
-    return table("Evaluations", ("run", "artifact", "samples>", "accuracy>", "F1>", "AUC>", "evaluation"), rows)
+    return table(f"Evaluation {evaluation}", ("run", "artifact", "samples>", "accuracy>", "F1>", "AUC>"), rows)
 
 
 @group.command("delete")
 def delete_model(
     context: typer.Context,
     model: Model,
-    cascade: Annotated[bool, typer.Option(help="every version of the name, 20 at most")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    cascade: Annotated[bool, typer.Option(help="Every version of the name, 20 at most.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete a version for good. One that is in use is kept, with the reason."""
     client = client_of(context)
     identifier = model_id(client, model)
-    if not yes and not as_json:
-        typer.confirm(f"Delete {model} and its artifacts for good?", abort=True)
-    report = client.delete(f"models/{identifier}", cascade=cascade)
+    if not yes:
+        what = f"every version of {model}'s name" if cascade else model
+        typer.confirm(f"Delete {what} with its artifacts for good?", abort=True, err=True)
+    report = client.delete(at("models", identifier), cascade=cascade)
     show(report, as_json, _render_deleted)
     if report["delete_failed_list"]:
-        raise TaskFailed(f"{len(report['delete_failed_list'])} kept")
+        raise TaskFailed(f"{len(report['delete_failed_list'])} of the versions could not be deleted")
 
 
 def _render_deleted(report: Reply) -> None:
     rows = [(model, "deleted") for model in report["delete_success_list"]]
     rows += [(kept["model_id"], f"kept: {kept['error_msg']}") for kept in report["delete_failed_list"]]
-    out.print(table("Deletion", ("version", "result"), rows))
+    out.print(table("Deletion", ("id", "result"), rows))
 
 
 @group.command("download")
 def download_model(
     context: typer.Context,
     model: Model,
-    to: Annotated[Path, typer.Option(help="folder to fill")] = Path(),
-    artifact: Annotated[str | None, typer.Option(help="artifact id or target, e.g. openvino-fp16")] = None,
+    to: Annotated[Path, typer.Option(help="Folder to fill.")] = Path(),
+    artifact: Annotated[str | None, typer.Option(help="Artifact id or target, e.g. openvino-fp16.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fetch an artifact's files and verify each against the manifest."""
     client = client_of(context)
-    found = client.get(f"models/{model_id(client, model)}")
-    links = client.get(f"models/{found['model_id']}/files", artifact_id=artifact_id(found, artifact))
-    bar, advance = transfer_bar(f"downloading {found['model_name']}", sum(link["size"] for link in links["files"]))
-    with bar:
-        paths = download(links, to, advance)
-    reply = {"digest": links["digest"], "files": [str(path) for path in paths]}
-    show(reply, as_json, lambda made: out.print(table(f"Verified {made['digest']}", ("file",), zip(made["files"]))))
+    found = client.get(at("models", model_id(client, model)))
+    links = client.get(at("models", found["model_id"], "files"), artifact_id=artifact_id(found, artifact))
+    fetch(links, f"{found['model_name']} {found['model_version']}", to, as_json)
 
 
 @group.command("lineage")
 def lineage(context: typer.Context, model: Model, as_json: AsJson = False) -> None:
-    """Where a version comes from and what was made of it."""
+    """Show where a version comes from and what was made of it."""
     client = client_of(context)
-    reply = client.get(f"models/{model_id(client, model)}/lineage")
+    reply = client.get(at("models", model_id(client, model), "lineage"))
     show(reply, as_json, render_lineage)
 
 
 def render_lineage(reply: Reply) -> None:
     labels = {node["id"]: f"{node['kind']} {node['label']}" for node in reply["nodes"]}
-    rows = [(labels[edge["source"]], edge["relation"], labels[edge["target"]]) for edge in reply["edges"]]
+    rows = [
+        (labels.get(edge["source"], edge["source"]), edge["relation"], labels.get(edge["target"], edge["target"]))
+        for edge in reply["edges"]
+    ]
     out.print(table("Lineage", ("from", "", "to"), rows))
 
 
 @group.command("alias")
 def alias(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="model name")],
-    alias: Annotated[str | None, typer.Argument(help="champion, staging, …; without it all are listed")] = None,
-    version: Annotated[str | None, typer.Option(help="version to point at")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="remove the alias")] = False,
+    name: Annotated[str, typer.Argument(help="Model name.")],
+    alias: Annotated[str | None, typer.Argument(help="E.g. champion; without it all are listed.")] = None,
+    version: Annotated[str | None, typer.Option(help="Version to point at.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the alias.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List, move or remove the aliases of a name."""
-    client = client_of(context)
+    if alias and remove == (version is not None):
+        raise typer.BadParameter("give either --version N.N.N or --remove")
+    if not alias and (remove or version):
+        raise typer.BadParameter("name the alias")
+    client, path = client_of(context), at("model-names", name, "aliases")
     if alias and remove:
-        client.delete(f"model-names/{name}/aliases/{alias}")
-    elif alias and version:
-        client.put(f"model-names/{name}/aliases/{alias}", {"model_version": version})
+        client.delete(f"{path}/{at(alias)}")
     elif alias:
-        raise typer.BadParameter("give --version N.N.N or --remove")
-    reply = client.get(f"model-names/{name}/aliases")
-    show(reply, as_json, _render_aliases)
+        client.put(f"{path}/{at(alias)}", {"model_version": version})
+    show(client.get(path), as_json, _render_aliases)
 
 
 def _render_aliases(reply: Reply) -> None:

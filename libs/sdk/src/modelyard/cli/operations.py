@@ -1,42 +1,57 @@
 """`modelyard events`, `dlq …`, `tokens …`, `projects …`: what an operator looks at."""
 
+import json
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, out, show, table
-from modelyard.client import Reply
+from modelyard.cli.session import AsJson, client_of, facts, out, plain, show, table
+from modelyard.client import Reply, at
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: messages that no retry could settle.")
 tokens = typer.Typer(no_args_is_help=True, help="Access tokens of this project.")
 projects = typer.Typer(no_args_is_help=True, help="Projects of this yard.")
-Sequence = Annotated[int, typer.Argument(help="sequence number from 'dlq list'")]
+Sequence = Annotated[int, typer.Argument(help="Number from 'dlq list'.")]
+TokenName = Annotated[str, typer.Argument(help="Whose token it is: a person, a script.")]
+
+
+class Role(StrEnum):
+    reader = "reader"
+    writer = "writer"
+    publisher = "publisher"
+    admin = "admin"
 
 
 def events(context: typer.Context, as_json: AsJson = False) -> None:
-    """Follow what the services say, live, until Ctrl-C."""
+    """Follow what the services say, live, until Ctrl-C. With --json one event per line."""
     for kind, event in client_of(context).events():
         if as_json:
-            show(event, True, lambda _: None)
+            typer.echo(json.dumps(event, ensure_ascii=False))  # flushes, so that a pipe sees it at once
         else:
-            fact = kind.removeprefix("modelyard.evt.").removesuffix(".v1")
-            out.print(
-                f"[dim]{event['time'][11:23]}[/dim] [bold]{fact:<32}[/bold] {summary(event['data'])}", highlight=False
-            )
+            said = f"[dim]{plain(event['time'][11:19])}[/dim] [bold]{plain(_fact(kind)):<24}[/bold]"
+            out.print(f"{said} {summary(event['data'])}", highlight=False, soft_wrap=True)
+
+
+def _fact(subject: str) -> str:
+    """`modelyard.evt.version.published.v1` → `version.published`."""
+    shortened = subject.removeprefix("modelyard.").removeprefix("evt.")
+    name, _, revision = shortened.rpartition(".")
+    return name if revision.startswith("v") and revision[1:].isdigit() else shortened
 
 
 def summary(data: Reply) -> str:
-    """The few facts of an event that a person wants on one line."""
+    """The few facts of an event that a person wants on one line, safe to print."""
     wanted = ("model_name", "model_version", "job_name", "target", "version", "title", "score", "reason", "model_id")
     facts = [str(data[name]) for name in wanted if data.get(name) is not None]
-    if accuracy := (data.get("metrics") or {}).get("accuracy"):
+    if (accuracy := (data.get("metrics") or {}).get("accuracy")) is not None:
         facts.append(f"accuracy {accuracy:.4f}")
-    return "  ".join(facts).replace("[", r"\[")
+    return plain("  ".join(facts))
 
 
 @dlq.command("list")
 def list_letters(context: typer.Context, as_json: AsJson = False) -> None:
-    """Oldest first."""
+    """List the dead letters, oldest first."""
     show(client_of(context).get("dead-letters"), as_json, _render_letters)
 
 
@@ -44,54 +59,53 @@ def _render_letters(reply: Reply) -> None:
     rows = [
         (
             letter["sequence"],
-            letter["time"][:19],
+            letter["time"][:16].replace("T", " "),
             letter["consumer"],
-            letter["subject"],
-            letter["deliveries"],
+            _fact(letter["subject"]),
             letter["reason"],
         )
         for letter in reply["dead_letters"]
     ]
-    columns = ("#>", "given up at", "consumer", "subject", "tries>", "reason")
+    columns = ("#>", "given up (UTC)", "consumer", "subject", "reason")
     out.print(table(f"{len(rows)} dead letters", columns, rows))
 
 
 @dlq.command("show")
 def show_letter(context: typer.Context, sequence: Sequence, as_json: AsJson = False) -> None:
-    """One dead letter with its message."""
-    reply = client_of(context).get(f"dead-letters/{sequence}")
-    show(reply, as_json, lambda letter: out.print(table(f"Dead letter {sequence}", ("fact", "value"), letter.items())))
+    """Show one dead letter with its message."""
+    reply = client_of(context).get(at("dead-letters", sequence))
+    show(reply, as_json, lambda letter: out.print(facts(f"Dead letter {sequence}", letter.items())))
 
 
 @dlq.command("replay")
 def replay(context: typer.Context, sequence: Sequence, as_json: AsJson = False) -> None:
-    """Send it again to where it came from."""
-    client_of(context).post(f"dead-letters/{sequence}/replay", {})
+    """Send a dead letter again to where it came from."""
+    client_of(context).post(at("dead-letters", sequence, "replay"), {})
     show({"replayed": sequence}, as_json, lambda _: out.print(f"dead letter {sequence} is on its way again."))
 
 
 @dlq.command("drop")
 def drop(context: typer.Context, sequence: Sequence, as_json: AsJson = False) -> None:
-    """Forget it for good."""
-    client_of(context).delete(f"dead-letters/{sequence}")
+    """Forget a dead letter for good."""
+    client_of(context).delete(at("dead-letters", sequence))
     show({"dropped": sequence}, as_json, lambda _: out.print(f"dead letter {sequence} is dropped."))
 
 
 @tokens.command("create")
 def create_token(
     context: typer.Context,
-    name: str,
-    role: Annotated[str, typer.Option(help="reader, writer, publisher or admin")] = "reader",
+    name: TokenName,
+    role: Annotated[Role, typer.Option(help="Each may do what those before it may.")] = Role.reader,
     as_json: AsJson = False,
 ) -> None:
-    """Make a token. It is shown once."""
-    reply = client_of(context).post("tokens", {"name": name, "role": role})
+    """Make a token and print it. It is shown this once."""
+    reply = client_of(context).post("tokens", {"name": name, "role": role.value})
     show(reply, as_json, lambda made: typer.echo(made["token"]))
 
 
 @tokens.command("list")
 def list_tokens(context: typer.Context, as_json: AsJson = False) -> None:
-    """Names and roles; never the secrets."""
+    """List names and roles; never the secrets."""
     show(client_of(context).get("tokens"), as_json, _render_tokens)
 
 
@@ -101,14 +115,18 @@ def _render_tokens(reply: Reply) -> None:
 
 
 @tokens.command("revoke")
-def revoke_token(context: typer.Context, name: str, as_json: AsJson = False) -> None:
-    """It stops working at once."""
-    client_of(context).delete(f"tokens/{name}")
-    show({"revoked": name}, as_json, lambda _: out.print(f"token {name} is revoked."))
+def revoke_token(context: typer.Context, name: TokenName, as_json: AsJson = False) -> None:
+    """Revoke a token. It stops working at once."""
+    client_of(context).delete(at("tokens", name))
+    show({"revoked": name}, as_json, lambda _: out.print(f"token {name} is revoked.", markup=False))
 
 
 @projects.command("create")
-def create_project(context: typer.Context, project: str, as_json: AsJson = False) -> None:
+def create_project(
+    context: typer.Context,
+    project: Annotated[str, typer.Argument(help="Lower-case letters, digits and -.")],
+    as_json: AsJson = False,
+) -> None:
     """Make a project and print its first admin token. Only the operator may."""
     reply = client_of(context).server("projects", {"project_id": project})
     show(reply, as_json, lambda made: typer.echo(made["token"]))

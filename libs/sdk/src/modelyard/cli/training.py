@@ -2,15 +2,16 @@
 
 import json
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, out, show, table
-from modelyard.client import Reply
-from modelyard.references import dataset_id
+from modelyard.cli.session import AsJson, client_of, facts, json_value, number, out, show, table
+from modelyard.client import Client, Reply, at
+from modelyard.references import dataset_id, rule_id
 
 EVENT_TYPE = "modelyard.evt.training.completed.v1"
 
@@ -18,41 +19,48 @@ training = typer.Typer(no_args_is_help=True, help="What training jobs say, and w
 rules = typer.Typer(no_args_is_help=True, help="Which completed runs become versions by themselves.")
 
 
+class Status(StrEnum):
+    completed = "completed"
+    failed = "failed"
+    stopped = "stopped"
+
+
 @training.command("complete")
 def complete(
     context: typer.Context,
-    job_name: Annotated[str, typer.Option(help="what import rules match on")],
-    output: Annotated[str, typer.Option(help="s3://bucket/job/V001/, the model below it in model/")],
+    job_name: Annotated[str, typer.Option(help="What import rules match on.")],
+    output: Annotated[str, typer.Option(help="s3://bucket/job/V001/ with the model below it in model/.")],
     job_version: Annotated[str, typer.Option(help="V001, V002, …")] = "V001",
-    job_id: Annotated[str | None, typer.Option(help="the job's own id; its name when omitted")] = None,
-    status: Annotated[str, typer.Option(help="completed, failed or stopped")] = "completed",
-    framework: Annotated[str | None, typer.Option()] = None,
-    metric: Annotated[list[str] | None, typer.Option(help="name=number; repeat")] = None,
-    parameter: Annotated[list[str] | None, typer.Option(help="name=value; repeat")] = None,
-    dataset_uri: Annotated[str | None, typer.Option()] = None,
-    dataset_digest: Annotated[str | None, typer.Option()] = None,
-    repository: Annotated[str | None, typer.Option(help="of the code")] = None,
-    commit: Annotated[str | None, typer.Option(help="of the code")] = None,
-    event_id: Annotated[str | None, typer.Option(help="the same id again is harmless")] = None,
+    job_id: Annotated[str | None, typer.Option(help="The job's own id; its name when omitted.")] = None,
+    status: Annotated[Status, typer.Option(help="How it ended.")] = Status.completed,
+    framework: Annotated[str | None, typer.Option(help="E.g. scikit-learn 1.7.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="name=number; repeat.")] = None,
+    parameter: Annotated[list[str] | None, typer.Option(help="name=value; repeat.")] = None,
+    dataset_uri: Annotated[str | None, typer.Option(help="What it was trained on.")] = None,
+    dataset_digest: Annotated[str | None, typer.Option(help="Of that data.")] = None,
+    repository: Annotated[str | None, typer.Option(help="Of the training code.")] = None,
+    commit: Annotated[str | None, typer.Option(help="Of the training code.")] = None,
+    event_id: Annotated[str | None, typer.Option(help="The same id again is harmless.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say that a training job has ended; matching rules import its model."""
-    client = client_of(context)
     bucket, _, prefix = output.removeprefix("s3://").partition("/")
-    if not output.startswith("s3://") or not prefix:
+    if not output.startswith("s3://") or not bucket or not prefix:
         raise typer.BadParameter("--output needs s3://bucket/folder/")
     if (repository is None) != (commit is None):
         raise typer.BadParameter("--repository and --commit belong together")
-    now = datetime.now(UTC).isoformat()
+    if dataset_digest and not dataset_uri:
+        raise typer.BadParameter("--dataset-digest needs --dataset-uri")
+    client, now = client_of(context), datetime.now(UTC).isoformat()
     data: dict[str, Any] = {
         "job_id": job_id or job_name,
         "job_name": job_name,
         "job_version": job_version,
-        "status": status,
+        "status": status.value,
         "output": {"bucket": bucket, "prefix": prefix if prefix.endswith("/") else prefix + "/"},
         "framework": framework,
-        "metrics": {name: float(value) for name, value in map(_pair, metric or [])},
-        "parameters": dict(map(_value, parameter or [])),
+        "metrics": dict(map(number, metric or [])),
+        "parameters": dict(map(json_value, parameter or [])),
         "dataset": {"uri": dataset_uri, "digest": dataset_digest} if dataset_uri else None,
         "code": {"repository": repository, "commit": commit} if repository else None,
         "finished_at": now,
@@ -70,37 +78,28 @@ def complete(
     show(client.post("training-jobs/events", event), as_json, _render_job)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, given, value = text.partition("=")
-    if not given:
-        raise typer.BadParameter(f"{text!r} is not name=value")
-    return name, value
-
-
-def _value(text: str) -> tuple[str, Any]:
-    name, value = _pair(text)
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
 def _render_job(job: Reply) -> None:
+    said = job["training"]
+    rows = [("id", job["training_job_id"]), ("status", job["status"])]
+    rows += [("metrics", _metrics(said["metrics"]))] if said["metrics"] else []
+    rows.append(("output", f"s3://{job['output']['bucket']}/{job['output']['prefix']}"))
     made = [("version", found["model_id"]) for found in job["imports"]]
     made += [("refused", found.get("reason") or json.dumps(found)) for found in job["refusals"]]
-    head = [("id", job["training_job_id"]), ("status", job["status"])]
-    note = made or [("version", "none: no rule matches; see 'modelyard rules list'")]
-    title = f"{job['training']['job_name']} {job['training']['job_version']}"
-    out.print(table(title, ("fact", "value"), head + note))
+    note = [] if made else [("version", "none yet; see 'modelyard rules list'")]
+    out.print(facts(f"{said['job_name']} {said['job_version']}", rows + made + note))
+
+
+def _metrics(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name}={value:g}" for name, value in metrics.items())
 
 
 @training.command("list")
 def list_jobs(
     context: typer.Context,
-    job_name: Annotated[str | None, typer.Option()] = None,
+    job_name: Annotated[str | None, typer.Option(help="Only of this job.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Training jobs that have announced themselves, newest first."""
+    """List the training runs that have announced themselves, newest first."""
     show(client_of(context).get("training-jobs", job_name=job_name), as_json, _render_jobs)
 
 
@@ -108,57 +107,74 @@ def _render_jobs(reply: Reply) -> None:
     rows = [
         (
             f"{job['training']['job_name']} {job['training']['job_version']}",
-            job["status"],
-            ", ".join(f"{name}={value:g}" for name, value in job["training"]["metrics"].items()),
+            _metrics(job["training"]["metrics"]) if job["status"] == "completed" else job["status"],
             len(job["imports"]),
             job["training_job_id"],
         )
         for job in reply["training_jobs"]
     ]
-    out.print(table("Training jobs", ("job", "status", "metrics", "versions>", "id"), rows))
+    title = f"{reply['count']} of {reply['total_count']} training runs"
+    out.print(table(title, ("job", "outcome", "made>", "id"), rows))
 
 
 @training.command("show")
-def show_job(context: typer.Context, training_job: str, as_json: AsJson = False) -> None:
-    """One run: which rules took it, which refused it and why."""
-    show(client_of(context).get(f"training-jobs/{training_job}"), as_json, _render_job)
+def show_job(
+    context: typer.Context,
+    training_job: Annotated[str, typer.Argument(help="Id from 'training list'.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one run: which rules took it, which refused it and why."""
+    show(client_of(context).get(at("training-jobs", training_job)), as_json, _render_job)
 
 
 @rules.command("create")
 def create_rule(
     context: typer.Context,
-    name: Annotated[str, typer.Option(help="of the rule")],
-    job_name: Annotated[str, typer.Option(help="glob, e.g. 'digits-*'")],
-    model_name: Annotated[str, typer.Option(help="name of the versions it makes")],
-    min_metric: Annotated[list[str] | None, typer.Option(help="name=number; repeat")] = None,
-    convert: Annotated[list[str] | None, typer.Option(help="then convert to this target; repeat")] = None,
-    evaluate: Annotated[list[str] | None, typer.Option(help="then evaluate on this dataset; repeat")] = None,
-    gallery: Annotated[bool, typer.Option("--gallery", help="then list it in the gallery")] = False,
-    competition: Annotated[list[str] | None, typer.Option(help="then enter this competition; repeat")] = None,
-    plan: Annotated[Path | None, typer.Option(help="JSON file with the whole plan instead")] = None,
+    name: Annotated[str, typer.Option(help="Of the rule.")],
+    job_name: Annotated[str, typer.Option(help="Which jobs; a pattern like 'digits-*'.")],
+    model_name: Annotated[str, typer.Option(help="Name of the versions it makes.")],
+    min_metric: Annotated[list[str] | None, typer.Option(help="name=number that a run must reach; repeat.")] = None,
+    convert: Annotated[list[str] | None, typer.Option(help="Then convert to this target; repeat.")] = None,
+    evaluate: Annotated[list[str] | None, typer.Option(help="Then evaluate on this dataset; repeat.")] = None,
+    gallery: Annotated[bool, typer.Option("--gallery", help="Then list it in the gallery.")] = False,
+    competition: Annotated[list[str] | None, typer.Option(help="Then enter this competition; repeat.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="JSON file with the whole plan instead.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """From now on a completed run that matches becomes a version, and the plan follows by itself."""
+    """From now on, make a version of every completed run that matches; the plan follows by itself."""
+    if plan and (convert or evaluate or gallery or competition):
+        raise typer.BadParameter("--plan holds the whole plan; leave out --convert, --evaluate and so on")
     client = client_of(context)
-    chosen: dict[str, Any] = {
-        "convert": [{"target": target} for target in convert or []],
-        "evaluate": [{"dataset_id": dataset_id(client, dataset)} for dataset in evaluate or []],
-        "publish": [{"channel": "gallery"}] * gallery
-        + [{"channel": "competition", "competition_id": identifier} for identifier in competition or []],
-    }
+    publish: list[dict[str, str]] = [{"channel": "gallery"}] if gallery else []
+    publish += [{"channel": "competition", "competition_id": identifier} for identifier in competition or []]
     body = {
         "name": name,
         "job_name": job_name,
         "model_name": model_name,
-        "min_metrics": {metric: float(value) for metric, value in map(_pair, min_metric or [])},
-        "plan": json.loads(plan.read_text("utf-8")) if plan else chosen,
+        "min_metrics": dict(map(number, min_metric or [])),
+        "plan": _read_plan(plan) if plan else _plan(client, convert or [], evaluate or [], publish),
     }
     show(client.post("import-rules", body), as_json, lambda rule: _render_rules({"rules": [rule]}))
 
 
+def _plan(client: Client, targets: list[str], datasets: list[str], publish: list[dict[str, str]]) -> Reply:
+    return {
+        "convert": [{"target": target} for target in targets],
+        "evaluate": [{"dataset_id": dataset_id(client, dataset)} for dataset in datasets],
+        "publish": publish,
+    }
+
+
+def _read_plan(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise typer.BadParameter(f"--plan {file} holds no JSON: {error}") from None
+
+
 @rules.command("list")
 def list_rules(context: typer.Context, as_json: AsJson = False) -> None:
-    """Import rules of this project."""
+    """List the import rules of this project."""
     show(client_of(context).get("import-rules"), as_json, _render_rules)
 
 
@@ -167,23 +183,29 @@ def _render_rules(reply: Reply) -> None:
         (
             rule["name"],
             rule["job_name"],
-            ", ".join(f"{name}≥{value:g}" for name, value in rule["min_metrics"].items()),
+            ", ".join(f"{name} ≥ {value:g}" for name, value in rule["min_metrics"].items()),
             rule["model_name"],
-            ", ".join(order["target"] for order in rule["plan"]["convert"]),
-            ", ".join(order["channel"] for order in rule["plan"]["publish"]),
-            rule["rule_id"],
+            ", ".join(_steps(rule["plan"])),
         )
         for rule in reply["rules"]
     ]
-    columns = ("rule", "job name", "metrics", "model", "converts to", "publishes to", "id")
-    out.print(table("Import rules", columns, rows))
+    out.print(table(f"{len(rows)} import rules", ("rule", "job", "if", "makes", "then"), rows))
+
+
+def _steps(plan: Reply) -> list[str]:
+    steps = [order["target"] for order in plan["convert"]]
+    steps += ["evaluate"] if plan["evaluate"] else []
+    return steps + [order["channel"] for order in plan["publish"]]
 
 
 @rules.command("delete")
-def delete_rule(context: typer.Context, rule: str, as_json: AsJson = False) -> None:
-    """Versions that it has made stay."""
-    client_of(context).delete(f"import-rules/{rule}")
-    show({"deleted": rule}, as_json, lambda _: out.print(f"rule {rule} is deleted."))
+def delete_rule(
+    context: typer.Context, rule: Annotated[str, typer.Argument(help="Name or id.")], as_json: AsJson = False
+) -> None:
+    """Delete a rule. Versions that it has made stay."""
+    client = client_of(context)
+    client.delete(at("import-rules", rule_id(client, rule)))
+    show({"deleted": rule}, as_json, lambda _: out.print(f"rule {rule} is deleted.", markup=False))
 
 
 def register(app: typer.Typer) -> None:

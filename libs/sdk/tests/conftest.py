@@ -1,0 +1,236 @@
+"""A small real HTTP server that plays gateway and storage, and the command line run against it."""
+
+import asyncio
+import hashlib
+import json
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from modelyard import Client, Connection
+from modelyard.cli import main
+
+TOKEN = "a-token-for-tests"
+
+
+@dataclass
+class Asked:
+    """One request that came to the gateway. `body` is parsed JSON."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+    headers: dict[str, str]
+
+
+@dataclass
+class Scripted:
+    """`answers`: "GET models/m1" → a reply, or a list of replies of which the last one stays. A reply is a view, JSON,
+    or a starlette response; a plain number is a refusal with that status. What is not scripted is refused with 404.
+    `stored`: what storage holds by name. `storage_status`: answered instead, by name."""
+
+    url: str = ""
+    answers: dict[str, Any] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    stored: dict[str, bytes] = field(default_factory=dict)
+    storage_status: dict[str, int] = field(default_factory=dict)
+    storage_headers: list[dict[str, str]] = field(default_factory=list)
+
+    def on(self, method_and_path: str, *replies: Any) -> None:
+        self.answers[method_and_path] = list(replies)
+
+    def storage(self, name: str) -> str:
+        """A presigned URL."""
+        return f"{self.url}/storage/{name}?signature=secret"
+
+    def keeps(self, name: str, content: bytes, path: str | None = None, **wrong: Any) -> dict[str, Any]:
+        """Puts it into storage; the file link of it."""
+        self.stored[name] = content
+        link = {"path": path or name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        return {**link, "url": self.storage(name), **wrong}
+
+    def refusal(self, status: int, **fields: Any) -> JSONResponse:
+        body = {"error_code": "ModelArts.3037", "error_msg": "no, not like that", "correlation_id": "c-1"}
+        return JSONResponse({**body, **fields}, status_code=status)
+
+    async def gateway(self, request: Request) -> Response:
+        raw = await request.body()
+        path = request.url.path.removeprefix("/v1/").removeprefix("p1/")
+        body = json.loads(raw) if raw else None
+        self.asked.append(Asked(request.method, path, dict(request.query_params), body, dict(request.headers)))
+        replies = self.answers.get(f"{request.method} {path}")
+        if not replies:
+            return self.refusal(404, error_code="ModelArts.3001", error_msg=f"not scripted: {request.method} {path}")
+        reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        if callable(reply) and not isinstance(reply, Response):
+            reply = reply(self)
+        if isinstance(reply, int):
+            return self.refusal(reply)
+        if isinstance(reply, BaseModel):
+            reply = reply.model_dump(mode="json")
+        return reply if isinstance(reply, Response) else JSONResponse(reply)
+
+    async def put(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        self.storage_headers.append(dict(request.headers))
+        content = b"".join([piece async for piece in request.stream()])
+        if status := self.storage_status.get(name):
+            return Response(b"<Error>AccessDenied</Error>", status_code=status)
+        self.stored[name] = content
+        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        return Response(headers={"ETag": f'"{etag}"'})
+
+    async def send(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        self.storage_headers.append(dict(request.headers))
+        if status := self.storage_status.get(name):
+            return Response(b"<Error>AccessDenied</Error>", status_code=status)
+        return Response(self.stored[name])
+
+    def last(self, method: str) -> Asked:
+        return [asked for asked in self.asked if asked.method == method][-1]
+
+
+def event_stream(*lines: str, stay: bool = False) -> Callable[[Scripted], Response]:
+    """Server-sent events exactly as these lines; with `stay` the stream is not ended by the server."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for line in lines:
+            yield line.encode()
+        while stay:
+            await asyncio.sleep(0.05)
+            yield b": ping\r\n\r\n"
+
+    return lambda _: StreamingResponse(body(), media_type="text/event-stream")
+
+
+class _Quiet(uvicorn.Server):
+    def install_signal_handlers(self) -> None:
+        """The test run keeps its own."""
+
+
+@pytest.fixture(scope="session")
+def _served() -> Iterator[tuple[Scripted, list[Scripted]]]:
+    current: list[Scripted] = [Scripted()]
+
+    async def gateway(request: Request) -> Response:
+        return await current[0].gateway(request)
+
+    async def put(request: Request) -> Response:
+        return await current[0].put(request)
+
+    async def send(request: Request) -> Response:
+        return await current[0].send(request)
+
+    app = Starlette(
+        routes=[
+            Route("/storage/{name:path}", put, methods=["PUT"]),
+            Route("/storage/{name:path}", send, methods=["GET"]),
+            Route("/{path:path}", gateway, methods=["GET", "POST", "PUT", "DELETE"]),
+        ]
+    )
+    config = uvicorn.Config(app, port=0, ws="none", lifespan="off", http="h11", log_level="critical", loop="asyncio")
+    server = _Quiet(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    current[0].url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    yield current[0], current
+    server.should_exit = server.force_exit = True
+    thread.join(5)
+
+
+@pytest.fixture
+def gateway(_served: tuple[Scripted, list[Scripted]]) -> Scripted:
+    first, current = _served
+    current[0] = Scripted(first.url)
+    return current[0]
+
+
+@pytest.fixture
+def client(gateway: Scripted) -> Iterator[Client]:
+    with Client(Connection(gateway.url, TOKEN, "p1")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long `follow` would have waited, each time."""
+    pauses: list[float] = []
+    monkeypatch.setattr("modelyard.client.time.sleep", pauses.append)
+    return pauses
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def environment(gateway: Scripted, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What the command line needs to find the gateway, and nothing else of ours."""
+    for name in ("MODELYARD_CONNECTION", "MODELYARD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    found = {"MODELYARD_URL": gateway.url, "MODELYARD_TOKEN": TOKEN, "MODELYARD_PROJECT": "p1"}
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    return found
+
+
+@pytest.fixture
+def run(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """`run("models", "list")` → exit code, standard output and standard error."""
+
+    def command(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["modelyard", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return Ended(int(ended.value.code or 0), said.out, said.err)
+
+    return command
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A folder with config.json and a model; the contents do not matter here."""
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "digits.onnx").write_bytes(b"model" * 1000)
+    return folder
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Builders for tests: modules beside a test cannot be imported."""
+
+    of = staticmethod(event_stream)
+
+
+@pytest.fixture
+def streams() -> Streams:
+    return Streams()

@@ -1,0 +1,76 @@
+"""What people type for things."""
+
+from typing import Any
+
+import pytest
+
+from modelyard import Client
+from modelyard.errors import NotFoundHere
+from modelyard.references import artifact_id, dataset_id, model_id, rule_id
+
+ID = "0197f3a2-0000-7000-8000-000000000001"
+
+
+def test_an_id_is_taken_as_it_is(client: Client, gateway: Any) -> None:
+    assert [find(client, ID) for find in (model_id, dataset_id, rule_id)] == [ID] * 3
+    assert gateway.asked == []
+
+
+def test_a_name_means_its_newest_number(client: Client, gateway: Any) -> None:
+    gateway.on("GET models", {"models": [{"model_id": "m2"}]})
+    assert model_id(client, "手写数字") == "m2"
+    assert gateway.asked[-1].query == {
+        "model_name": "手写数字",
+        "exact_match": "true",
+        "sort_by": "model_version",
+        "order": "desc",
+        "limit": "1",
+    }
+    assert model_id(client, "digits:1.0.0") == "m2"
+    assert (gateway.asked[-1].query["model_name"], gateway.asked[-1].query["model_version"]) == ("digits", "1.0.0")
+
+
+def test_an_alias(client: Client, gateway: Any) -> None:
+    gateway.on("GET model-names/数字/aliases", {"aliases": [{"alias": "prod", "model_id": "m7"}]})
+    assert model_id(client, "数字@prod") == "m7"
+    with pytest.raises(NotFoundHere, match="no alias 'staging'; see 'modelyard models alias 数字'"):
+        model_id(client, "数字@staging")
+
+
+def test_what_is_not_there(client: Client, gateway: Any) -> None:
+    gateway.on("GET models", {"models": []})
+    gateway.on("GET datasets", {"datasets": []})
+    gateway.on("GET import-rules", {"rules": []})
+    with pytest.raises(NotFoundHere, match=r"no model 'digits:9\.9\.9' in project 'p1'"):
+        model_id(client, "digits:9.9.9")
+    with pytest.raises(NotFoundHere, match="no dataset 'held-out'"):
+        dataset_id(client, "held-out")
+    with pytest.raises(NotFoundHere, match="no rule 'nightly'"):
+        rule_id(client, "nightly")
+
+
+def test_an_artifact_by_id_or_target() -> None:
+    artifacts = [("a1", "source"), ("a2", "openvino-fp16"), ("a3", "openvino-fp16")]
+    model = {
+        "model_name": "digits",
+        "model_version": "0.0.1",
+        "artifacts": [{"artifact_id": identifier, "target": target} for identifier, target in artifacts],
+    }
+    assert artifact_id(model, None) is None
+    assert artifact_id(model, "a2") == "a2"
+    assert artifact_id(model, "openvino-fp16") == "a3"
+    with pytest.raises(NotFoundHere, match=r"0\.0\.1 has no artifact 'tflite'; it has: source, openvino-fp16"):
+        artifact_id(model, "tflite")
+    with pytest.raises(NotFoundHere, match="it has: none"):
+        artifact_id({**model, "artifacts": []}, "source")
+
+
+def test_a_dataset_and_a_rule_by_name(client: Client, gateway: Any) -> None:
+    gateway.on("GET datasets", {"datasets": [{"dataset_id": "d1"}]})
+    assert dataset_id(client, "held-out") == "d1"
+    assert gateway.asked[-1].query == {"name": "held-out"}
+    rules = [("r1", "nightly"), ("r2", "twice"), ("r3", "twice")]
+    gateway.on("GET import-rules", {"rules": [{"rule_id": found, "name": name} for found, name in rules]})
+    assert rule_id(client, "nightly") == "r1"
+    with pytest.raises(NotFoundHere, match="several rules are named 'twice', give the id of one: r2, r3"):
+        rule_id(client, "twice")

@@ -1,0 +1,196 @@
+"""Uploads and downloads against a real server that plays storage."""
+
+import hashlib
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelyard import Client, GatewayUnreachable, TaskFailed
+from modelyard.errors import NotFoundHere
+from modelyard.transfer import download, files_below, save_plots, upload
+
+PART = 1_500_000
+
+
+def ticket(gateway: Any, *files: tuple[str, int, int | None]) -> None:
+    """(path, number of URLs, part size)"""
+    targets = [
+        {"path": path, "urls": [gateway.storage(f"{path}.{part}") for part in range(urls)], "part_size": size}
+        for path, urls, size in files
+    ]
+    gateway.on("POST uploads", {"upload_id": "u 1", "files": targets, "expires_at": 0})
+    gateway.on("POST uploads/u 1/complete", {"upload_id": "u 1"})
+
+
+class Heard:
+    """Adds up progress from several threads."""
+
+    def __init__(self) -> None:
+        self.total, self._lock = 0, threading.Lock()
+
+    def __call__(self, count: int) -> None:
+        with self._lock:
+            self.total += count
+
+
+def test_what_belongs_to_a_folder(tmp_path: Path) -> None:
+    for name in ("b.txt", "模型/数字 1.onnx", ".hidden", ".git/x", "sub/.DS_Store"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    assert list(files_below(tmp_path)) == ["b.txt", "模型/数字 1.onnx"]
+    with pytest.raises(NotFoundHere, match="is not a folder"):
+        files_below(tmp_path / "b.txt")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFoundHere, match="holds no files"):
+        files_below(tmp_path / "empty")
+
+
+def test_whole_files_of_any_name_and_size(client: Client, gateway: Any, tmp_path: Path) -> None:
+    contents = {"config.json": b"{}", "empty": b"", "模型/数字 1.onnx": b"x" * 3_000_000}
+    for name, content in contents.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    ticket(gateway, *((name, 1, None) for name in contents))
+    heard = Heard()
+    assert upload(client, tmp_path, heard) == "u 1"
+    assert {name.removesuffix(".0"): content for name, content in gateway.stored.items()} == contents
+    assert heard.total == 3_000_002
+    begun, completed = gateway.asked
+    assert begun.body == {"files": [{"path": name, "size": len(content)} for name, content in contents.items()]}
+    assert completed.body == [{"path": name, "etags": []} for name in contents]
+    assert all("authorization" not in headers for headers in gateway.storage_headers)
+    assert all("transfer-encoding" not in headers for headers in gateway.storage_headers)
+
+
+@pytest.mark.parametrize(("size", "parts"), [(4_000_000, 3), (3_000_000, 2), (PART, 1), (3_000_001, 3)])
+def test_parts_are_exact_slices_and_report_their_etags(
+    client: Client, gateway: Any, tmp_path: Path, size: int, parts: int
+) -> None:
+    content = bytes(index % 251 for index in range(size))
+    (tmp_path / "big").write_bytes(content)
+    ticket(gateway, ("big", parts, PART))
+    heard = Heard()
+    upload(client, tmp_path, heard)
+    slices = [gateway.stored[f"big.{part}"] for part in range(parts)]
+    assert [len(piece) for piece in slices[:-1]] == [PART] * (parts - 1)
+    assert b"".join(slices) == content
+    assert heard.total == size
+    etags = [hashlib.md5(piece, usedforsecurity=False).hexdigest() for piece in slices]
+    assert gateway.last("POST").body == [{"path": "big", "etags": etags}]
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_storage_refuses_a_file(client: Client, gateway: Any, tmp_path: Path, status: int) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.onnx").write_bytes(b"a")
+    ticket(gateway, ("sub/a.onnx", 1, None))
+    gateway.storage_status["sub/a.onnx.0"] = status
+    with pytest.raises(TaskFailed, match=rf"^sub/a\.onnx: storage did not take it \(HTTP {status}\)$"):
+        upload(client, tmp_path, Heard())
+    assert [asked.path for asked in gateway.asked] == ["uploads"]  # nothing was completed
+
+
+def test_after_a_failure_nothing_more_is_begun(client: Client, gateway: Any, tmp_path: Path) -> None:
+    names = [f"{number:03}" for number in range(200)]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    ticket(gateway, *((name, 1, None) for name in names))
+    gateway.storage_status["000.0"] = 403
+    with pytest.raises(TaskFailed, match=r"^000: "):
+        upload(client, tmp_path, Heard())
+    assert len(gateway.stored) < 150
+
+
+def test_storage_is_not_there(client: Client, gateway: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    target = {"path": "a", "urls": ["http://127.0.0.1:9/a?signature=secret"], "part_size": None}
+    gateway.on("POST uploads", {"upload_id": "u", "files": [target]})
+    with pytest.raises(GatewayUnreachable, match=r"^a: storage did not take it") as unreachable:
+        upload(client, tmp_path, Heard())
+    assert "secret" not in str(unreachable.value)
+
+
+def test_a_file_that_shrinks_while_it_is_sent(client: Client, gateway: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a" * 100)
+
+    def shrink(_: Any) -> Any:
+        (tmp_path / "a").write_bytes(b"a")
+        return {"upload_id": "u", "files": [{"path": "a", "urls": [gateway.storage("a")], "part_size": None}]}
+
+    gateway.on("POST uploads", shrink)
+    with pytest.raises(TaskFailed, match=r"^a became shorter while it was sent"):
+        upload(client, tmp_path, Heard())
+
+
+def test_downloads_are_verified(gateway: Any, tmp_path: Path) -> None:
+    contents = {"model/数字 1.onnx": b"x" * 2_500_000, "empty": b"", "a": b"1", "a.part": b"2"}
+    links = [gateway.keeps(f"s{number}", content, path) for number, (path, content) in enumerate(contents.items())]
+    heard = Heard()
+    paths = download({"files": links}, tmp_path / "new", heard)
+    assert [path.relative_to(tmp_path / "new").as_posix() for path in paths] == list(contents)
+    assert [path.read_bytes() for path in paths] == list(contents.values())
+    assert heard.total == sum(map(len, contents.values()))
+    assert len(everything_below(tmp_path)) == len(contents)
+
+
+def test_an_older_file_is_replaced(gateway: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    download({"files": [gateway.keeps("a", b"new")]}, tmp_path, Heard())
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("wrong", [{"sha256": "0" * 64}, {"size": 2}, {"size": 6}])
+def test_what_is_not_as_promised_keeps_nothing(gateway: Any, tmp_path: Path, wrong: dict[str, Any]) -> None:
+    (tmp_path / "bad").write_bytes(b"old")
+    links = [gateway.keeps("good", b"good"), gateway.keeps("bad", b"wrong", **wrong)]
+    with pytest.raises(TaskFailed, match=r"^bad: what arrived is not what the manifest promises"):
+        download({"files": links}, tmp_path, Heard())
+    assert everything_below(tmp_path) == ["bad"]
+    assert (tmp_path / "bad").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_storage_refuses_to_send(gateway: Any, tmp_path: Path, status: int) -> None:
+    links = [gateway.keeps("model.onnx", b"x")]
+    gateway.storage_status["model.onnx"] = status
+    with pytest.raises(TaskFailed, match=rf"^model\.onnx: storage did not send it \(HTTP {status}\)") as failed:
+        download({"files": links}, tmp_path, Heard())
+    assert "secret" not in str(failed.value)
+    assert everything_below(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["../out", "/etc/out", "a/../../out", ".", "", "..", "a\\..\\out", "link/out", "nul\0", "line\nbreak"]
+)
+def test_a_path_that_leads_out_of_the_folder(gateway: Any, tmp_path: Path, path: str) -> None:
+    folder = tmp_path / "into"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    links = [gateway.keeps("fine", b"x"), gateway.keeps("evil", b"x") | {"path": path}]
+    with pytest.raises(TaskFailed, match="leads out of the folder"):
+        download({"files": links}, folder, Heard())
+    assert everything_below(tmp_path) == []
+    assert gateway.storage_headers == []
+
+
+def test_plots_are_saved_under_their_names(gateway: Any, tmp_path: Path) -> None:
+    kinds = [("roc", "image/svg+xml"), ("roc", "image/png"), ("per-class", "text/csv")]
+    plots = [
+        {"name": name, "media_type": kind, "url": gateway.keeps(f"{name}-{number}", kind.encode())["url"]}
+        for number, (name, kind) in enumerate(kinds)
+    ]
+    saved = save_plots(plots, tmp_path / "plots")
+    assert [path.name for path in saved] == ["roc.svg", "roc.png", "per-class.csv"]
+    assert [path.read_text() for path in saved] == [kind for _, kind in kinds]
+    gateway.storage_status["roc-0"] = 403
+    with pytest.raises(TaskFailed, match=r"roc\.svg: storage did not send it"):
+        save_plots(plots, tmp_path)
+    with pytest.raises(TaskFailed, match="leads out"):
+        save_plots([{**plots[0], "name": "../../evil"}], tmp_path)
+
+
+def everything_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
