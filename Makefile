@@ -25,10 +25,8 @@ test: setup  ## every test but faults and benchmarks (TESTS=path ARGS=options)
 	@$(PYTEST) $(ARGS) $(TESTS)
 
 check: setup  ## format, lint, types, walls
-	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --config .importlinter --no-logo
+	@worst=0; for step in "ruff format --check --quiet ." "ruff check --quiet ." "mypy" \
+	    "lint-imports --config .importlinter --no-logo"; do $(BIN)/$$step || worst=1; done; exit $$worst
 
 faults: setup  ## kill processes in the middle of work
 	@$(BIN)/pytest tests/faults --timeout 300 $(ARGS)
