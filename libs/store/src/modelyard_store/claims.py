@@ -5,14 +5,18 @@ So the document decides: every claim raises `body["claim"]["attempt"]`, and a wo
 while the number is still its own. The lease (ms since 1970 UTC) keeps others from starting while it is renewed.
 """
 
-from collections.abc import Callable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from collections.abc import Collection as Values
-from typing import Any
+from typing import Any, TypeVar
 
 from modelyard_contracts.ids import new_id
 from modelyard_store.documents import Body, Collection, Document, Documents, Stale, StoreUnavailable, value_at
 
 Edit = Callable[[Body], object]
+ResultT = TypeVar("ResultT")
+log = logging.getLogger(__name__)
 _MOST_RELOADS = 50
 
 
@@ -127,3 +131,22 @@ async def _edit(
 
 def _claim_of(document: Document | None) -> dict[str, Any]:
     return (document.body.get("claim") or {}) if document is not None else {}
+
+
+async def while_held(work: Coroutine[Any, Any, ResultT], renew: Callable[[], Awaitable[None]], every: float) -> ResultT:
+    """Do the work and `renew` the claim every `every` seconds. What `renew` raises ends the work and is raised here.
+
+    A store that is away does not: the lease may run out, and then the document decides who goes on. A renewal is never
+    cut off by the end of the work, so what it was saving is saved or not, but never unknown.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=every))[0]:
+            try:
+                await renew()
+            except StoreUnavailable as error:
+                log.warning("claim not renewed: %s", error)
+        return await task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

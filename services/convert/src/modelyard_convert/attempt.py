@@ -3,26 +3,20 @@
 Made by the conversion job. The document is saved about once a second, however much the subprocess prints.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
-
-import structlog
 
 from modelyard_convert import domain
 from modelyard_convert.child_request import STEP
 from modelyard_convert.domain import Conversion, Outcome
 from modelyard_convert.repository import Cause, Repository
-from modelyard_store.documents import StoreUnavailable
+from modelyard_store.claims import while_held
 
 T = TypeVar("T")
 Announce = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 LEASE_MS = 8_000  # shorter than the job's ack_wait: when a worker died, its lease is over before the redelivery
 BEAT_SECONDS = 1.0
-
-log = structlog.get_logger()
 
 
 class Attempt:
@@ -63,31 +57,7 @@ class Attempt:
 
     async def while_held(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work and keep the lease. Raises Lost or Stopped, after cancelling it, when it is ours no more."""
-        over = asyncio.Event()
-        failure: Exception | None = None
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._keep(over))
-                try:
-                    result = await work
-                except Exception as error:  # noqa: BLE001 - raised again below, once the last renewal is through
-                    failure = error
-                over.set()
-        except BaseExceptionGroup as raised:
-            raise raised.exceptions[0] from None
-        if failure is not None:
-            raise failure
-        return result
-
-    async def _keep(self, over: asyncio.Event) -> None:
-        while not over.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), BEAT_SECONDS)
-                return
-            try:
-                await self._renew(self._progress, LEASE_MS)
-            except StoreUnavailable as error:  # the lease may run out; then the document decides who goes on
-                log.warning("lease_not_renewed", reason=str(error))
+        return await while_held(work, lambda: self._renew(self._progress, LEASE_MS), BEAT_SECONDS)
 
     async def let_go(self) -> None:
         """Another attempt may begin at once. Raises Lost, Stopped, StoreUnavailable."""

@@ -3,7 +3,6 @@
 Made by the job. The document is saved about once a second, watchers hear of every progress line.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -12,7 +11,7 @@ import structlog
 from modelyard_evaluate.child_request import PROGRESS
 from modelyard_evaluate.domain.runs import Run
 from modelyard_evaluate.repository import Repository
-from modelyard_store.documents import StoreUnavailable
+from modelyard_store.claims import while_held
 
 LEASE_MS: Final = 8_000  # shorter than the job's ack_wait: over before a dead worker's job is delivered again
 BEAT_SECONDS: Final = 1.0
@@ -54,22 +53,8 @@ class Attempt:
 
     async def while_held(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         """Do the work and keep the lease. The work is cancelled, and Lost or Ended raised, when it is ours no more."""
-        working = asyncio.ensure_future(work)
-        keeping = asyncio.ensure_future(self._keep())
-        try:
-            await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
-            if keeping.done():
-                keeping.result()  # raises: it ends no other way
-            return await working
-        finally:
-            for task in (working, keeping):
-                task.cancel()
-            await asyncio.wait({working, keeping})
 
-    async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            try:
-                await self._repository.report(self.run, self.samples_done, now=self._now(), lease_ms=LEASE_MS)
-            except StoreUnavailable as error:  # the lease may run out; then the document decides who goes on
-                log.warning("lease_not_renewed", run_id=self.run.run_id, reason=str(error))
+        async def renew() -> None:
+            await self._repository.report(self.run, self.samples_done, now=self._now(), lease_ms=LEASE_MS)
+
+        return await while_held(work, renew, BEAT_SECONDS)
