@@ -10,13 +10,13 @@ from structlog.testing import capture_logs
 from modelyard_bus.calls import PROBE, CallClient, CallContext, CallServer
 from modelyard_bus.connection import Bus
 from modelyard_contracts.calls import Call
-from modelyard_contracts.failures import Failure, FailureKind, Problem
+from modelyard_contracts.failures import Away, Failure, FailureKind, Problem
 from modelyard_contracts.shapes import Role
 
 pytestmark = pytest.mark.servers
 
 
-class Ask(BaseModel):
+class Ask(BaseModel, extra="forbid"):
     number: int
 
 
@@ -82,6 +82,26 @@ async def test_an_unexpected_exception_keeps_its_text_at_home(wire: Wire) -> Non
     assert (caught.value.kind, caught.value.code) == (FailureKind.INTERNAL, "ModelArts.9000")
     assert caught.value.message == "internal error, correlation id c1"
     assert [(line["event"], line["exc_info"]) for line in logged] == [("call_failed", True)]
+
+
+async def test_a_store_that_is_away_is_unavailable_not_internal(wire: Wire) -> None:
+    async def away(context: CallContext, request: Ask) -> Told:
+        raise Away("cannot open /secret/place")
+
+    await wire.answering(away)
+    with pytest.raises(Failure, match="try again") as caught:
+        await wire.client(ASK, CONTEXT, Ask(number=7))
+    assert (caught.value.kind, caught.value.code) == (FailureKind.UNAVAILABLE, "ModelArts.9002")
+    assert "/secret/place" not in caught.value.message
+
+
+async def test_unknown_fields_of_a_newer_caller_are_ignored(wire: Wire) -> None:
+    class NewerAsk(Ask):
+        shade: str
+
+    await wire.answering(echo)
+    told = await wire.client(ASK, CONTEXT, NewerAsk(number=7, shade="blue"))
+    assert told.text.endswith(" 7")
 
 
 async def test_a_request_of_another_form_names_the_field_but_not_the_value(wire: Wire) -> None:

@@ -20,7 +20,12 @@ async def test_each_example_reaches_its_service(yard) -> None:
         content = operations.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
         schema = content.get("schema", {})
         for example in schema.get("examples", []) + content.get("examples", []):
-            url = path.replace("{project_id}", "default").replace("{evaluation_id}", "e").replace("{", "").replace("}", "")
+            url = (
+                path.replace("{project_id}", "default")
+                .replace("{evaluation_id}", "e")
+                .replace("{", "")
+                .replace("}", "")
+            )
             reply = await yard.http.post(url, headers=headers, json=example)
             assert reply.json()["error_code"] == "ModelArts.9001", (url, reply.text)
             sent += 1

@@ -3,7 +3,7 @@
 import pytest
 
 from modelyard_contracts.calls import convert, version
-from modelyard_contracts.failures import Failure, FailureKind, Problem
+from modelyard_contracts.failures import Away, Failure, FailureKind, Problem
 from modelyard_contracts.shapes import Role, StorageSource
 from modelyard_testkit.refusals import refused
 
@@ -87,6 +87,17 @@ async def test_an_unexpected_error_says_nothing_but_its_correlation_id(yard) -> 
     reply = await yard.http.get("/v1/default/models/x", headers=headers)  # the recorder has no answer: KeyError
     refused(reply, 500, "ModelArts.9000")
     assert "KeyError" not in reply.text
+
+
+async def test_a_store_that_is_away_is_a_503_with_a_hint_to_try_again(yard, monkeypatch) -> None:
+    async def away(_self, _secret):
+        raise Away("disk I/O error in /secret/place")
+
+    monkeypatch.setattr(type(yard.access), "token_of", away)
+    reply = await yard.http.get("/v1/default/models", headers={"X-Auth-Token": "x"})
+    refused(reply, 503, "ModelArts.9002")
+    assert reply.headers["retry-after"] == "1"
+    assert "/secret/place" not in reply.text
 
 
 async def test_a_large_body_is_refused_before_it_is_read(yard) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from modelyard_bus.consume import Reject
+from modelyard_bus.repeats import KeyReused
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Page
 from modelyard_contracts.failures import Failure, FailureKind
@@ -14,7 +15,6 @@ from modelyard_publish.errors import (
     DatasetNotHidden,
     DeadlineInThePast,
     DeadlinePassed,
-    KeyReused,
     NoSuchArtifact,
     NotFound,
     NotPublished,

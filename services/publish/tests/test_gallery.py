@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from modelyard_bus.repeats import KeyReused
 from modelyard_contracts.calls import publish
 from modelyard_contracts.failures import Failure, FailureKind
-from modelyard_publish.errors import KeyReused, ListedAlready, NotDownloadable, NotFound, NotPublished
+from modelyard_publish.errors import ListedAlready, NotDownloadable, NotFound, NotPublished
 
 
 async def test_a_listing_is_seen_by_every_project_with_a_card(yard: Any) -> None:

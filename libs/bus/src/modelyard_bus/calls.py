@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelyard_bus.connection import Bus
 from modelyard_contracts.calls import Call
-from modelyard_contracts.failures import Failure, FailureKind, FailureReply, Problem
+from modelyard_contracts.failures import Away, Failure, FailureKind, FailureReply, Problem
 from modelyard_contracts.ids import new_id
 from modelyard_contracts.shapes import Role
 
@@ -147,6 +147,10 @@ class CallServer:
                 return reply.model_dump(mode="json")
             except Failure:
                 raise
+            except Away as away:
+                log.warning("call_unanswerable", reason=str(away))
+                text = f"the {self._service} service cannot reach a store that it needs; try again"
+                raise Failure(FailureKind.UNAVAILABLE, NO_ANSWER, text) from away
             except Exception as error:
                 log.exception("call_failed")
                 text = f"internal error, correlation id {context.correlationid}"

@@ -51,6 +51,10 @@ class Failure(Exception):  # noqa: N818 - it is the word the contract uses; not 
         self.problems = problems or ((Problem(message=message, field=field, rule=rule),) if field else ())
 
 
+class Away(Exception):  # noqa: N818 - says what is the case
+    """Something a service lives on (a store) cannot be reached now. Callers hear UNAVAILABLE, jobs are tried again."""
+
+
 class FailureReply(BaseModel):
     """`Failure` on the wire."""
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from modelyard_contracts.failures import Away
+
 Body = dict[str, Any]
 Scalar = str | int | float | bool | None
 
@@ -33,7 +35,7 @@ class NotStorable(ValueError):  # noqa: N818 - says what is wrong with the docum
     """The body is not plain JSON, is too large, or has a list or object where a declared field needs a scalar."""
 
 
-class StoreUnavailable(Exception):  # noqa: N818 - says what happened
+class StoreUnavailable(Away):
     """The store cannot be reached or cannot write. The operation may or may not have happened."""
 
 

@@ -11,4 +11,5 @@ def refused(reply: httpx.Response, status: int, code: str) -> list[dict[str, str
     assert body["error_msg"]
     assert body["correlation_id"] == reply.headers["x-correlation-id"]
     assert "Traceback" not in reply.text
-    return body["problems"]
+    problems: list[dict[str, str]] = body["problems"]
+    return problems

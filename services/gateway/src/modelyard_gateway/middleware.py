@@ -7,9 +7,10 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from modelyard_contracts.failures import Away
 from modelyard_gateway.access import correlation_of
 from modelyard_gateway.errors import BodyTooLarge
-from modelyard_gateway.replies import error_response, unexpected
+from modelyard_gateway.replies import error_response, unavailable, unexpected
 
 log = structlog.get_logger()
 
@@ -42,6 +43,10 @@ class Edge:
         with structlog.contextvars.bound_contextvars(correlationid=request.state.correlationid):
             try:
                 await self._within_bounds(request, receive, tell)
+            except Away as away:
+                log.warning("request.unanswerable", reason=str(away), **_facts(scope))
+                if not started_to_answer:
+                    await error_response(request, unavailable())(scope, receive, tell)
             except Exception:
                 log.exception("request.failed", **_facts(scope))
                 if not started_to_answer:

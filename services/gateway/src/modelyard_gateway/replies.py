@@ -98,6 +98,10 @@ def install(app: FastAPI) -> None:
         return reply
 
 
+def unavailable() -> Failure:
+    return Failure(FailureKind.UNAVAILABLE, "ModelArts.9002", "the gateway cannot reach its documents; try again")
+
+
 def unexpected() -> Failure:
     """The text of an unexpected error is for the log, never for the caller."""
     return Failure(FailureKind.INTERNAL, "ModelArts.9000", "internal error; quote the correlation id")

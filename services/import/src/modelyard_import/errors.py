@@ -16,14 +16,6 @@ class NameTaken(Failure):
         super().__init__(FailureKind.CONFLICT, "ModelArts.3002", message, field="name", rule="unique")
 
 
-class KeyReused(Failure):
-    def __init__(self) -> None:
-        message = "Idempotency-Key was used with another request"
-        super().__init__(
-            FailureKind.CONFLICT, "ModelArts.3002", message, field="Idempotency-Key", rule="same key, same request"
-        )
-
-
 class OtherReport(Failure):
     """A run is a fact: it ends once. A second, different report would change where versions came from."""
 

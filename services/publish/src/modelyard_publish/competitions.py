@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelyard_bus.calls import CallContext
+from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Page
 from modelyard_contracts.catalogue import COMPETITION_OPENED
 from modelyard_contracts.events import CompetitionOpened
 from modelyard_publish.domain import Competition, ranked
-from modelyard_publish.errors import DatasetNotHidden, DeadlineInThePast, KeyReused, NotFound
-from modelyard_publish.identity import digest_of, requested_id
+from modelyard_publish.errors import DatasetNotHidden, DeadlineInThePast, NotFound
 from modelyard_publish.register import Register
 from modelyard_publish.repository import Repository
 from modelyard_publish.views import competition_view, leaderboard_row
@@ -26,7 +26,7 @@ class Competitions:
     clock: Callable[[], int]
 
     async def create(self, context: CallContext, request: publish.CreateCompetition) -> publish.CompetitionView:
-        identifier, digest = requested_id(context, publish.CREATE_COMPETITION), digest_of(request)
+        identifier, digest = created_id(context, publish.CREATE_COMPETITION), request_digest(request)
         competition = await self.repository.competitions.get(context.project, identifier)
         if competition is None:
             competition = await self._open(context, request, identifier, digest)

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from modelyard_bus.calls import CallContext
 from modelyard_bus.consume import Reject
+from modelyard_bus.repeats import KeyReused, created_id
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.catalogue import ENTRY_REJECTED, ENTRY_SCORED, ENTRY_SUBMITTED, Event
@@ -17,13 +18,11 @@ from modelyard_publish.competitions import Competitions
 from modelyard_publish.domain import Competition, Entry, day_of, in_slot, same_entry
 from modelyard_publish.errors import (
     DeadlinePassed,
-    KeyReused,
     NoSuchArtifact,
     NotFound,
     NotPublished,
     TooManyEntries,
 )
-from modelyard_publish.identity import requested_id
 from modelyard_publish.register import Register
 from modelyard_publish.repository import Repository
 from modelyard_publish.views import entry_view
@@ -40,7 +39,7 @@ class Entries:
 
     async def submit(self, context: CallContext, request: publish.SubmitEntry) -> publish.EntryView:
         version = await self.register.version(context, request.model_id)
-        entry_id = requested_id(context, publish.SUBMIT_ENTRY)
+        entry_id = created_id(context, publish.SUBMIT_ENTRY)
         return entry_view(await self._enter(context, entry_id, request.competition_id, version, request.artifact_id))
 
     async def carry_out(self, context: CallContext, version: VersionView, competition_id: str) -> None:

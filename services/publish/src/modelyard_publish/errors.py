@@ -82,17 +82,6 @@ class TooManyEntries(Failure):
         )
 
 
-class KeyReused(Failure):
-    def __init__(self) -> None:
-        super().__init__(
-            FailureKind.CONFLICT,
-            "ModelArts.3002",
-            "Idempotency-Key was used with another request",
-            field="Idempotency-Key",
-            rule="one key, one request",
-        )
-
-
 class NotDownloadable(Failure):
     def __init__(self) -> None:
         super().__init__(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelyard_bus.calls import CallContext
+from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.calls.version import FileLinks, VersionView
@@ -13,8 +14,7 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.ids import derived_id
 from modelyard_publish import card
 from modelyard_publish.domain import Listing, withdrawn
-from modelyard_publish.errors import KeyReused, ListedAlready, NotDownloadable, NotFound, NotPublished
-from modelyard_publish.identity import digest_of, requested_id
+from modelyard_publish.errors import ListedAlready, NotDownloadable, NotFound, NotPublished
 from modelyard_publish.register import Register, own_context
 from modelyard_publish.repository import Repository
 from modelyard_publish.views import listing_summary, listing_view
@@ -30,7 +30,7 @@ class Gallery:
 
     async def create(self, context: CallContext, request: publish.CreateListing) -> publish.ListingView:
         """A version is in the gallery once: asking for the same listing again finds it, for another is refused."""
-        listing_id, digest = requested_id(context, publish.CREATE_LISTING), digest_of(request)
+        listing_id, digest = created_id(context, publish.CREATE_LISTING), request_digest(request)
         listing = await self.repository.listings.get(context.project, listing_id)
         if listing is None:
             version = await self.register.version(context, request.model_id)

@@ -23,7 +23,7 @@ from modelyard_import.errors import ImportBroken
 from modelyard_import.fetching.bring import Bring
 from modelyard_import.fetching.notes import Notes
 from modelyard_import.repository import Repository
-from modelyard_store.claims import Held, Lost
+from modelyard_store.claims import Held, Lost, while_held
 from modelyard_store.documents import StoreUnavailable
 from modelyard_store.objects import Objects
 
@@ -79,16 +79,14 @@ class FetchHandler:
 
     async def _watched(self, taken: Import, notes: Notes) -> ImportSucceeded:
         """The work, while its lease is renewed and its progress told. Raises Lost and Cancelled besides."""
-        work = asyncio.create_task(self.bring(taken, notes))
         reported, renewed = notes.progress(), self.now()
-        try:
-            while not (await asyncio.wait({work}, timeout=REPORT_EVERY))[0]:
-                if notes.progress() != reported or self.now() - renewed > self.lease_ms // 3:
-                    reported, renewed = await self._report(taken, notes), self.now()
-            return await work
-        finally:
-            work.cancel()
-            await asyncio.wait({work})
+
+        async def renew() -> None:
+            nonlocal reported, renewed
+            if notes.progress() != reported or self.now() - renewed > self.lease_ms // 3:
+                reported, renewed = await self._report(taken, notes), self.now()
+
+        return await while_held(self.bring(taken, notes), renew, REPORT_EVERY)
 
     async def _report(self, taken: Import, notes: Notes) -> Progress:
         await self._announce(taken, "running", notes)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from modelyard_bus.calls import CallContext
+from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.call import Nothing
-from modelyard_contracts.calls.imports import CreateRule, GetRule, RuleList, RuleView
+from modelyard_contracts.calls.imports import CREATE_RULE, CreateRule, GetRule, RuleList, RuleView
 from modelyard_import.domain.training import Rule, rule_view
-from modelyard_import.errors import KeyReused, NameTaken, NotFound, NotKeepable, TooManyRules
-from modelyard_import.handlers.identity import id_for, request_digest
+from modelyard_import.errors import NameTaken, NotFound, NotKeepable, TooManyRules
 from modelyard_import.repository import Repository
 from modelyard_store.documents import Duplicate, NotStorable, Stale
 
@@ -23,7 +23,7 @@ class RuleHandlers:
 
     async def create(self, context: CallContext, request: CreateRule) -> RuleView:
         rule = Rule(
-            rule_id=id_for(context, "create-rule"),
+            rule_id=created_id(context, CREATE_RULE),
             project=context.project,
             name=request.name,
             job_name=request.job_name,

@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from modelyard_bus.calls import CallContext
+from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.imports import (
+    BEGIN_UPLOAD,
     BeginUpload,
     CompletedFile,
     CompleteUpload,
@@ -26,8 +28,7 @@ from modelyard_import.domain.uploads import (
     part_count,
     upload_view,
 )
-from modelyard_import.errors import KeyReused, NotFound, UploadRefused
-from modelyard_import.handlers.identity import id_for, request_digest
+from modelyard_import.errors import NotFound, UploadRefused
 from modelyard_import.repository import Repository
 from modelyard_store.documents import Duplicate
 from modelyard_store.keys import UnsafeKey, safe_key
@@ -45,7 +46,7 @@ class UploadHandlers:
 
     async def begin(self, context: CallContext, request: BeginUpload) -> UploadTicket:
         check_files(request.files, self.limits)
-        upload_id = id_for(context, "begin-upload")
+        upload_id = created_id(context, BEGIN_UPLOAD)
         location = Location(bucket=self.bucket, prefix=f"{context.project}/uploads/{upload_id}/")
         _check_paths(request.files, location)
         kept = await self.repository.uploads.get(context.project, upload_id)
