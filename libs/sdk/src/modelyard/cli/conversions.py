@@ -53,6 +53,7 @@ def render_conversion(conversion: Reply) -> None:
     title = f"{conversion['model_name']} {conversion['model_version']} → {conversion['order']['target']}"
     out.print(facts(title, rows))
     if (conversion.get("artifact") or {}).get("target"):
+        out.print()
         out.print(artifacts_table([conversion["artifact"]]))
 
 

@@ -17,11 +17,13 @@ def render_result(reply: Reply) -> None:
     run, result = reply["run"], reply["result"]
     rows: list[tuple[str, Any]] = [("artifact", run["target"])]
     rows += [(name, f"{value:.4f}") for name, value in run["metrics"].items()]
-    rows += [("", sentence) for sentence in result.get("summary", [])]
+    rows += [("in words", sentence) for sentence in result.get("summary", [])]
     out.print(facts(f"Evaluation {run['version']}", rows))
     if result["classes"]:
+        out.print()
         out.print(classes_table(result))
     if result["confusion_matrix"]["labels"] or result.get("most_confused"):
+        out.print()
         out.print(confusion_table(result))
 
 
@@ -71,15 +73,15 @@ def comparison_table(rows: list[Reply]) -> Table:
 
 
 def _cost(row: Reply) -> tuple[str, str, str]:
-    """Positive where the reference was better."""
+    """Positive where the reference was better; nothing can be said of runs on other data."""
     cost = row["cost"]
     if row["version"] == row["reference"]:
-        return "", "", ""
+        return " ", " ", " "
     if cost is None:
-        return "", "", "other data"
+        return "n/a", "n/a", " "
     if not cost["samples"]:
-        return "0", "0.00", ""
-    return f"{cost['samples']:+d}", f"{cost['percentage_points']:+.2f}", "noise" if cost["within_noise"] else ""
+        return "0", "0.00", " "
+    return f"{cost['samples']:+d}", f"{cost['percentage_points']:+.2f}", "noise" if cost["within_noise"] else " "
 
 
 def render_evaluation(evaluation: Reply) -> None:

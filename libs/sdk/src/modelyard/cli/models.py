@@ -79,13 +79,16 @@ def render_model(model: Reply) -> None:
     if model.get("failure"):
         head.append(("reason", model["failure"].get("reason")))
         head += [("problem", _problem(problem)) for problem in model["failure"].get("problems", [])]
-    head += [(name, model[name]) for name in ("description", "created_by") if model.get(name)]
+    head += [("description", model["description"])] if model.get("description") else []
+    head.append(("created by", model.get("created_by")))
     head += _training(model.get("training") or {})
     head += [("held by", "; ".join(model["in_use"]))] if model.get("in_use") else []
     out.print(facts(f"{model['model_name']} {model['model_version']}", head))
     if model["artifacts"]:
+        out.print()
         out.print(artifacts_table(model["artifacts"]))
     for found in dict.fromkeys(evaluation["evaluation_id"] for evaluation in model["evaluations"]):
+        out.print()
         out.print(_runs(found, [each for each in model["evaluations"] if each["evaluation_id"] == found]))
 
 

@@ -67,7 +67,7 @@ def _render_letters(reply: Reply) -> None:
         for letter in reply["dead_letters"]
     ]
     columns = ("#>", "given up (UTC)", "consumer", "subject", "reason")
-    out.print(table(f"{len(rows)} dead letters", columns, rows))
+    out.print(table(f"Dead letters: {len(rows)}", columns, rows))
 
 
 @dlq.command("show")

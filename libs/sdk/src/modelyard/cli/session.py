@@ -138,6 +138,7 @@ def transfer_bar(text: str, total: int) -> tuple[Progress, Callable[[int], None]
         TransferSpeedColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,
     )
     task = bar.add_task(plain(text), total=total)
     return bar, lambda count: bar.advance(task, count)
@@ -160,7 +161,7 @@ def fetch(links: Reply, name: str, folder: Path, as_json: bool) -> None:
     rows = [(path, size(link["size"])) for path, link in zip(paths, links["files"], strict=True)]
 
     def render(made: Reply) -> None:
-        out.print(table(f"{len(rows)} files, each as the manifest promises", ("file", "size>"), rows))
+        out.print(table("Downloaded and verified", ("file", "size>"), rows))
         out.print(f"digest {made['digest']}", highlight=False)
 
     show(reply, as_json, render)
@@ -168,7 +169,8 @@ def fetch(links: Reply, name: str, folder: Path, as_json: bool) -> None:
 
 def wait(client: Client, text: str, read: Callable[[], Reply], state: str) -> Reply:
     """Follow a long task with a spinner on standard error until it ends. Raises TaskFailed when it ends badly."""
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, transient=True) as spinner:
+    columns = SpinnerColumn(), TextColumn("{task.description}")
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as spinner:
         task = spinner.add_task(plain(text), total=None)
 
         def tell(reply: Reply) -> None:

@@ -189,7 +189,7 @@ def _render_rules(reply: Reply) -> None:
         )
         for rule in reply["rules"]
     ]
-    out.print(table(f"{len(rows)} import rules", ("rule", "job", "if", "makes", "then"), rows))
+    out.print(table(f"Import rules: {len(rows)}", ("rule", "job", "if", "makes", "then"), rows))
 
 
 def _steps(plan: Reply) -> list[str]:

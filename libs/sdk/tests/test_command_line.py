@@ -1,0 +1,216 @@
+"""The command line as a whole: help, exit codes, interruption, pipes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from modelyard.cli.app import app
+
+PROGRAM = [sys.executable, "-c", "from modelyard.cli import main; main()"]
+
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, found in getattr(command, "commands", {}).items():
+        yield (*path, name), found
+        yield from leaves(found, (*path, name))
+
+
+EVERY = dict(leaves(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("command", EVERY, ids=" ".join)
+def test_help_says_what_it_does(run: Callable[..., Any], command: tuple[str, ...]) -> None:
+    ended = run(*command, "--help")
+    assert ended.code == 0
+    said = " ".join(ended.out.replace("│", " ").split())
+    about = EVERY[command].help
+    assert about
+    assert " ".join(about.split()) in said
+    for parameter in EVERY[command].params:
+        assert parameter.name == "help" or parameter.help, f"{parameter.name} is not explained"
+
+
+def test_without_a_command_it_explains_itself(run: Callable[..., Any]) -> None:
+    said = run().out + run("--help").out
+    for word in ("import", "convert", "evaluate", "publish", "up", "demo", "Exit codes: 0 done"):
+        assert word in said
+    assert run("--version").out[0].isdigit()
+
+
+def test_exit_code_2_for_wrong_usage(run: Callable[..., Any], tmp_path: Path, gateway: Any) -> None:
+    (tmp_path / "plan.json").write_text("{")
+    (tmp_path / "no-package").mkdir()
+    rule = ("rules", "create", "--name", "n", "--job-name", "j", "--model-name", "m")
+    training = ("training", "complete", "--job-name", "j", "--output")
+    wrong = {
+        ("nonsense",): "No such command",
+        ("convert", "digits"): "Missing option '--to'",
+        ("convert", "digits", "--to", "x", "--option", "novalue"): "'novalue' is not name=value",
+        ("publish", "digits", "--to", "competition"): "needs --competition ID",
+        ("publish", "digits", "--to", "gallery", "--competition", "c"): "belong to --to competition",
+        ("publish", "digits", "--to", "market"): "gallery",
+        ("models", "list", "--limit", "0"): "greater than or equal to 1",
+        ("models", "alias", "digits", "prod"): "either --version N.N.N or --remove",
+        ("models", "alias", "digits", "--remove"): "name the alias",
+        ("datasets", "add", "s3://b/d/", "--name", "d", "--kind", "tar"): "image-folder",
+        ("competitions", "create", "--title", "t", "--dataset", "d", "--deadline", "soon"): "datetime",
+        (*training, "/local/folder"): "s3://bucket/folder/",
+        (*training, "s3://b/f/", "--commit", "c"): "belong together",
+        (*training, "s3://b/f/", "--metric", "accuracy=high"): "is not name=number",
+        (*rule, "--plan", str(tmp_path / "plan.json")): "holds no JSON",
+        (*rule, "--plan", str(tmp_path / "plan.json"), "--gallery"): "the whole plan",
+        (*rule, "--plan", str(tmp_path / "missing.json")): "No such file",
+        ("import", str(tmp_path / "missing"), "--name", "x"): "is not a folder",
+        ("import", str(tmp_path / "no-package"), "--name", "x"): "is no model package",
+        ("--connection", str(tmp_path / "missing.json"), "models", "list"): "cannot be read",
+    }
+    for arguments, words in wrong.items():
+        ended = run(*arguments)
+        said = " ".join(ended.err.replace("│", " ").split())
+        assert (ended.code, ended.out) == (2, ""), arguments
+        assert words in said, (arguments, said)
+    assert all(asked.method == "GET" for asked in gateway.asked)
+
+
+def test_exit_code_2_when_nothing_says_where(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MODELYARD_URL")
+    ended = run("models", "list")
+    assert ended.code == 2
+    assert "modelyard up --data DIR" in ended.err
+
+
+def test_exit_code_2_for_a_name_that_means_nothing(run: Callable[..., Any], gateway: Any) -> None:
+    gateway.on("GET models", {"models": []})
+    ended = run("models", "show", "unknown")
+    assert (ended.code, ended.err) == (
+        2,
+        "no model 'unknown' in project 'p1'; see 'modelyard models list'\n",
+    )
+
+
+def test_exit_code_3_when_the_gateway_refuses(run: Callable[..., Any], gateway: Any) -> None:
+    problems = [
+        {"message": "must match N.N.N [0–99]", "field": "model_version", "rule": "pattern"},
+        {"message": "cannot be read", "file": "config.json"},
+        {"message": "too much"},
+    ]
+    gateway.on("POST models", gateway.refusal(400, problems=problems))
+    ended = run("import", "s3://b/f/", "--name", "x")
+    assert ended.code == 3
+    assert ended.err.splitlines() == [
+        "refused (ModelArts.3037): no, not like that",
+        "  • model_version: must match N.N.N [0–99]",
+        "  • config.json: cannot be read",
+        "  • request: too much",
+        "  correlation id c-1",
+    ]
+
+
+def test_exit_code_4_when_nobody_answers(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELYARD_URL", "http://127.0.0.1:9")
+    ended = run("models", "list")
+    assert ended.code == 4
+    assert ended.err.startswith("no answer from http://127.0.0.1:9: ")
+    assert "Is the stack running?" in ended.err
+
+
+EVENT = {
+    "id": "e-1",
+    "time": "2026-11-22T22:13:20.123456Z",
+    "data": {"model_name": "digits", "model_version": "0.0.1", "metrics": {"accuracy": 0.0}, "title": "[b]x[/b]"},
+}
+
+
+def sse(kind: str, event: dict[str, Any]) -> str:
+    return f"event: {kind}\ndata: {json.dumps(event)}\n\n"
+
+
+def test_events_for_people_and_programs(run: Callable[..., Any], gateway: Any, streams: Any) -> None:
+    gateway.on(
+        "GET events", streams.of(sse("modelyard.evt.version.published.v1", EVENT), ": ping\n\n", sse("x", EVENT))
+    )
+    lines = run("events").out.splitlines()
+    assert lines == [
+        "22:13:20 version.published        digits  0.0.1  [b]x[/b]  accuracy 0.0000",
+        "22:13:20 x                        digits  0.0.1  [b]x[/b]  accuracy 0.0000",
+    ]
+    lines = run("events", "--json").out.splitlines()
+    assert [json.loads(line) for line in lines] == [EVENT, EVENT]
+
+
+@pytest.fixture
+def started(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*PROGRAM, *arguments],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_ctrl_c_ends_events_cleanly(
+    started: Callable[..., subprocess.Popen[str]], gateway: Any, streams: Any, form: list[str]
+) -> None:
+    gateway.on("GET events", streams.of(sse("modelyard.evt.version.published.v1", EVENT), stay=True))
+    process = started("events", *form)
+    assert process.stdout
+    assert "digits" in process.stdout.readline()  # at once, though it is a pipe
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (130, "")
+
+
+def test_ctrl_c_while_waiting_for_a_task(started: Callable[..., subprocess.Popen[str]], gateway: Any) -> None:
+    asked = len(gateway.asked)
+    gateway.on("POST models", {"model_id": "m1"})
+    gateway.on("GET models/m1", {"model_status": "publishing"})
+    process = started("import", "s3://b/f/", "--name", "x")
+    while len(gateway.asked) < asked + 4:
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("arguments", [["models", "list"], ["models", "list", "--json"], ["events"]])
+def test_nobody_reads_to_the_end(
+    started: Callable[..., subprocess.Popen[str]], gateway: Any, streams: Any, arguments: list[str]
+) -> None:
+    model = {
+        "model_name": "n" * 60,
+        "model_version": "0.0.1",
+        "model_status": "published",
+        "model_type": "ONNX",
+        "model_size": 1,
+        "aliases": [],
+    }
+    gateway.on("GET models", {"count": 3000, "total_count": 3000, "models": [model] * 3000})
+    gateway.on("GET events", streams.of(*[sse("x", EVENT)] * 3000, stay=True))
+    process = started(*arguments)
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(10) in {0, 1}  # 0: some kernels count a write as done that its reader left in the middle
