@@ -1,0 +1,182 @@
+"""From a training job's event to `published`, beside the least that the same bytes cost: one copy and one hash."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from figures import Aim, Table, load, median, percentile
+from yard import Yard, running_yard
+
+from modelyard_bus.connection import Bus
+from modelyard_contracts.catalogue import IMPORT_FAILED, TRAINING_COMPLETED, TRAINING_JOB, VERSION_PUBLISHED
+from modelyard_contracts.envelope import Envelope
+from modelyard_contracts.events import TrainingCompleted
+from modelyard_contracts.shapes import Location
+from modelyard_store.objects import Objects
+from modelyard_testkit import models
+
+_JOB = "bench"
+_PATIENCE = 120.0
+
+
+@dataclass
+class Stream:
+    """When each event of a story (by correlation id) was seen, in seconds of the performance counter."""
+
+    seen: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def follow(self, bus: Bus) -> None:
+        async for envelope in bus.watch_events():
+            self.seen[envelope.correlationid or envelope.id][envelope.type] = time.perf_counter()
+            self.changed.set()
+
+    async def published(self, story: str) -> float:
+        async with asyncio.timeout(_PATIENCE):
+            while VERSION_PUBLISHED.subject not in self.seen[story]:
+                if IMPORT_FAILED.subject in self.seen[story]:
+                    raise RuntimeError("the import failed")
+                self.changed.clear()
+                await self.changed.wait()
+        return self.seen[story][VERSION_PUBLISHED.subject]
+
+
+@dataclass(frozen=True)
+class Story:
+    """One model size: how long each repetition took, in milliseconds."""
+
+    megabytes: int
+    imports: list[float]
+    phases: dict[str, list[float]]
+    copies: list[float]
+    hashes: list[float]
+    both_at_once: list[float]
+    load: str
+
+
+async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:
+    async with running_yard(folder / "publishing") as yard:
+        bus, training = await yard.bus("gateway"), await yard.bus(TRAINING_JOB)
+        stream = Stream()
+        following = asyncio.create_task(stream.follow(bus))
+        objects = yard.objects()
+        with yard.client() as client:
+            rule = {"name": _JOB, "job_name": f"{_JOB}-*", "model_name": _JOB}
+            await asyncio.to_thread(client.post, "import-rules", rule)
+        sizes = ((5, 10), (500, 1)) if quick else ((5, 30), (500, 5))
+        stories = [await _story(yard, stream, training, objects, *size, folder) for size in sizes]
+        following.cancel()
+        for each in (bus, training, objects):
+            await each.close()
+    return _tables(stories), _aims(stories)
+
+
+async def _story(
+    yard: Yard, stream: Stream, training: Bus, objects: Objects, megabytes: int, repeats: int, folder: Path
+) -> Story:
+    bucket, prefix = yard.details["s3"]["buckets"]["training"], f"{_JOB}-{megabytes}/"
+    await _upload(objects, bucket, prefix, megabytes, folder)
+    story = Story(megabytes, [], defaultdict(list), [], [], [], "")
+    for run in range(-1, repeats):  # the first is for warm caches and counts nowhere
+        await asyncio.sleep(0.5)  # what the last one left to clean up is not this one's cost
+        event = _completed(f"{_JOB}-{megabytes}-{run}", bucket, prefix)
+        started = time.perf_counter()
+        await training.publish(TRAINING_COMPLETED.subject, event)
+        took = (await stream.published(event.id) - started) * 1000
+        bare = await _bare(objects, yard.details["s3"]["buckets"]["artifacts"], bucket, f"{prefix}model/model.onnx")
+        if run < 0:
+            continue
+        story.imports.append(took)
+        for name, at in stream.seen[event.id].items():
+            story.phases[name].append((at - started) * 1000)
+        for kept, value in zip((story.copies, story.hashes, story.both_at_once), bare, strict=True):
+            kept.append(value)
+    return Story(**{**vars(story), "load": load()})
+
+
+async def _upload(objects: Objects, bucket: str, prefix: str, megabytes: int, folder: Path) -> None:
+    local = folder / f"package-{megabytes}"
+    config = models.digits_config(preprocessing=None, labels=None, outputs=None)
+    models.package(local, lambda path: models.random_model(path, megabytes=megabytes), config=config)
+    for file in (local / "model").iterdir():
+        await objects.upload(bucket, f"{prefix}model/{file.name}", file)
+        file.unlink()
+
+
+def _completed(job: str, bucket: str, prefix: str) -> Envelope:
+    completed = TrainingCompleted(
+        job_id=job, job_name=job, job_version="V001", status="completed", output=Location(bucket=bucket, prefix=prefix)
+    )
+    return Envelope(
+        source=f"training/{job}",
+        type=TRAINING_COMPLETED.subject,
+        subject=job,
+        project="default",
+        data=completed.model_dump(mode="json", exclude_none=True),
+    )
+
+
+async def _bare(objects: Objects, into: str, bucket: str, key: str) -> tuple[float, float, float]:
+    """Milliseconds: server-side copy, download into SHA-256, and both side by side."""
+    target = f"bench/{time.monotonic_ns()}"
+
+    async def copy() -> None:
+        await objects.copy(bucket, key, into, target)
+
+    async def digest() -> None:
+        await objects.digest(bucket, key)
+
+    async def both() -> None:
+        await asyncio.gather(copy(), digest())
+
+    took = [await _timed(step) for step in (copy, digest, both)]
+    await objects.remove(into, target)
+    return took[0], took[1], took[2]
+
+
+async def _timed(step: Callable[[], Awaitable[None]]) -> float:
+    started = time.perf_counter()
+    await step()
+    return (time.perf_counter() - started) * 1000
+
+
+def _tables(stories: list[Story]) -> list[Table]:
+    whole = Table(
+        "Training event → `published`, ms",
+        ("model", "runs", "p50", "p95", "bare copy p50", "bare hash p50", "p50 / (copy + hash)", "p50 / both", "load"),
+        notes=[
+            "From before the publish of the training event until `version.published` is seen on the stream. The bare "
+            "work is one server-side copy and one download into SHA-256 of the same object by the same client library, "
+            "after each import in the same run: one after the other (copy + hash), and both at once (both).",
+        ],
+    )
+    phases = Table(
+        "Where that time goes: ms after the training event until each event is seen (p50)",
+        ("event", *(f"{story.megabytes} MiB" for story in stories)),
+    )
+    for story in stories:
+        apart = [copy + digest for copy, digest in zip(story.copies, story.hashes, strict=True)]
+        p50 = median(story.imports)
+        size, runs, p95 = f"{story.megabytes} MiB", len(story.imports), percentile(story.imports, 0.95)
+        bare = median(story.copies), median(story.hashes)
+        ratios = p50 / median(apart), p50 / median(story.both_at_once)
+        whole.rows.append((size, runs, p50, p95, *bare, *ratios, story.load))
+    names = sorted(stories[0].phases, key=lambda name: median(stories[0].phases[name]))
+    for name in names:
+        phases.rows.append((name, *(median(story.phases[name]) for story in stories if story.phases[name])))
+    return [whole, phases]
+
+
+def _aims(stories: list[Story]) -> list[Aim]:
+    small, large = stories
+    p50 = median(small.imports)
+    apart = median([copy + digest for copy, digest in zip(large.copies, large.hashes, strict=True)])
+    ratio, strict = median(large.imports) / apart, median(large.imports) / median(large.both_at_once)
+    shown = f"{ratio:.2f}× (one after the other), {strict:.2f}× (both at once)"
+    return [
+        Aim("5 MB model published", "< 300 ms", f"{p50:.0f} ms p50", p50 < 300),
+        Aim("500 MB import against bare copy and hash", "≤ 1.3×", shown, ratio <= 1.3),
+    ]

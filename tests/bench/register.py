@@ -1,0 +1,108 @@
+"""The register under calls: create, get and list, through the gateway and past it, with few and with many versions."""
+
+import asyncio
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import load_client
+from figures import Aim, Table, load, median, percentile
+from load_client import Plan, Result
+from seeding import seed
+from yard import Yard, running_yard
+
+_TRANSPORTS = {"http": "HTTP, gateway", "nats": "NATS, directly"}
+_CREATES = 200
+
+
+async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:
+    table = Table(
+        "Calls on the register",
+        ("versions", "call", "way", "clients", "calls/s", "p50 ms", "p99 ms", "client's CPU", "load"),
+        notes=[
+            "Kept-alive connections with one request in flight each, from one other process on the same machine that "
+            "writes prepared requests to bare sockets; “client's CPU” is the share of one core that it used. Over NATS "
+            "the client is `CallClient`, as in the gateway, and decodes the replies. Each series runs three times, in "
+            "turn with the others; rates are the median series, percentiles are over all calls.",
+            "`create` starts an import each time (of a folder that holds nothing), which runs meanwhile on the same "
+            "cores; at most 200 calls per series, and the next series waits until those imports have ended.",
+            "`list` is the newest 100 with the total count, about 50 KB of JSON.",
+        ],
+    )
+    data, ids = folder / "register", []
+    p50: dict[int, float] = {}
+    async with running_yard(data):
+        pass  # makes the folder and its credentials
+    for versions in (1_000, 10_000 if quick else 100_000):
+        began = time.perf_counter()
+        have = len(ids)
+        ids += await seed(data / "documents" / "version.sqlite", have, versions)
+        took = time.perf_counter() - began
+        table.notes.append(f"Filling the register from {have:,} to {versions:,} versions took {took:.0f} s.")
+        async with running_yard(data) as yard:
+            p50[versions] = await _series(yard, versions, ids, table, 0.3 if quick else 1.5)
+    return [table], _aims(p50)
+
+
+async def _series(yard: Yard, versions: int, ids: list[str], table: Table, seconds: float) -> float:
+    """All cells of one fill level; the p50 in ms of sequential gets through the gateway."""
+    cells = [
+        (operation, transport, clients)
+        for operation in ("get", "list", "create")
+        for transport in _TRANSPORTS
+        for clients in (1, 16)
+    ]
+    results: dict[tuple[str, str, int], list[Result]] = {cell: [] for cell in cells}
+    chosen = tuple(ids[:: max(1, len(ids) // 2000)])
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        for turn in range(3):
+            for cell in cells:
+                if cell[0] == "create" and turn:
+                    continue  # twice is enough to pay for its imports
+                plan = _plan(yard, cell, chosen, seconds)
+                results[cell].append(await asyncio.get_running_loop().run_in_executor(pool, load_client.run, plan))
+                if cell[0] == "create":
+                    await _settled(yard)
+    for (operation, transport, clients), runs in results.items():
+        took = [each for run in runs for each in run.milliseconds]
+        rate = median([len(run.milliseconds) / run.seconds for run in runs])
+        busy = f"{median([run.busy for run in runs]):.0%}"
+        row = (versions, operation, _TRANSPORTS[transport], clients, rate, median(took), percentile(took, 0.99))
+        table.rows.append((*row, busy, load()))
+    return median([each for run in results["get", "http", 1] for each in run.milliseconds])
+
+
+def _plan(yard: Yard, cell: tuple[str, str, int], ids: tuple[str, ...], seconds: float) -> Plan:
+    operation, transport, clients = cell
+    details = yard.details
+    most = _CREATES if operation == "create" else 1_000_000
+    port = int(details["gateway_url"].rsplit(":", 1)[1])
+    return Plan(
+        transport,
+        operation,
+        clients,
+        seconds,
+        most,
+        port,
+        details["token"],
+        details["nats_url"],
+        yard.passwords["gateway"],
+        ids,
+    )
+
+
+async def _settled(yard: Yard) -> None:
+    """No import is under way any more."""
+    with yard.client() as client:
+        while (await asyncio.to_thread(client.get, "models", model_status="publishing", limit=1))["count"]:  # noqa: ASYNC110 - another process's state
+            await asyncio.sleep(0.2)
+
+
+def _aims(p50: dict[int, float]) -> list[Aim]:
+    few, many = p50.values()
+    shown = " and ".join(f"{value:.2f} ms at {versions:,}" for versions, value in p50.items())
+    return [
+        Aim("get, p50, one client, through the gateway", "< 5 ms", shown, few < 5 and many < 5),
+        Aim("get with many versions", "unchanged", f"{many / few:.2f}×", many / few < 1.15),
+    ]

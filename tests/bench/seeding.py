@@ -1,0 +1,70 @@
+"""Fills the version service's documents with versions in their real shape, while no stack is running."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from modelyard_contracts.calls.version import Specification
+from modelyard_contracts.events import ImportSucceeded
+from modelyard_contracts.ids import new_id
+from modelyard_contracts.shapes import Location, Plan, StorageSource
+from modelyard_store.opening import open_documents
+from modelyard_version.domain.numbers import number_of, order_of
+from modelyard_version.domain.versions import Outcome, Version, published
+from modelyard_version.repository import COLLECTIONS, VERSIONS, Cause, VersionRepository
+
+_GOLDEN = Path(__file__).parents[2] / "libs/contracts/golden/modelyard.evt.import.succeeded.v1.json"
+_PER_NAME = 50
+_AT_ONCE = 500
+
+
+async def seed(file: Path, have: int, want: int) -> list[str]:
+    """Adds versions `have`…`want`, 50 of each name; their ids."""
+    documents = open_documents(f"sqlite:///{file}")
+    await documents.open(COLLECTIONS)
+    template = _template(have)
+    await VersionRepository(documents, lambda: None).add(Outcome(template), Cause("seed"))
+    found = await documents.get(VERSIONS, template.model_id)
+    ids = [new_id() for _ in range(want - have - 1)]
+    for start in range(0, len(ids), _AT_ONCE):
+        bodies = {}
+        for place in range(start, min(start + _AT_ONCE, len(ids))):
+            name, order = divmod(have + place, _PER_NAME)
+            bodies[ids[place]] = found.body | {
+                "model_id": ids[place],
+                "model_name": f"seeded-{name:06}",
+                "model_version": number_of(order + 1),
+                "version_order": order + 1,
+                "create_at": found.body["create_at"] + place,
+            }
+        await asyncio.gather(*(documents.add(VERSIONS, id, body) for id, body in bodies.items()))
+    await documents.close()
+    return [template.model_id, *ids]
+
+
+def _template(have: int) -> Version:
+    """A published version with its artifact, as the import service described one."""
+    fact = ImportSucceeded.model_validate(json.loads(_GOLDEN.read_text())["data"])
+    number = "0.0.1"
+    version = Version(
+        model_id=new_id(),
+        project="default",
+        model_name=f"template-{have}",
+        model_version=number,
+        version_order=order_of(number),
+        source=StorageSource(location=Location(bucket="training", prefix="seeded/")),
+        specification=Specification(),
+        plan=Plan(),
+        created_by="service:import",
+        create_at=1_700_000_000_000 + have,
+        updated_at=1_700_000_000_000 + have,
+        request_digest="0" * 64,
+        keyed=True,
+        description="A classifier of handwritten digits",
+        labels=("digits", "seeded"),
+        install_type=("real-time", "batch", "edge"),
+    )
+    outcome = published(version, fact, version.create_at)
+    if outcome is None:
+        raise RuntimeError("a new version cannot be published")
+    return outcome.version
