@@ -21,6 +21,8 @@ from starlette.routing import Route
 
 from modelyard import Client, Connection
 from modelyard.cli import main
+from modelyard_contracts.calls import convert, evaluate, imports, publish, version
+from modelyard_testkit import replies
 
 TOKEN = "a-token-for-tests"
 
@@ -234,3 +236,87 @@ class Streams:
 @pytest.fixture
 def streams() -> Streams:
     return Streams()
+
+
+def _models(gateway: Scripted) -> None:
+    gateway.on("GET models", replies.page(version.VersionPage, "models", replies.summary_of(replies.model())))
+    gateway.on(f"GET models/{replies.MODEL}", replies.model())
+    files = replies.file_links(gateway.keeps("a.onnx", b"x" * 2000, "model/数字.onnx"))
+    gateway.on(f"GET models/{replies.MODEL}/files", files)
+    gateway.on(f"GET gallery/{replies.LISTING}/files", files)
+    gateway.on(
+        f"DELETE models/{replies.MODEL}",
+        version.DeleteReport(delete_success_list=(replies.MODEL,), delete_failed_list=()),
+    )
+    gateway.on(f"GET models/{replies.MODEL}/lineage", replies.LINEAGE)
+    gateway.on("GET model-names/digits/aliases", version.AliasList(aliases=(replies.ALIAS,)))
+    gateway.on("PUT model-names/digits/aliases/champion", {})
+    gateway.on("DELETE model-names/digits/aliases/champion", {})
+    gateway.on("POST models", replies.CREATED)
+    gateway.on("POST uploads", {"upload_id": "u1", "files": []})
+    gateway.on("POST uploads/u1/complete", {})
+
+
+def _conversions(gateway: Scripted) -> None:
+    gateway.on("POST conversions", replies.conversion("initialising"))
+    gateway.on(f"GET conversions/{replies.CONVERSION}", replies.conversion("running"), replies.conversion("succeeded"))
+    gateway.on("GET conversions", replies.page(convert.ConversionPage, "conversions", replies.conversion("succeeded")))
+    gateway.on("GET conversion-targets", convert.TargetList(targets=(replies.TARGET,)))
+    gateway.on(f"GET conversions/{replies.CONVERSION}/log", replies.LOG)
+    gateway.on(
+        "POST conversions/delete",
+        convert.DeletedConversions(deleted=(replies.CONVERSION,), refused={replies.uid(99): "it runs"}),
+    )
+
+
+def _evaluations(gateway: Scripted) -> None:
+    gateway.on("GET datasets", replies.page(evaluate.DatasetPage, "datasets", replies.HELD_OUT))
+    gateway.on(f"GET datasets/{replies.DATASET}", replies.HELD_OUT)
+    gateway.on(f"DELETE datasets/{replies.DATASET}", {})
+    gateway.on("POST datasets", replies.HELD_OUT)
+    gateway.on("POST evaluations", replies.runs("waiting"))
+    gateway.on("GET evaluations", replies.page(evaluate.EvaluationPage, "evaluations", replies.runs()))
+    gateway.on(f"GET evaluations/{replies.EVALUATION}", replies.runs("running"), replies.runs())
+    plot = evaluate.Plot(name="roc", media_type="image/png", url=gateway.keeps("roc", b"png")["url"])
+    gateway.on(f"GET evaluations/{replies.EVALUATION}/versions/V0001/result", replies.result_view(plots=(plot,)))
+    gateway.on(f"POST evaluations/{replies.EVALUATION}/versions/V0001/stop", replies.runs("stopped"))
+    gateway.on(f"GET evaluations/{replies.EVALUATION}/comparison", replies.COMPARISON)
+    gateway.on(f"DELETE evaluations/{replies.EVALUATION}", {})
+
+
+def _publications(gateway: Scripted) -> None:
+    gateway.on("POST gallery", replies.LISTING_VIEW)
+    gateway.on("GET gallery", replies.page(publish.ListingPage, "listings", replies.LISTING_SUMMARY))
+    gateway.on(f"GET gallery/{replies.LISTING}", replies.LISTING_VIEW)
+    gateway.on(f"DELETE gallery/{replies.LISTING}", {})
+    gateway.on("POST competitions", replies.COMPETITION_VIEW)
+    gateway.on("GET competitions", replies.page(publish.CompetitionPage, "competitions", replies.COMPETITION_VIEW))
+    gateway.on(f"GET competitions/{replies.COMPETITION}", replies.COMPETITION_VIEW)
+    gateway.on(f"GET competitions/{replies.COMPETITION}/leaderboard", replies.BOARD)
+    gateway.on(f"POST competitions/{replies.COMPETITION}/entries", replies.entry("submitted"))
+    gateway.on(f"GET entries/{replies.ENTRY}", replies.entry("submitted"), replies.entry("scored"))
+
+
+def _operations(gateway: Scripted) -> None:
+    gateway.on("POST training-jobs/events", replies.TRAINING_JOB)
+    gateway.on("GET training-jobs", replies.page(imports.TrainingJobPage, "training_jobs", replies.TRAINING_JOB))
+    gateway.on(f"GET training-jobs/{replies.JOB}", replies.TRAINING_JOB)
+    gateway.on("POST import-rules", replies.RULE_VIEW)
+    gateway.on("GET import-rules", imports.RuleList(rules=(replies.RULE_VIEW,)))
+    gateway.on(f"DELETE import-rules/{replies.RULE}", {})
+    gateway.on("GET dead-letters", {"dead_letters": [replies.LETTER]})
+    gateway.on("GET dead-letters/7", {**replies.LETTER, "payload": '{"id": "e-1"}'})
+    gateway.on("POST dead-letters/7/replay", {})
+    gateway.on("DELETE dead-letters/7", {})
+    gateway.on("POST tokens", {**replies.TOKENS[0], "token": "the-secret"})
+    gateway.on("GET tokens", {"tokens": replies.TOKENS})
+    gateway.on("DELETE tokens/laptop", {})
+    gateway.on("POST projects", {**replies.TOKENS[0], "token": "the-secret"})
+
+
+@pytest.fixture
+def yard(gateway: Scripted) -> Scripted:
+    """A gateway that knows one of everything."""
+    for script in (_models, _conversions, _evaluations, _publications, _operations):
+        script(gateway)
+    return gateway
