@@ -101,6 +101,7 @@ def test_exit_code_3_when_the_gateway_refuses(run: Callable[..., Any], gateway: 
         {"message": "must match N.N.N [0–99]", "field": "model_version", "rule": "pattern"},
         {"message": "cannot be read", "file": "config.json"},
         {"message": "too much"},
+        {"message": "no, not like that", "field": "labels"},
     ]
     gateway.on("POST models", gateway.refusal(400, problems=problems))
     ended = run("import", "s3://b/f/", "--name", "x")
@@ -110,6 +111,7 @@ def test_exit_code_3_when_the_gateway_refuses(run: Callable[..., Any], gateway: 
         "  • model_version: must match N.N.N [0–99]",
         "  • config.json: cannot be read",
         "  • request: too much",
+        "  • labels",
         "  correlation id c-1",
     ]
 
@@ -139,8 +141,8 @@ def test_events_for_people_and_programs(run: Callable[..., Any], gateway: Any, s
     )
     lines = run("events").out.splitlines()
     assert lines == [
-        "22:13:20 version.published        digits  0.0.1  [b]x[/b]  accuracy 0.0000",
-        "22:13:20 x                        digits  0.0.1  [b]x[/b]  accuracy 0.0000",
+        "22:13:20 version.published              digits  0.0.1  [b]x[/b]  accuracy 0.0000",
+        "22:13:20 x                              digits  0.0.1  [b]x[/b]  accuracy 0.0000",
     ]
     lines = run("events", "--json").out.splitlines()
     assert [json.loads(line) for line in lines] == [EVENT, EVENT]

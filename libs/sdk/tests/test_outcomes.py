@@ -101,12 +101,12 @@ def test_a_failed_evaluation(yard: Any, run: Callable[..., Any]) -> None:
 
 def test_versions_that_could_not_be_deleted(yard: Any, run: Callable[..., Any]) -> None:
     kept = version.DeleteFailure(
-        model_id=MODEL, error_code="ModelArts.3009", error_msg="in use: alias champion", error_message=""
+        model_id=MODEL, error_code="ModelArts.3009", error_msg="in use", error_message="alias champion points at it"
     )
     yard.on(f"DELETE models/{MODEL}", version.DeleteReport(delete_success_list=(), delete_failed_list=(kept,)))
     ended = run("models", "delete", MODEL, "--yes", "--cascade")
     assert ended.code == 1
-    assert "kept: in use: alias champion" in ended.out
+    assert "kept: alias champion points at it" in ended.out
     assert yard.last("DELETE").query == {"cascade": "true"}
 
 

@@ -108,6 +108,7 @@ def _run() -> int:
 def _say(text: str, problems: list[Reply] | None = None) -> None:
     err.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
     for problem in problems or []:
-        place = " ".join(str(problem[name]) for name in ("file", "field") if problem.get(name))
-        message = problem.get("message")
-        err.print(f"  • {place or 'request'}: {message}", highlight=False, markup=False, soft_wrap=True)
+        place = " ".join(str(problem[name]) for name in ("file", "field") if problem.get(name)) or "request"
+        message = str(problem.get("message"))
+        line = f"{place}: {message}" if message not in text else place  # a single problem is often the whole text
+        err.print(f"  • {line}", highlight=False, markup=False, soft_wrap=True)

@@ -173,7 +173,7 @@ def delete_model(
 
 def _render_deleted(report: Reply) -> None:
     rows = [(model, "deleted") for model in report["delete_success_list"]]
-    rows += [(kept["model_id"], f"kept: {kept['error_msg']}") for kept in report["delete_failed_list"]]
+    rows += [(kept["model_id"], f"kept: {kept['error_message']}") for kept in report["delete_failed_list"]]
     out.print(table("Deletion", ("id", "result"), rows))
 
 

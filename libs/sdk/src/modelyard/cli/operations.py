@@ -29,7 +29,7 @@ def events(context: typer.Context, as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(json.dumps(event, ensure_ascii=False))  # flushes, so that a pipe sees it at once
         else:
-            said = f"[dim]{plain(event['time'][11:19])}[/dim] [bold]{plain(_fact(kind)):<24}[/bold]"
+            said = f"[dim]{plain(event['time'][11:19])}[/dim] [bold]{plain(_fact(kind)):<30}[/bold]"
             out.print(f"{said} {summary(event['data'])}", highlight=False, soft_wrap=True)
 
 
