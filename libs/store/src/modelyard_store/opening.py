@@ -4,7 +4,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from modelyard_store.documents import Documents
-from modelyard_store.mongo import MongoDocuments
 from modelyard_store.sqlite import SqliteDocuments
 
 
@@ -20,5 +19,7 @@ def open_documents(url: str) -> Documents:
     if scheme in ("mongodb", "mongodb+srv"):
         database = urlsplit(url).path.strip("/")
         if database:
+            from modelyard_store.mongo import MongoDocuments  # 10 MiB and 50-100 ms that SQLite need not pay
+
             return MongoDocuments(url, database)
     raise ValueError("the document URL must be sqlite:///path or mongodb://host/database")
