@@ -1,0 +1,110 @@
+"""`modelyard up`: what it writes, how it stops, and how it comes back after it was killed."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from modelyard import Client
+from modelyard_local.ports import all_free
+from modelyard_testkit.models import package
+from modelyard_testkit.yard import Yard, eventually, running_yard
+from modelyard_testkit.yard_inside import keys, put
+
+from .test_bad_packages import contents, imported
+
+pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(120)]
+
+STOPS_WITHIN = 5.0  # seconds
+
+
+def test_connection_file(yard: Yard) -> None:
+    assert stat.S_IMODE(yard.connection_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE((yard.data / "credentials.json").stat().st_mode) == 0o600
+    details = yard.details
+    assert details.keys() == {"gateway_url", "project", "token", "nats_url", "nats_credentials", "s3"}
+    assert details["project"] == "default"
+    assert details["nats_credentials"].keys() == {"user", "password"}
+    s3 = details["s3"]
+    assert s3.keys() == {"endpoint", "access_key", "secret_key", "secure", "buckets"}
+    assert s3["secure"] is False
+    assert s3["buckets"].keys() == {"artifacts", "training", "datasets"}
+    said = yard.output()
+    for place in (details["gateway_url"], details["nats_url"], s3["endpoint"], str(yard.connection_file)):
+        assert place in said
+    for secret in (details["token"], details["nats_credentials"]["password"], s3["secret_key"]):
+        assert secret not in said
+
+
+def _imported(yard: Yard, client: Client, folder: Path) -> dict[str, Any]:
+    place = put(yard, "training", "kept", contents(package(folder, calibration=16)))
+    return imported(client, model_name="kept", source_location=place)
+
+
+def _ports(yard: Yard) -> set[int]:
+    return {
+        connection.laddr.port
+        for process in yard.tree()
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+@pytest.mark.parametrize("options", [(), ("--processes",)], ids=["one-process", "processes"])
+def test_stop_and_kill(options: tuple[str, ...], tmp_path: Path) -> None:
+    """Killed in mid-conversion and stopped in mid-conversion; each time the next start goes on where it was."""
+    with running_yard(tmp_path / "data", *options) as yard:
+        with yard.client() as client:
+            model = _imported(yard, client, tmp_path / "package")
+            order = {"model_id": model["model_id"], "order": {"target": "openvino-fp16"}}
+            first = client.post("conversions", order)["conversion_id"]
+            eventually(lambda: _converting(yard), "a conversion at work")
+        before, kept, ports = yard.tree(), yard.details, _ports(yard)
+        yard.kill()
+
+        yard.start()
+        assert yard.details == kept, "addresses and secrets outlive a kill"
+        left = [process for process in before if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+        assert left == [], "orphans"
+        with yard.client() as client:
+            assert client.get(f"models/{model['model_id']}")["model_status"] == "published"
+            assert keys(yard, "training", "kept/model/") == {"kept/model/config.json", "kept/model/model.onnx"}
+            done = eventually(lambda: _ended(client, first), "the conversion that was killed", seconds=60)
+            assert (done["state"], done["attempt"]) == ("succeeded", 2)
+            client.post("conversions", order)
+            eventually(lambda: _converting(yard), "another conversion at work")
+        before, ports = yard.tree(), ports | _ports(yard)
+        assert yard.stop() < STOPS_WITHIN
+        assert [process for process in before if process.is_running()] == []
+        assert all_free(ports)
+        assert "Traceback" not in yard.output()
+
+
+def _converting(yard: Yard) -> bool:
+    """Whether the conversion's own process runs."""
+    return any("modelyard_convert.conversion_child" in " ".join(process.cmdline()) for process in _alive(yard))
+
+
+def _alive(yard: Yard) -> list[psutil.Process]:
+    return [process for process in yard.tree() if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def _ended(client: Client, conversion_id: str) -> dict[str, Any] | None:
+    made = client.get(f"conversions/{conversion_id}")
+    return made if made["state"] in ("succeeded", "failed") else None
+
+
+def test_second_up_on_the_same_folder_is_refused(yard: Yard) -> None:
+    done = yard.command("up", "--data", str(yard.data), code=1)
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert yard.http("GET", "/readyz").status_code == 200
+
+
+def test_taken_port_is_refused(yard: Yard, tmp_path: Path) -> None:
+    port = yard.details["gateway_url"].rsplit(":", 1)[1]
+    done = yard.command("up", "--data", str(tmp_path / "other"), "--port", port, code=1)
+    assert port in done.stderr
+    assert "Traceback" not in done.stderr
