@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.shapes import Signature, TensorSpec
 from modelyard_formats.errors import BadTensor
 
-Array = NDArray[np.generic]
+if TYPE_CHECKING:  # the import service recognises and checks packages without ever holding a tensor
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.generic]
+else:
+    Array = Any
 
 
 @dataclass(frozen=True, slots=True)

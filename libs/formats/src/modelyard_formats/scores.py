@@ -3,12 +3,15 @@
 Called by `cross_check`, by convert (agreement of the top class) and by evaluate (metrics).
 """
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Signature
 from modelyard_formats.running import Array
+
+if TYPE_CHECKING:  # as in `running`: checking a package comes by here and holds no tensor
+    import numpy as np
+    from numpy.typing import NDArray
 
 _FLOATS = ("float16", "float32", "float64", "bfloat16")
 
@@ -25,16 +28,20 @@ def score_output(config: PackageConfig, signature: Signature) -> str | None:
     return vectors[0] if len(vectors) == 1 else None
 
 
-def class_scores(config: PackageConfig, name: str, output: Array) -> NDArray[np.float64]:
+def class_scores(config: PackageConfig, name: str, output: Array) -> "NDArray[np.float64]":
     """Shape [batch, classes]: the output as it is, or its softmax when the config calls it logits."""
+    import numpy as np
+
     scores = output.astype(np.float64).reshape(len(output), -1)
     if any(item.name == name and item.role == "logits" for item in config.outputs):
         return softmax(scores)
     return scores
 
 
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+def softmax(logits: "NDArray[np.float64]") -> "NDArray[np.float64]":
     """Over the last axis; each row sums to 1."""
+    import numpy as np
+
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     shares: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
     return shares
