@@ -37,6 +37,8 @@ class ServiceSettings(BaseSettings):
     s3_secret_key: SecretStr | None = None
     s3_secure: bool = Field(default=False, description="HTTPS")
     s3_region: str = "us-east-1"
+    s3_public_endpoint: str | None = Field(default=None, description="host:port as clients reach it, for links")
+    s3_public_secure: bool | None = None
     artifacts_bucket: str = Field(default="artifacts", min_length=3, max_length=63)
 
     http_host: str = Field(default="127.0.0.1", description="for /healthz, /readyz and /metrics")

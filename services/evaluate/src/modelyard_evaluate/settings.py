@@ -22,8 +22,6 @@ def _split(value: Any) -> Any:
 class EvaluateSettings(ServiceSettings):
     """Sizes are bytes, times seconds."""
 
-    s3_public_endpoint: str | None = Field(default=None, description="host:port as clients reach it, for plot links")
-    s3_public_secure: bool | None = None
 
     evaluate_roles: Annotated[frozenset[Literal["api", "worker"]], NoDecode, BeforeValidator(_split)] = Field(
         default=frozenset({"api", "worker"}), description="api answers and listens, worker measures: `api,worker`"

@@ -8,6 +8,4 @@ from modelyard_runtime.settings import ServiceSettings
 class VersionSettings(ServiceSettings):
     """Download links name the public endpoint; without one, the endpoint that this service itself uses."""
 
-    s3_public_endpoint: str | None = Field(default=None, description="host:port as clients reach it")
-    s3_public_secure: bool | None = None
     link_seconds: int = Field(default=3600, ge=60, le=7 * 86400, description="how long a download link works")
