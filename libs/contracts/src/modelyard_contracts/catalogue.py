@@ -28,7 +28,7 @@ class Retry:
     max_delay: float
 
 
-EVENT_RETRY = Retry(max_deliver=20, ack_wait=10, first_delay=0.2, max_delay=60)
+EVENT_RETRY = Retry(max_deliver=200, ack_wait=10, first_delay=0.2, max_delay=60)  # some three hours without a store
 JOB_RETRY = Retry(max_deliver=5, ack_wait=10, first_delay=1, max_delay=60)
 TRANSFER_RETRY = Retry(max_deliver=12, ack_wait=10, first_delay=0.5, max_delay=60)  # outlasts a restart of the store
 
@@ -123,7 +123,7 @@ CONVERT_OPENVINO = Job("modelyard.job.convert.openvino", jobs.ConversionJob, "co
 EVALUATE_IMAGE_CLASSIFICATION = Job(
     "modelyard.job.evaluate.image-classification", jobs.EvaluationJob, "evaluate", retry=TRANSFER_RETRY
 )
-VERSION_PURGE = Job("modelyard.job.version.purge", jobs.PurgeJob, "version")
+VERSION_PURGE = Job("modelyard.job.version.purge", jobs.PurgeJob, "version", retry=EVENT_RETRY)
 
 ALL_EVENTS: tuple[Event[BaseModel], ...] = tuple(v for v in globals().copy().values() if isinstance(v, Event))
 ALL_JOBS: tuple[Job[BaseModel], ...] = tuple(v for v in globals().copy().values() if isinstance(v, Job))
