@@ -40,9 +40,10 @@ def test_good_models_pass_the_full_check(tmp_path, build):
     onnx.checker.check_model(build(tmp_path / "model.onnx"), full_check=True)
 
 
-def test_a_random_model_is_as_large_as_asked(tmp_path):
-    path = models.random_model(tmp_path / "model.onnx", megabytes=12)
-    assert 12 * 2**20 < path.stat().st_size < 12 * 2**20 + 2000
+@pytest.mark.parametrize("megabytes", [1, 5, 12])
+def test_a_random_model_is_as_large_as_asked(tmp_path, megabytes):
+    path = models.random_model(tmp_path / "model.onnx", megabytes=megabytes)
+    assert megabytes * 2**20 < path.stat().st_size < megabytes * 2**20 + 2000
     onnx.checker.check_model(path, full_check=True)
 
 

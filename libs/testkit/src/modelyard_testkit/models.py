@@ -63,23 +63,29 @@ def conv_net(path: Path, *, seed: int = 0) -> Path:
 
 
 def random_model(path: Path, *, megabytes: int, seed: int = 0) -> Path:
-    """`t0` float32 [N, 1024] → `t<n>` float32 [N, 1024] through n matrices of 4 MiB; about `megabytes` MiB on disk.
+    """`t0` float32 [N, 1024] through matrices of 4 MiB, and a narrower last one for what remains to `megabytes` MiB.
 
     Written piece by piece: the whole never lies in memory.
     """
-    random = np.random.default_rng(seed)
-    count, side = max(1, megabytes // 4), 1024
+    random, side = np.random.default_rng(seed), 1024
+    full, rest = divmod(megabytes, 4)
+    count, width = full + (rest > 0), rest * side // 4 or side
     nodes = [helper.make_node("MatMul", [f"t{i}", f"w{i:06}"], [f"t{i + 1}"]) for i in range(count)]
-    made = model(nodes, {}, inputs={"t0": ["N", side]}, outputs={f"t{count}": ["N", side]})
+    made = model(nodes, {}, inputs={"t0": ["N", side]}, outputs={f"t{count}": ["N", width]})
     graph = made.graph.SerializeToString(deterministic=True)
     made.ClearField("graph")
+
+    def piece(number: int, columns: int) -> bytes:
+        matrix = random.random((side, columns), dtype=np.float32) / np.float32(side)
+        return _field(5, numpy_helper.from_array(matrix, f"w{number:06}").SerializeToString(deterministic=True))
+
+    last = piece(full, width) if rest else b""
+    pieces = (piece(number, side) for number in range(full))
+    first = next(pieces, b"")
     with _write(path, made).open("ab") as file:
-        for i in range(count):
-            matrix = random.random((side, side), dtype=np.float32) / np.float32(side)
-            piece = _field(5, numpy_helper.from_array(matrix, f"w{i:06}").SerializeToString(deterministic=True))
-            if i == 0:
-                file.write(_tag(7, len(graph) + count * len(piece)) + graph)
-            file.write(piece)
+        file.write(_tag(7, len(graph) + full * len(first) + len(last)) + graph + first)
+        file.writelines(pieces)
+        file.write(last)
     return path
 
 
