@@ -46,7 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and 10,000 versions, not 100,000")
     parser.add_argument("--only", choices=list(_MEASURES), nargs="+", default=list(_MEASURES))
-    parser.add_argument("--folder", type=Path, help="where the stacks keep their data; about 8 GB for a full run")
+    parser.add_argument("--folder", type=Path, help="where the stacks keep their data; about 12 GB for a full run")
     return parser.parse_args()
 
 

@@ -43,9 +43,9 @@ def median(values: Sequence[float]) -> float:
     return percentile(values, 0.5)
 
 
-def load() -> str:
+def load() -> float:
     """The one-minute load average: on a shared machine no number means anything without it."""
-    return f"{os.getloadavg()[0]:.1f}"
+    return os.getloadavg()[0]
 
 
 def _shown(cell: Cell) -> str:

@@ -20,6 +20,7 @@ from modelyard_testkit import models
 
 _JOB = "bench"
 _PATIENCE = 120.0
+_CROWD = 20
 
 
 @dataclass
@@ -54,7 +55,20 @@ class Story:
     copies: list[float]
     hashes: list[float]
     both_at_once: list[float]
-    load: str
+    loads: list[float]
+
+    @property
+    def size(self) -> str:
+        return f"{self.megabytes} MiB"
+
+    def ratios(self, bare: list[float]) -> list[float]:
+        """Each import beside the bare work that came right after it: the machine may be another a minute later."""
+        return [took / least for took, least in zip(self.imports, bare, strict=True)]
+
+    @property
+    def apart(self) -> list[float]:
+        """Copy and hash, one after the other."""
+        return [copy + digest for copy, digest in zip(self.copies, self.hashes, strict=True)]
 
 
 async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:
@@ -66,12 +80,13 @@ async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:
         with yard.client() as client:
             rule = {"name": _JOB, "job_name": f"{_JOB}-*", "model_name": _JOB}
             await asyncio.to_thread(client.post, "import-rules", rule)
-        sizes = ((5, 10), (500, 1)) if quick else ((5, 30), (500, 5))
+        sizes = ((5, 10), (500, 1)) if quick else ((5, 30), (500, 8))
         stories = [await _story(yard, stream, training, objects, *size, folder) for size in sizes]
+        crowd = await _crowd(yard, stream, training, stories[0].megabytes)
         following.cancel()
         for each in (bus, training, objects):
             await each.close()
-    return _tables(stories), _aims(stories)
+    return [*_tables(stories), crowd], _aims(stories)
 
 
 async def _story(
@@ -79,7 +94,7 @@ async def _story(
 ) -> Story:
     bucket, prefix = yard.details["s3"]["buckets"]["training"], f"{_JOB}-{megabytes}/"
     await _upload(objects, bucket, prefix, megabytes, folder)
-    story = Story(megabytes, [], defaultdict(list), [], [], [], "")
+    story = Story(megabytes, [], defaultdict(list), [], [], [], [])
     for run in range(-1, repeats):  # the first is for warm caches and counts nowhere
         await asyncio.sleep(0.5)  # what the last one left to clean up is not this one's cost
         event = _completed(f"{_JOB}-{megabytes}-{run}", bucket, prefix)
@@ -94,7 +109,24 @@ async def _story(
             story.phases[name].append((at - started) * 1000)
         for kept, value in zip((story.copies, story.hashes, story.both_at_once), bare, strict=True):
             kept.append(value)
-    return Story(**{**vars(story), "load": load()})
+        story.loads.append(load())
+    return story
+
+
+async def _crowd(yard: Yard, stream: Stream, training: Bus, megabytes: int) -> Table:
+    """Many training jobs end in the same moment."""
+    table = Table(
+        "Many training events at once, ms",
+        ("model", "events", "p50", "slowest", "published per second", "load"),
+        notes=["All events are published in one go. Only one process for inspection waits ready; the rest must start."],
+    )
+    bucket, prefix = yard.details["s3"]["buckets"]["training"], f"{_JOB}-{megabytes}/"
+    events = [_completed(f"{_JOB}-crowd-{number}", bucket, prefix) for number in range(_CROWD)]
+    started = time.perf_counter()
+    await asyncio.gather(*(training.publish(TRAINING_COMPLETED.subject, event) for event in events))
+    took = [(await stream.published(event.id) - started) * 1000 for event in events]
+    table.rows.append((f"{megabytes} MiB", _CROWD, median(took), max(took), _CROWD / max(took) * 1000, load()))
+    return table
 
 
 async def _upload(objects: Objects, bucket: str, prefix: str, megabytes: int, folder: Path) -> None:
@@ -146,24 +178,33 @@ async def _timed(step: Callable[[], Awaitable[None]]) -> float:
 def _tables(stories: list[Story]) -> list[Table]:
     whole = Table(
         "Training event → `published`, ms",
-        ("model", "runs", "p50", "p95", "bare copy p50", "bare hash p50", "p50 / (copy + hash)", "p50 / both", "load"),
+        (
+            "model",
+            "runs",
+            "p50",
+            "p95",
+            "bare copy p50",
+            "bare hash p50",
+            "import ÷ (copy + hash)",
+            "import ÷ both",
+            "load",
+        ),
         notes=[
             "From before the publish of the training event until `version.published` is seen on the stream. The bare "
             "work is one server-side copy and one download into SHA-256 of the same object by the same client library, "
-            "after each import in the same run: one after the other (copy + hash), and both at once (both).",
+            "after each import: one after the other (copy + hash), and both at once (both). Ratios are of an import to the "
+            "bare work right behind it: median (lowest–highest).",
+            "Imports follow each other with half a second between, so the process that inspects the model is ready.",
         ],
     )
     phases = Table(
         "Where that time goes: ms after the training event until each event is seen (p50)",
-        ("event", *(f"{story.megabytes} MiB" for story in stories)),
+        ("event", *(story.size for story in stories)),
     )
     for story in stories:
-        apart = [copy + digest for copy, digest in zip(story.copies, story.hashes, strict=True)]
-        p50 = median(story.imports)
-        size, runs, p95 = f"{story.megabytes} MiB", len(story.imports), percentile(story.imports, 0.95)
-        bare = median(story.copies), median(story.hashes)
-        ratios = p50 / median(apart), p50 / median(story.both_at_once)
-        whole.rows.append((size, runs, p50, p95, *bare, *ratios, story.load))
+        times = median(story.imports), percentile(story.imports, 0.95), median(story.copies), median(story.hashes)
+        ratios = _spread(story.ratios(story.apart)), _spread(story.ratios(story.both_at_once))
+        whole.rows.append((story.size, len(story.imports), *times, *ratios, median(story.loads)))
     names = sorted(stories[0].phases, key=lambda name: median(stories[0].phases[name]))
     for name in names:
         phases.rows.append((name, *(median(story.phases[name]) for story in stories if story.phases[name])))
@@ -172,11 +213,13 @@ def _tables(stories: list[Story]) -> list[Table]:
 
 def _aims(stories: list[Story]) -> list[Aim]:
     small, large = stories
-    p50 = median(small.imports)
-    apart = median([copy + digest for copy, digest in zip(large.copies, large.hashes, strict=True)])
-    ratio, strict = median(large.imports) / apart, median(large.imports) / median(large.both_at_once)
-    shown = f"{ratio:.2f}× (one after the other), {strict:.2f}× (both at once)"
+    p50, ratios = median(small.imports), large.ratios(large.apart)
+    shown = f"{_spread(ratios)} one after the other, {_spread(large.ratios(large.both_at_once))} both at once"
     return [
         Aim("5 MB model published", "< 300 ms", f"{p50:.0f} ms p50", p50 < 300),
-        Aim("500 MB import against bare copy and hash", "≤ 1.3×", shown, ratio <= 1.3),
+        Aim("500 MB import against bare copy and hash", "≤ 1.3×", shown, median(ratios) <= 1.3),
     ]
+
+
+def _spread(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f}× ({min(ratios):.2f}–{max(ratios):.2f})"
