@@ -16,7 +16,7 @@ from modelyard_testkit.models import (
     with_data_at,
 )
 from modelyard_testkit.yard import Yard, eventually
-from modelyard_testkit.yard_inside import dead_letters, jobs_left, keys, pending_outbox, put
+from modelyard_testkit.yard_inside import dead_letters, keys, pending_outbox, put, unsettled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(60)]
 
@@ -35,7 +35,7 @@ def no_debris(yard: Yard, client: Client) -> Iterator[None]:
     """Whatever the test did: no object of a version, nothing in work, nothing unsaid, nothing given up."""
     before = keys(yard, "training", "")
     yield
-    eventually(lambda: jobs_left(yard) == 0 and not pending_outbox(yard), "an idle yard")
+    eventually(lambda: unsettled(yard) == 0 and not pending_outbox(yard), "an idle yard")
     eventually(lambda: not keys(yard, "artifacts", f"{PROJECT}/models/"), "a clean bucket")
     assert before <= keys(yard, "training", ""), "what training left is not ours to remove"
     assert dead_letters(yard) == ()

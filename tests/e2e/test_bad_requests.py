@@ -13,7 +13,7 @@ from modelyard import Client, Refused
 from modelyard_testkit.main_job import images
 from modelyard_testkit.models import mlp_weights, model, package
 from modelyard_testkit.yard import Yard, eventually
-from modelyard_testkit.yard_inside import dead_letters, jobs_left, keys, pending_outbox, put, stray_keys
+from modelyard_testkit.yard_inside import dead_letters, keys, pending_outbox, put, stray_keys, unsettled
 
 from .test_bad_packages import contents, imported
 
@@ -45,7 +45,7 @@ def _published(yard: Yard, client: Client, root: Path, name: str) -> dict[str, A
 def no_debris(yard: Yard, client: Client, good: dict[str, Any]) -> Iterator[None]:
     known = client.get("models")["total_count"]
     yield
-    eventually(lambda: jobs_left(yard) == 0 and not pending_outbox(yard), "an idle yard")
+    eventually(lambda: unsettled(yard) == 0 and not pending_outbox(yard), "an idle yard")
     models = [client.get(f"models/{each['model_id']}") for each in client.get("models")["models"]]
     assert len(models) - known in (0, 1), "at most the one that the test published"
     assert stray_keys(yard, PROJECT, models) == set()

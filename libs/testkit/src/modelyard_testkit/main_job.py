@@ -18,7 +18,7 @@ from modelyard_contracts.catalogue import TRAINING_COMPLETED, TRAINING_JOB
 from modelyard_contracts.envelope import Envelope
 from modelyard_local.demo import digits
 from modelyard_testkit.yard import Yard, eventually
-from modelyard_testkit.yard_inside import dead_letters, events, jobs_left, pending_outbox, put, stray_keys
+from modelyard_testkit.yard_inside import dead_letters, events, keys, pending_outbox, put, stray_keys, unsettled
 
 JOB = "digits-mlp"
 TARGETS = ("onnx-int8-static", "openvino-fp16")
@@ -213,20 +213,22 @@ class MainJob:
     def settled(self, seconds: float = 30.0) -> None:
         """Waits until nothing is on its way any more."""
         eventually(
-            lambda: not pending_outbox(self.yard) and not jobs_left(self.yard),
+            lambda: not pending_outbox(self.yard) and not unsettled(self.yard),
             "an empty outbox, no job",
             seconds=seconds,
         )
 
-    def judge(self, outcome: Outcome) -> None:
-        """Everything happened, everything once, and nothing lies about."""
+    def judge(self, outcome: Outcome, *, copies: int = 1) -> None:
+        """Everything happened, everything once, and nothing lies about. `copies` of each message lie on the stream."""
         self.settled()
         assert self.client.get("models")["total_count"] == 1
         assert sorted(made["order"]["target"] for made in outcome.conversions) == sorted(TARGETS)
         assert {made["state"] for made in self.conversions()} == {"succeeded"}
         assert sorted(run["target"] for run in outcome.evaluation["versions"]) == sorted(("source", *TARGETS))
         assert {run["state"] for run in self.runs()} == {"succeeded"}
-        assert sorted(artifact["target"] for artifact in outcome.model["artifacts"]) == sorted(("source", *TARGETS))
+        model = self.client.get(f"models/{outcome.model['model_id']}")
+        assert sorted(artifact["target"] for artifact in model["artifacts"]) == sorted(("source", *TARGETS))
+        assert max(Counter(measured["run_id"] for measured in model["evaluations"]).values()) == 1
         assert len(self.listings()) == 1
         assert len(self.rows()) == 1
         said = events(self.yard, self.project)
@@ -234,7 +236,11 @@ class MainJob:
         assert {fact: count for fact, count in facts.items() if fact not in MAY_REPEAT} == FACTS
         about = [event for event in said if fact_of(event) != "publication.competition-opened"]
         assert {event.get("correlationid") for event in about} == {self.correlationid}
+        assert set(Counter(event["id"] for event in about).values()) == {copies}
         assert stray_keys(self.yard, self.project, [outcome.model]) == set()
+        results = keys(self.yard, outcome.model["artifacts"][0]["location"]["bucket"], f"{self.project}/evaluations/")
+        attempts = {key.rpartition("/")[0] for key in results}
+        assert len(attempts) == FACTS["evaluation.succeeded"], "one folder of results for each"
         assert dead_letters(self.yard) == ()
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:

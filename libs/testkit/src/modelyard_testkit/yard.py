@@ -33,7 +33,7 @@ class NeverCame(AssertionError):  # noqa: N818 - reads as what happened
 
 
 def eventually(read: Callable[[], T | None], what: str, *, seconds: float = 30.0, pause: float = 0.05) -> T:
-    """The first answer that is neither None nor False. A gateway that is away, or misses a service, is asked again."""
+    """The first answer that is true. A gateway that is away, or misses a service, is asked again. Raises NeverCame."""
     deadline, last = time.monotonic() + seconds, ""
     while time.monotonic() < deadline:
         try:
@@ -44,7 +44,7 @@ def eventually(read: Callable[[], T | None], what: str, *, seconds: float = 30.0
             if refused.status != UNAVAILABLE:
                 raise
             found, last = None, str(refused)
-        if found is not None and found is not False:
+        if found:
             return found
         time.sleep(pause)
     raise NeverCame(f"{what} did not come within {seconds:g} s {last}")

@@ -5,13 +5,15 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 
 from modelyard_bus.connection import Bus, BusSettings
 from modelyard_bus.deadletters import DeadLetter, DeadLetters
-from modelyard_contracts.catalogue import EVENTS, JOBS
+from modelyard_contracts.catalogue import EVENTS
+from modelyard_contracts.durables import all_durables
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_testkit.yard import Yard
 
@@ -68,11 +70,12 @@ def events(yard: Yard, project: str | None = None) -> list[dict[str, Any]]:
     return [event for event in found if project in (None, event["project"])]
 
 
-def jobs_left(yard: Yard) -> int:
-    """Those that nobody has settled yet, of all services."""
+def unsettled(yard: Yard) -> int:
+    """Events and jobs that some service has yet to hear, or has heard and not settled."""
 
     async def count(bus: Bus) -> int:
-        return int((await bus.js.stream_info(JOBS.name)).state.messages)
+        found = [await bus.js.consumer_info(durable.stream.name, durable.name) for durable in all_durables()]
+        return sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in found)
 
     return as_operator(yard, count)
 
@@ -117,6 +120,19 @@ def put(yard: Yard, bucket: str, prefix: str, files: dict[str, bytes]) -> str:
                 await objects.put(bucket, f"{prefix}/{path}", content)
 
         await asyncio.gather(*(one(path, content) for path, content in files.items()))
+
+    with_objects(yard, write)
+    return f"s3://{bucket}/{prefix}/"
+
+
+def upload(yard: Yard, bucket: str, prefix: str, folder: Path) -> str:
+    """As `put`, for files that are large. Returns `s3://bucket/prefix/`."""
+
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+    async def write(objects: Objects) -> None:
+        for name, path in files.items():
+            await objects.upload(bucket, f"{prefix}/{name}", path)
 
     with_objects(yard, write)
     return f"s3://{bucket}/{prefix}/"
