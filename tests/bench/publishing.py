@@ -192,8 +192,8 @@ def _tables(stories: list[Story]) -> list[Table]:
         notes=[
             "From before the publish of the training event until `version.published` is seen on the stream. The bare "
             "work is one server-side copy and one download into SHA-256 of the same object by the same client library, "
-            "after each import: one after the other (copy + hash), and both at once (both). Ratios are of an import to the "
-            "bare work right behind it: median (lowest–highest).",
+            "after each import: one after the other (copy + hash), and both at once (both). Ratios are of an import to "
+            "the bare work right behind it: median (lowest–highest).",
             "Imports follow each other with half a second between, so the process that inspects the model is ready.",
         ],
     )

@@ -28,7 +28,7 @@ async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:
             "all calls.",
             "`create` starts an import each time (of a folder that holds nothing), which runs meanwhile on the same "
             "cores; one series of at most 200 calls, and the next waits until those imports have ended.",
-            "`list` is the newest 100 with the total count, about 50 KB of JSON.",
+            "`list` is the newest 100 with the total count, about 36 KB of JSON.",
         ],
     )
     data, ids = folder / "register", []
