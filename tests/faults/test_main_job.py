@@ -64,7 +64,7 @@ def test_evaluate_service_killed_in_mid_run(yard: Yard, main_job: MainJob) -> No
     outcome = main_job.finish(PATIENCE)
     main_job.judge(outcome)
     started = [event["data"] for event in events(yard, main_job.project) if fact_of(event) == "evaluation.started"]
-    assert max(fact["attempt"] for fact in started) == 2
+    assert max(fact["attempt"] for fact in started) >= 2
 
 
 def test_version_service_killed_while_the_import_runs(yard: Yard, main_job: MainJob) -> None:
