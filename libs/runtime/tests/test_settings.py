@@ -32,3 +32,26 @@ def test_wrong_value_is_named_by_field_and_not_shown(monkeypatch: pytest.MonkeyP
     with pytest.raises(ValidationError, match=name.lower()) as caught:
         ServiceSettings()
     assert "hush" not in str(caught.value)
+
+
+def test_a_store_without_credentials_is_refused_before_anything_is_opened() -> None:
+    with pytest.raises(ValueError, match="MODELYARD_S3_ACCESS_KEY"):
+        ServiceSettings().s3()
+
+
+def test_places_hold_what_the_clients_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "NATS_USER": "convert",
+        "NATS_PASSWORD": "p",
+        "S3_ACCESS_KEY": "a",
+        "S3_SECRET_KEY": "s",
+    }.items():
+        monkeypatch.setenv(f"MODELYARD_{name}", value)
+    settings = ServiceSettings()
+    assert settings.nats("convert") == {
+        "url": settings.nats_url,
+        "name": "convert",
+        "user": "convert",
+        "password": "p",
+    }
+    assert settings.s3()["secret_key"] == "s"

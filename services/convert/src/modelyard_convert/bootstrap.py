@@ -41,10 +41,9 @@ log = structlog.get_logger()
 async def build(settings: ConvertSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or ConvertSettings()
-    password = settings.nats_password.get_secret_value() if settings.nats_password else None
-    objects = _objects(settings)
+    objects = Objects.connect(ObjectSettings(**settings.s3()))
     documents = open_documents(settings.document_url)
-    bus = await Bus.connect(BusSettings(settings.nats_url, "convert", settings.nats_user, password))
+    bus = await Bus.connect(BusSettings(**settings.nats("convert")))
     relay = Relay(bus, [Outbox(documents, collection) for collection in COLLECTIONS])
     repository = Repository(documents, relay.nudge)
     admission = Admission(CallClient(bus))
@@ -121,21 +120,6 @@ async def versions_of(chain: Toolchain) -> dict[str, str] | None:
         except (SubprocessFailed, Failure) as failed:
             log.warning("toolchain_missing", toolchain=chain.name, reason=failed.message)
             return None
-
-
-def _objects(settings: ConvertSettings) -> Objects:
-    """Raises ValueError without credentials: the store refuses anonymous callers."""
-    if settings.s3_access_key is None or settings.s3_secret_key is None:
-        raise ValueError("MODELYARD_S3_ACCESS_KEY and MODELYARD_S3_SECRET_KEY are needed")
-    return Objects.connect(
-        ObjectSettings(
-            settings.s3_endpoint,
-            settings.s3_access_key,
-            settings.s3_secret_key.get_secret_value(),
-            secure=settings.s3_secure,
-            region=settings.s3_region,
-        )
-    )
 
 
 def _answer(calls: CallServer, handlers: ConversionCalls) -> None:

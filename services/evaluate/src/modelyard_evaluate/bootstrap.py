@@ -32,10 +32,9 @@ GRACE_SECONDS = 1.0  # a run that takes longer is taken over by the next worker
 async def build(settings: EvaluateSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or EvaluateSettings()
-    password = settings.nats_password.get_secret_value() if settings.nats_password else None
-    bus = await Bus.connect(BusSettings(settings.nats_url, "evaluate", settings.nats_user, password))
+    bus = await Bus.connect(BusSettings(**settings.nats("evaluate")))
     documents = open_documents(settings.document_url)
-    objects = Objects.connect(_object_settings(settings))
+    objects = Objects.connect(ObjectSettings(**settings.s3()))
     relay = Relay(bus, [Outbox(documents, collection) for collection in TELLING])
     repository = Repository(documents, relay.nudge)
     calls, consumer = CallServer(bus, "evaluate"), Consumer(bus, "evaluate")
@@ -102,15 +101,3 @@ def _listen(consumer: Consumer, events: EventHandlers) -> None:
 
 async def _offer(_: CallContext, __: Nothing) -> Nothing:
     return Nothing()
-
-
-def _object_settings(settings: EvaluateSettings) -> ObjectSettings:
-    return ObjectSettings(
-        endpoint=settings.s3_endpoint,
-        access_key=settings.s3_access_key or "",
-        secret_key=settings.s3_secret_key.get_secret_value() if settings.s3_secret_key else "",
-        secure=settings.s3_secure,
-        region=settings.s3_region,
-        public_endpoint=settings.s3_public_endpoint,
-        public_secure=settings.s3_public_secure,
-    )

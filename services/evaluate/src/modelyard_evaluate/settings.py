@@ -22,7 +22,6 @@ def _split(value: Any) -> Any:
 class EvaluateSettings(ServiceSettings):
     """Sizes are bytes, times seconds."""
 
-
     evaluate_roles: Annotated[frozenset[Literal["api", "worker"]], NoDecode, BeforeValidator(_split)] = Field(
         default=frozenset({"api", "worker"}), description="api answers and listens, worker measures: `api,worker`"
     )

@@ -26,8 +26,7 @@ _PROBED = (version.GET, imports.GET, convert.GET, evaluate.GET, publish.GET_LIST
 async def build(settings: GatewaySettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or GatewaySettings()
-    password = settings.nats_password.get_secret_value() if settings.nats_password else None
-    bus = await Bus.connect(BusSettings(settings.nats_url, "gateway", settings.nats_user, password))
+    bus = await Bus.connect(BusSettings(**settings.nats("gateway")))
     documents = open_documents(settings.document_url)
     checks = {"nats": bus.check, "documents": documents.check, **_service_checks(CallClient(bus))}
     metrics = ServiceMetrics("gateway", {"bus": bus.stats})

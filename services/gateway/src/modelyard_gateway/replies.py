@@ -44,6 +44,8 @@ def error_response(request: Request, failure: Failure) -> JSONResponse:
     headers = {"Retry-After": "1"} if failure.kind is FailureKind.UNAVAILABLE else {}
     if failure.kind is FailureKind.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
+    if failure.kind is FailureKind.TOO_LARGE:
+        headers["Connection"] = "close"  # the rest of the body is not wanted
     return JSONResponse(reply.model_dump(exclude_none=True), status_code=STATUS[failure.kind], headers=headers)
 
 

@@ -28,10 +28,9 @@ from modelyard_store.outbox import Outbox
 async def build(settings: ImportSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or ImportSettings()
-    password = settings.nats_password.get_secret_value() if settings.nats_password else None
-    objects = _objects(settings)
+    objects = Objects.connect(ObjectSettings(**settings.s3()))
     documents = open_documents(settings.document_url)
-    bus = await Bus.connect(BusSettings(settings.nats_url, "import", settings.nats_user, password))
+    bus = await Bus.connect(BusSettings(**settings.nats("import")))
     relay = Relay(bus, [Outbox(documents, collection) for collection in TELLING])
     repository = Repository(documents, relay.nudge)
     calls, consumer = CallServer(bus, "import"), Consumer(bus, "import")
@@ -89,23 +88,6 @@ def _listen(consumer: Consumer, known: ImportHandlers, training: TrainingHandler
     consumer.on_event(catalogue.VERSION_REQUESTED, known.requested)
     consumer.on_event(catalogue.VERSION_DELETED, known.deleted)
     consumer.on_job(catalogue.IMPORT_MATCH, training.match, parallel=8)
-
-
-def _objects(settings: ImportSettings) -> Objects:
-    """Raises ValueError without credentials: the store refuses anonymous callers."""
-    if settings.s3_access_key is None or settings.s3_secret_key is None:
-        raise ValueError("MODELYARD_S3_ACCESS_KEY and MODELYARD_S3_SECRET_KEY are needed")
-    return Objects.connect(
-        ObjectSettings(
-            settings.s3_endpoint,
-            settings.s3_access_key,
-            settings.s3_secret_key.get_secret_value(),
-            secure=settings.s3_secure,
-            region=settings.s3_region,
-            public_endpoint=settings.s3_public_endpoint,
-            public_secure=settings.s3_public_secure,
-        )
-    )
 
 
 def _upload_limits(settings: ImportSettings) -> UploadLimits:

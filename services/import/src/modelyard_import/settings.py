@@ -19,7 +19,6 @@ def _split(value: Any) -> Any:
 class ImportSettings(ServiceSettings):
     """Sizes are bytes. Upload links name the public endpoint; without one, that which this service itself uses."""
 
-
     import_roles: Annotated[frozenset[Literal["api", "worker"]], NoDecode, BeforeValidator(_split)] = Field(
         default=frozenset({"api", "worker"}), description="api answers and listens, worker fetches: `api,worker`"
     )

@@ -22,8 +22,7 @@ from modelyard_store.outbox import Outbox
 async def build(settings: PublishSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or PublishSettings()
-    password = settings.nats_password.get_secret_value() if settings.nats_password else None
-    bus = await Bus.connect(BusSettings(settings.nats_url, "publish", settings.nats_user, password))
+    bus = await Bus.connect(BusSettings(**settings.nats("publish")))
     documents = open_documents(settings.document_url)
     relay = Relay(bus, [Outbox(documents, collection) for collection in COLLECTIONS])
     repository = Repository(documents, relay.nudge)

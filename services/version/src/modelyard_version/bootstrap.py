@@ -23,10 +23,9 @@ from modelyard_version.settings import VersionSettings
 async def build(settings: VersionSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or VersionSettings()
-    password = settings.nats_password.get_secret_value() if settings.nats_password else None
-    objects = _objects(settings)
+    objects = Objects.connect(ObjectSettings(**settings.s3()))
     documents = open_documents(settings.document_url)
-    bus = await Bus.connect(BusSettings(settings.nats_url, "version", settings.nats_user, password))
+    bus = await Bus.connect(BusSettings(**settings.nats("version")))
     relay = Relay(bus, [Outbox(documents, collection) for collection in COLLECTIONS])
     versions = VersionRepository(documents, relay.nudge)
     bucket = settings.artifacts_bucket
@@ -51,23 +50,6 @@ async def build(settings: VersionSettings | None = None) -> Service:
         stats={"bus": bus.stats},
         http_host=settings.http_host,
         http_port=settings.http_port,
-    )
-
-
-def _objects(settings: VersionSettings) -> Objects:
-    """Raises ValueError without credentials: the store refuses anonymous callers."""
-    if settings.s3_access_key is None or settings.s3_secret_key is None:
-        raise ValueError("MODELYARD_S3_ACCESS_KEY and MODELYARD_S3_SECRET_KEY are needed")
-    return Objects.connect(
-        ObjectSettings(
-            settings.s3_endpoint,
-            settings.s3_access_key,
-            settings.s3_secret_key.get_secret_value(),
-            secure=settings.s3_secure,
-            region=settings.s3_region,
-            public_endpoint=settings.s3_public_endpoint,
-            public_secure=settings.s3_public_secure,
-        )
     )
 
 
