@@ -42,8 +42,12 @@ def _fact(subject: str) -> str:
 
 def summary(data: Reply) -> str:
     """The few facts of an event that a person wants on one line, safe to print."""
-    wanted = ("model_name", "model_version", "job_name", "target", "version", "title", "score", "reason", "model_id")
+    wanted = ("model_name", "model_version", "job_name", "target", "version", "title", "reason")
     facts = [str(data[name]) for name in wanted if data.get(name) is not None]
+    if data.get("model_id") and not data.get("model_name"):
+        facts.append(f"of model {data['model_id']}")
+    if (score := data.get("score")) is not None:
+        facts.append(f"{data.get('metric', 'score')} {score:.4f}")
     if (accuracy := (data.get("metrics") or {}).get("accuracy")) is not None:
         facts.append(f"accuracy {accuracy:.4f}")
     return plain("  ".join(facts))
