@@ -56,7 +56,7 @@ def upload(client: Client, folder: Path, progress: Progress) -> str:
     files = files_below(folder)
     sizes = {name: path.stat().st_size for name, path in files.items()}
     ticket = client.post("uploads", {"files": [{"path": name, "size": size} for name, size in sizes.items()]})
-    with _pool() as pool, _storage() as http:
+    with _storage() as http, _pool() as pool:  # the threads end before their connections do
         sent = {
             target["path"]: [pool.submit(_put, http, each, progress) for each in _slices(target, files, sizes)]
             for target in ticket["files"]
@@ -126,7 +126,7 @@ def download(links: Reply, folder: Path, progress: Progress) -> list[Path]:
     wanted = [(link, _inside(folder, link["path"])) for link in links["files"]]
     partial = [target.with_name(f".{token_hex(8)}.part") for _, target in wanted]
     try:
-        with _pool() as pool, _storage() as http:
+        with _storage() as http, _pool() as pool:  # the threads end before their connections do
             jobs = [
                 pool.submit(_fetch, http, link, path, progress) for (link, _), path in zip(wanted, partial, strict=True)
             ]
