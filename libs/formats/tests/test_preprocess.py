@@ -6,7 +6,7 @@ from PIL import Image
 
 from modelyard_contracts.package import Preprocessing
 from modelyard_formats.errors import BadImage
-from modelyard_formats.preprocess import image_to_tensor, images_to_batch, load_image
+from modelyard_formats.preprocess import image_to_tensor, load_image
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -143,7 +143,7 @@ def test_exif_orientation_is_applied():
 
 def test_batches():
     config = Preprocessing(size=(4, 4))
-    batch = images_to_batch([colored(4, 4), Image.new("L", (9, 9))], config)
+    batch = np.concatenate([image_to_tensor(image, config) for image in (colored(4, 4), Image.new("L", (9, 9)))])
     assert batch.shape == (2, 3, 4, 4)
     assert not batch[1].any()
 

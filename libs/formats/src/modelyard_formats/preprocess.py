@@ -4,7 +4,6 @@ Called by evaluate workers. Pixels are 0–255 in the named colour mode whatever
 applied, 16-bit grey is scaled down, palettes are looked up, and an alpha channel is dropped (as training libraries do).
 """
 
-from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 
@@ -60,11 +59,6 @@ def image_to_tensor(image: Image.Image, preprocessing: Preprocessing) -> Array:
     if preprocessing.layout == "NCHW":
         values = values.transpose(2, 0, 1)
     return np.ascontiguousarray(_cast(values, preprocessing.dtype))[np.newaxis]
-
-
-def images_to_batch(images: Iterable[Image.Image], preprocessing: Preprocessing) -> Array:
-    """The tensors of several images along the first axis. There must be at least one image."""
-    return np.concatenate([image_to_tensor(image, preprocessing) for image in images])
 
 
 def _in_color_mode(image: Image.Image, mode: str) -> Image.Image:
