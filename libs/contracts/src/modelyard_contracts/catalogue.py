@@ -124,6 +124,9 @@ EVALUATE_IMAGE_CLASSIFICATION = Job(
     "modelyard.job.evaluate.image-classification", jobs.EvaluationJob, "evaluate", retry=TRANSFER_RETRY
 )
 VERSION_PURGE = Job("modelyard.job.version.purge", jobs.PurgeJob, "version", retry=EVENT_RETRY)
+VERSION_RECORD = Job("modelyard.job.version.record", jobs.RecordJob, "version", retry=EVENT_RETRY)
+VERSION_VERIFY = Job("modelyard.job.version.verify", jobs.VerifyJob, "version", retry=TRANSFER_RETRY)
+VERSION_AUDIT = Job("modelyard.job.version.audit", jobs.AuditJob, "version", retry=TRANSFER_RETRY)
 
 ALL_EVENTS: tuple[Event[BaseModel], ...] = tuple(v for v in globals().copy().values() if isinstance(v, Event))
 ALL_JOBS: tuple[Job[BaseModel], ...] = tuple(v for v in globals().copy().values() if isinstance(v, Job))

@@ -11,6 +11,7 @@ from modelyard_contracts.shapes import (
     DatasetRef,
     Location,
     Plan,
+    ScanReport,
     Shape,
     Source,
     TrainingRef,
@@ -34,6 +35,23 @@ class TrainingCompleted(Shape):
     finished_at: AwareDatetime | None = None
 
 
+class PlacedFolder(Shape):
+    """One input of a template: what lies at `location` belongs into `folder` of the artifact (`model/`, …)."""
+
+    input_id: str
+    location: Location
+    folder: str = Field(pattern=r"^([A-Za-z0-9_-]+/)+$")
+
+
+class Assembly(Shape):
+    """What a template fixes: the package has no config.json of its own, `config` becomes it."""
+
+    template_id: str
+    infer_format: str
+    config: PackageConfig
+    folders: tuple[PlacedFolder, ...]
+
+
 class VersionRequested(Shape):
     """A version document exists as `publishing`; the import service shall fetch what it names."""
 
@@ -42,6 +60,7 @@ class VersionRequested(Shape):
     model_version: str
     source: Source
     destination: Location = Field(description="where the source artifact's files belong")
+    assembly: Assembly | None = Field(default=None, description="set exactly for a template source")
 
 
 class ImportStarted(Shape):
@@ -55,6 +74,7 @@ class ImportSucceeded(Shape):
     artifact: Artifact
     config: PackageConfig
     config_sha256: str
+    scan: ScanReport | None = None
     training: TrainingRef | None = None
 
 
@@ -64,6 +84,7 @@ class ImportFailed(Shape):
     code: str
     reason: str
     problems: tuple[dict[str, str | None], ...] = ()
+    scan: ScanReport | None = None
 
 
 class VersionPublished(Shape):
@@ -91,10 +112,17 @@ class VersionDeleted(Shape):
 
 
 class VersionAliased(Shape):
+    """`move` counts the moves of this alias from 1; `at` (ms) and `by` say when and who moved it."""
+
     model_name: str
     alias: str
     model_id: str | None = Field(default=None, description="None when the alias was removed")
     previous_model_id: str | None = None
+    model_version: str | None = None
+    previous_model_version: str | None = None
+    move: int = 0
+    at: int = 0
+    by: str = ""
 
 
 class ArtifactAdded(Shape):

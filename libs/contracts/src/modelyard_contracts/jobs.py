@@ -1,5 +1,6 @@
 """What jobs carry: only which document to work on. The document holds everything else and is the fence."""
 
+from modelyard_contracts.calls.version import HistoryRecord
 from modelyard_contracts.shapes import Location, Shape
 
 
@@ -26,3 +27,21 @@ class PurgeJob(Shape):
 
     model_id: str
     location: Location
+
+
+class RecordJob(Shape):
+    """Keep one record of a version's history. It was committed with the change it tells of."""
+
+    record: HistoryRecord
+
+
+class VerifyJob(Shape):
+    """Read a version's files and compare them with their manifests."""
+
+    verification_id: str
+
+
+class AuditJob(Shape):
+    """Compare what a project's documents name with what lies in the bucket."""
+
+    audit_id: str

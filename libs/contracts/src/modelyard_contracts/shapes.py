@@ -32,6 +32,7 @@ class FileEntry(Shape):
     path: str = Field(min_length=1, max_length=900)
     size: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    etag: str | None = Field(default=None, description="pins the object of an artifact that is kept by reference")
 
 
 class TensorSpec(Shape):
@@ -47,6 +48,43 @@ class Signature(Shape):
     outputs: tuple[TensorSpec, ...]
 
 
+class ContainerImage(Shape):
+    """An image in an OCI registry, pinned; read from its manifest and config, no layer is pulled.
+
+    `reference` is `registry/repository@sha256:…`, `size` the compressed bytes of all layers and the config.
+    """
+
+    reference: str
+    requested: str = Field(description="as it was asked for, with its tag")
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    platform: str = Field(description="`linux/amd64`, `linux/arm64/v8`, …")
+    size: int
+    ports: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    user: str = ""
+    created: str = ""
+
+
+class Finding(Shape):
+    """Something a scan noticed. `dangerous` refuses the package, `suspicious` is kept and shown."""
+
+    file: str
+    severity: Literal["info", "suspicious", "dangerous"]
+    rule: str
+    message: str
+
+
+class ScanReport(Shape):
+    """What admission looked at. `scanners` maps each scanner to its version."""
+
+    scanners: dict[str, str] = {}
+    files: int = Field(default=0, description="files of the package")
+    read: int = Field(default=0, description="files whose content was read; of the others name and size were judged")
+    findings: tuple[Finding, ...] = ()
+
+
 class Inspection(Shape):
     """What a model file says of itself, read without running it."""
 
@@ -56,6 +94,7 @@ class Inspection(Shape):
     producer: str = ""
     parameter_count: int = 0
     operators: dict[str, int] = {}
+    image: ContainerImage | None = None
 
 
 class OutputParity(Shape):
@@ -121,6 +160,9 @@ class Artifact(Shape):
     files: tuple[FileEntry, ...]
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
     size: int
+    by_reference: bool = Field(
+        default=False, description="`location` is where the source lies; the objects are pinned by ETag, not copied"
+    )
     inspection: Inspection
     conversion_id: str | None = None
     parity: Parity | None = None
@@ -186,8 +228,11 @@ class Plan(Shape):
 
 
 class StorageSource(Shape):
+    """`source_copy` False keeps the objects where they lie, pinned by ETag and digest; such a folder holds `model/`."""
+
     kind: Literal["object-storage"] = "object-storage"
     location: Location
+    source_copy: bool = True
 
 
 class UploadSource(Shape):
@@ -200,4 +245,31 @@ class TrainingSource(Shape):
     training_job_id: str = Field(description="id of the training job version as the import service keeps it")
 
 
-Source = Annotated[StorageSource | UploadSource | TrainingSource, Field(discriminator="kind")]
+class TemplateInput(Shape):
+    input_id: str = Field(min_length=1, max_length=64)
+    location: Location
+
+
+class TemplateSource(Shape):
+    """`infer_format` replaces the template's input/output mode where the template allows it."""
+
+    kind: Literal["template"] = "template"
+    template_id: str = Field(min_length=1, max_length=64)
+    infer_format: str | None = Field(default=None, max_length=64)
+    template_inputs: tuple[TemplateInput, ...] = Field(min_length=1, max_length=20)
+
+
+class ImageSource(Shape):
+    """Exactly one of `config` (config.json inline) and `config_location` (its folder and `config_file`)."""
+
+    kind: Literal["image"] = "image"
+    reference: str = Field(min_length=1, max_length=500, description="`registry.example/team/app:1.0` or `…@sha256:…`")
+    platform: str = Field(default="linux/amd64", pattern=r"^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?$")
+    config: dict[str, Any] | None = None
+    config_location: Location | None = None
+    config_file: str = Field(default="config.json", max_length=255)
+
+
+Source = Annotated[
+    StorageSource | UploadSource | TrainingSource | TemplateSource | ImageSource, Field(discriminator="kind")
+]

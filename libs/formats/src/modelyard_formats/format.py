@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from modelyard_contracts.failures import Problem
-from modelyard_contracts.shapes import Inspection
+from modelyard_contracts.shapes import Finding, Inspection
 from modelyard_formats.errors import bad_source
 from modelyard_formats.running import Runner
 
@@ -32,19 +32,29 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What inspecting found. `files` are all files the model needs, relative to the model folder, main file first."""
+    """What inspecting found. `files` are all files the model needs, relative to the model folder, main file first.
+
+    `findings` name files relative to the package; a dangerous one refuses the package.
+    """
 
     inspection: Inspection
     files: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+def main_file(files: tuple[str, ...]) -> tuple[str, ...]:
+    return files[:1]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """How to tell, read and run one kind of model file.
 
-    `find` gets the names of the files directly in the model folder and returns every model among them, each as its
-    files, main file first. `hints` explains files that are nearly a model, for when there is none. `inspect` gets the
-    model folder and one found model and never executes anything. `load` imports the native runtime.
+    `find` gets the paths of all files in the model folder, relative to it, and returns every model among them, each as
+    its files, main file first. `hints` explains files that are nearly a model, for when there is none. `inspect` gets
+    the model folder and one found model and never executes anything; `reads` says which of the found files it opens,
+    so that the import service fetches no others. `load` imports the native runtime; None where none is built in.
+    `by_type_only`: file names alone do not tell this format, config.json has to name its model type.
     """
 
     name: str
@@ -53,7 +63,14 @@ class Format:
     find: Callable[[Sequence[str]], tuple[tuple[str, ...], ...]]
     hints: Callable[[Sequence[str]], tuple[Problem, ...]]
     inspect: Callable[[Path, tuple[str, ...]], Reading]
-    load: Callable[[Path, int, PrecisionHint], Runner]
+    load: Callable[[Path, int, PrecisionHint], Runner] | None = None
+    reads: Callable[[tuple[str, ...]], tuple[str, ...]] = main_file
+    by_type_only: bool = False
+
+
+def at_top(names: Sequence[str], *suffixes: str) -> tuple[str, ...]:
+    """The files directly in the model folder with one of these endings, sorted."""
+    return tuple(sorted(name for name in names if "/" not in name and name.endswith(suffixes)))
 
 
 def within_bounds(inspection: Inspection, file: str) -> Inspection:

@@ -12,10 +12,11 @@ MAX_CONFIG = 2**20
 CUSTOM_CODE = "customize_service.py"
 
 
-def check_listing(entries: Iterable[Entry | tuple[str, int]]) -> tuple[Problem, ...]:
+def check_listing(entries: Iterable[Entry | tuple[str, int]], model_type: str | None = None) -> tuple[Problem, ...]:
     """Every rule that a package's names and sizes break; empty when it is worth fetching.
 
-    `entries` are all files of the package, `model/` included in their paths. Make a `Failure` with `errors.refusal`.
+    `entries` are all files of the package, `model/` included in their paths; `model_type` as in `recognise`.
+    Make a `Failure` with `errors.refusal`.
     """
     files = [entry if isinstance(entry, Entry) else Entry(*entry) for entry in entries]
     problems = [*_config_problems(files), *_path_problems(files)]
@@ -24,7 +25,7 @@ def check_listing(entries: Iterable[Entry | tuple[str, int]]) -> tuple[Problem, 
         message = f"{len(custom)} files named {CUSTOM_CODE}: {', '.join(custom)}"
         problems.append(Problem(message=message, file=custom[1], rule=f"at most one {CUSTOM_CODE}"))
     try:
-        recognise(files)
+        recognise(files, model_type)
     except BadSource as refused:
         problems.extend(refused.problems)
     return bounded(problems)

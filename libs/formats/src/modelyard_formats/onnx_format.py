@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from modelyard_contracts.shapes import Signature, TensorSpec
-from modelyard_formats.format import Format, PrecisionHint, Reading
+from modelyard_formats.format import Format, PrecisionHint, Reading, at_top
 from modelyard_formats.running import Array, Runner
 
 _SESSION_DTYPES = {"float": "float32", "double": "float64", "string": "object"}
 
 
 def _find(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    return tuple((name,) for name in sorted(names) if name.endswith(".onnx"))
+    return tuple((name,) for name in at_top(names, ".onnx"))
 
 
 def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:

@@ -6,14 +6,14 @@ from typing import Any
 
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Signature, TensorSpec
-from modelyard_formats.format import MODEL_FOLDER, UNKNOWN_RANK, Format, PrecisionHint, Reading, within_bounds
+from modelyard_formats.format import MODEL_FOLDER, UNKNOWN_RANK, Format, PrecisionHint, Reading, at_top, within_bounds
 from modelyard_formats.openvino_ir import DTYPES, primary_name, read_ir
 from modelyard_formats.running import Array, Runner
 
 
 def _find(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     present = set(names)
-    stems = sorted(name.removesuffix(".xml") for name in names if name.endswith(".xml"))
+    stems = (name.removesuffix(".xml") for name in at_top(names, ".xml"))
     return tuple((f"{stem}.xml", f"{stem}.bin") for stem in stems if f"{stem}.bin" in present)
 
 
@@ -21,8 +21,7 @@ def _hints(names: Sequence[str]) -> tuple[Problem, ...]:
     rule = "an OpenVINO model is X.xml and X.bin"
     return tuple(
         Problem(message=f"{name} has no {name[:-4]}.bin beside it", file=f"{MODEL_FOLDER}/{name}", rule=rule)
-        for name in sorted(names)
-        if name.endswith(".xml")
+        for name in at_top(names, ".xml")
     )
 
 

@@ -39,10 +39,11 @@ class PackageReport(BaseModel):
 def check_package(root: Path) -> PackageReport:
     """Raises nothing for a bad package: the report lists what is wrong."""
     entries, problems = list_files(root)
-    problems.extend(check_listing(entries))
     config, config_problems, wrong = _config(root, entries)
+    model_type = config.model_type if config and "model_type" not in wrong else None
+    problems.extend(check_listing(entries, model_type))
     problems.extend(config_problems)
-    row, reading, model_problems = _model(root, entries)
+    row, reading, model_problems = _model(root, entries, model_type)
     problems.extend(model_problems)
     if row and config:
         problems.extend(_type_problems(row, config, wrong))
@@ -85,9 +86,11 @@ def _config(root: Path, entries: list[Entry]) -> tuple[PackageConfig | None, tup
     return read_config((root / CONFIG_FILE).read_bytes())
 
 
-def _model(root: Path, entries: list[Entry]) -> tuple[Format | None, Reading | None, tuple[Problem, ...]]:
+def _model(
+    root: Path, entries: list[Entry], model_type: str | None
+) -> tuple[Format | None, Reading | None, tuple[Problem, ...]]:
     try:
-        row, files = recognise(entries)
+        row, files = recognise(entries, model_type)
     except BadSource:
         return None, None, ()  # the listing check has said why
     try:

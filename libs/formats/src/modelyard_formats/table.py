@@ -13,16 +13,16 @@ from modelyard_formats.running import Runner
 FORMATS: dict[str, Format] = {row.FORMAT.name: row.FORMAT for row in (onnx_format, openvino_format)}
 
 
-def recognise(entries: Iterable[Entry]) -> tuple[Format, tuple[str, ...]]:
+def recognise(entries: Iterable[Entry], model_type: str | None = None) -> tuple[Format, tuple[str, ...]]:
     """The format of a package and its model's files, relative to `model/`, main file first.
 
-    Only files directly in `model/` count: what lies in folders below is the package's own data. Raises `BadSource`
-    when there is no model, more than one, or an empty file.
+    `model_type` is what config.json says, if it could be read: only formats of that type are looked for, unless none
+    is there. Raises `BadSource` when there is no model, more than one, or an empty file.
     """
-    sizes = {entry.path.removeprefix(f"{MODEL_FOLDER}/"): entry.size for entry in entries if _is_candidate(entry.path)}
-    found = [(row, files) for row in FORMATS.values() for files in row.find(tuple(sizes))]
+    sizes = {entry.path.removeprefix(f"{MODEL_FOLDER}/"): entry.size for entry in entries if _in_model(entry.path)}
+    rows, found = _found(tuple(sizes), model_type)
     if not found:
-        raise BadSource(_nothing_found(tuple(sizes)))
+        raise BadSource(_nothing_found(rows, tuple(sizes)))
     if len(found) > 1:
         names = ", ".join(f"{MODEL_FOLDER}/{files[0]}" for _, files in found)
         message = f"{len(found)} models in one package: {names}"
@@ -34,13 +34,24 @@ def recognise(entries: Iterable[Entry]) -> tuple[Format, tuple[str, ...]]:
     return row, files
 
 
-def _is_candidate(path: str) -> bool:
-    return path.startswith(f"{MODEL_FOLDER}/") and path.count("/") == 1
+Found = list[tuple[Format, tuple[str, ...]]]
 
 
-def _nothing_found(names: tuple[str, ...]) -> tuple[Problem, ...]:
-    hints = tuple(problem for row in FORMATS.values() for problem in row.hints(names))
-    wanted = " or ".join(row.wants for row in FORMATS.values())
+def _found(names: tuple[str, ...], model_type: str | None) -> tuple[list[Format], Found]:
+    """The formats that were wanted, and the models there are of them; of any other format when there is none."""
+    typed = [row for row in FORMATS.values() if model_type in row.model_types]
+    named = [row for row in FORMATS.values() if not row.by_type_only]
+    found = [(row, files) for row in typed or named for files in row.find(names)]
+    return typed or named, found or [(row, files) for row in named for files in row.find(names)]
+
+
+def _in_model(path: str) -> bool:
+    return path.startswith(f"{MODEL_FOLDER}/") and path != f"{MODEL_FOLDER}/config.json"
+
+
+def _nothing_found(rows: list[Format], names: tuple[str, ...]) -> tuple[Problem, ...]:
+    hints = tuple(problem for row in rows for problem in row.hints(names))
+    wanted = " or ".join(row.wants for row in rows)
     missing = Problem(message=f"no model file in model/; it needs {wanted}", file=f"{MODEL_FOLDER}/", rule=wanted)
     return hints or (missing,)
 
@@ -60,6 +71,9 @@ def runner(format_name: str, root: Path, *, threads: int, precision_hint: Precis
     """The model in `root/model/`, loaded on the CPU with `threads` threads. Raises `BadSource` when it cannot be."""
     row = FORMATS[format_name]
     files = _files(row, root)
+    if row.load is None:
+        message = f"no runtime for {format_name} models is built in"
+        raise bad_source(message, file=f"{MODEL_FOLDER}/{files[0]}", rule=f"one of {', '.join(runnable())}")
     try:
         return row.load(root / MODEL_FOLDER / files[0], threads, precision_hint)
     except ImportError:
@@ -70,8 +84,14 @@ def runner(format_name: str, root: Path, *, threads: int, precision_hint: Precis
         raise bad_source(message, file=name, rule=f"a model that the {format_name} runtime loads") from error
 
 
+def runnable() -> tuple[str, ...]:
+    """Names of the formats that `runner` can run here."""
+    return tuple(row.name for row in FORMATS.values() if row.load is not None)
+
+
 def _files(row: Format, root: Path) -> tuple[str, ...]:
-    found = row.find(sorted(path.name for path in (root / MODEL_FOLDER).glob("*")))
+    folder = root / MODEL_FOLDER
+    found = row.find(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
     if len(found) != 1:
         message = f"{len(found)} {row.name} models in model/"
         raise bad_source(message, file=f"{MODEL_FOLDER}/", rule=f"exactly one model: {row.wants}")

@@ -8,7 +8,7 @@ from modelyard_contracts.calls.call import Call, Nothing, Page
 from modelyard_contracts.calls.version import ModelName
 from modelyard_contracts.events import TrainingCompleted
 from modelyard_contracts.failures import Problem
-from modelyard_contracts.shapes import Location, Plan, Shape, TrainingRef
+from modelyard_contracts.shapes import Location, Plan, ScanReport, Shape, TrainingRef
 
 ImportState = Literal["waiting", "running", "succeeded", "failed", "cancelled"]
 
@@ -29,6 +29,7 @@ class ImportView(Shape):
     code: str | None
     reason: str | None
     problems: tuple[Problem, ...]
+    scan: ScanReport | None
     log: tuple[str, ...]
     created_at: int
     finished_at: int | None
@@ -73,11 +74,42 @@ class GetUpload(Shape):
     upload_id: str
 
 
-class UploadView(Shape):
+class UploadProgress(Shape):
+    """What the store has of one file. `parts`: number (from 1) → ETag of every part that arrived whole; `missing`:
+    number → fresh URL of every other. A file sent whole has one part, number 1; `done` when nothing is to be sent.
+    """
+
+    path: str
+    size: int
+    part_size: int
+    done: bool
+    parts: dict[int, str]
+    missing: dict[int, str]
+
+
+class ResumedUpload(Shape):
     upload_id: str
-    state: Literal["open", "complete"]
+    state: Literal["open", "complete", "expired"]
+    files: tuple[UploadProgress, ...]
+    expires_at: int
+
+
+class KeepUpload(Shape):
+    """While anybody (`holder`: an id) keeps it, an upload does not expire. `keep` False lets go."""
+
+    upload_id: str
+    holder: str
+    keep: bool = True
+
+
+class UploadView(Shape):
+    """An expired upload has no objects any more."""
+
+    upload_id: str
+    state: Literal["open", "complete", "expired"]
     location: Location
     files: tuple[UploadFile, ...]
+    expires_at: int
 
 
 class CompleteTraining(Shape):
@@ -104,7 +136,11 @@ class GetTrainingJob(Shape):
 
 
 class ListTrainingJobs(Page):
+    """`job_name` is exact, or a glob when it holds `*` or `?`."""
+
     job_name: str | None = None
+    job_version: str | None = None
+    status: Literal["completed", "failed", "stopped"] | None = None
 
 
 class TrainingJobPage(Shape):
@@ -138,6 +174,32 @@ class RuleList(Shape):
     rules: tuple[RuleView, ...]
 
 
+class DryRunRule(CreateRule):
+    """Applied to the newest `runs` training runs that are kept; nothing is imported."""
+
+    runs: int = Field(default=1000, ge=1, le=10_000)
+
+
+class RuleVerdict(Shape):
+    """`taken`: the run would have become a version; otherwise `reason` says what was missing."""
+
+    training_job_id: str
+    job_name: str
+    job_version: str
+    metrics: dict[str, float]
+    received_at: int
+    taken: bool
+    reason: str | None
+
+
+class RuleDryRun(Shape):
+    """Runs whose job name matches, newest first."""
+
+    looked_at: int
+    taken: int
+    verdicts: tuple[RuleVerdict, ...]
+
+
 GET = Call("import", "get", GetImport, ImportView)
 BEGIN_UPLOAD = Call("import", "begin-upload", BeginUpload, UploadTicket)
 COMPLETE_UPLOAD = Call("import", "complete-upload", CompleteUpload, UploadView)
@@ -145,6 +207,9 @@ GET_UPLOAD = Call("import", "get-upload", GetUpload, UploadView)
 COMPLETE_TRAINING = Call("import", "complete-training", CompleteTraining, TrainingJobView)
 GET_TRAINING_JOB = Call("import", "get-training-job", GetTrainingJob, TrainingJobView)
 LIST_TRAINING_JOBS = Call("import", "list-training-jobs", ListTrainingJobs, TrainingJobPage)
+RESUME_UPLOAD = Call("import", "resume-upload", GetUpload, ResumedUpload)
+KEEP_UPLOAD = Call("import", "keep-upload", KeepUpload, UploadView)
+DRY_RUN_RULE = Call("import", "dry-run-rule", DryRunRule, RuleDryRun)
 CREATE_RULE = Call("import", "create-rule", CreateRule, RuleView)
 LIST_RULES = Call("import", "list-rules", Nothing, RuleList)
 DELETE_RULE = Call("import", "delete-rule", GetRule, Nothing)

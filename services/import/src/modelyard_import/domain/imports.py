@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from modelyard_contracts.calls.imports import ImportState, ImportView
 from modelyard_contracts.failures import Failure, Problem
-from modelyard_contracts.shapes import Artifact, Location, Source
+from modelyard_contracts.shapes import Artifact, Location, ScanReport, Source
 
 FINAL: frozenset[ImportState] = frozenset({"succeeded", "failed", "cancelled"})
 _MAX_LOG = 200
@@ -52,6 +52,7 @@ class Import:
     code: str | None = None
     reason: str | None = None
     problems: tuple[Problem, ...] = ()
+    scan: ScanReport | None = None
     log: tuple[LogLine, ...] = ()
     finished_at: int | None = None
 
@@ -130,6 +131,7 @@ def view(job: Import) -> ImportView:
         code=job.code,
         reason=job.reason,
         problems=job.problems,
+        scan=job.scan,
         log=tuple(str(line) for line in job.log),
         created_at=job.created_at,
         finished_at=job.finished_at,

@@ -81,7 +81,13 @@ def complete(upload: Upload) -> Upload:
 
 
 def upload_view(upload: Upload) -> UploadView:
-    return UploadView(upload_id=upload.upload_id, state=upload.state, location=upload.location, files=upload.files)
+    return UploadView(
+        upload_id=upload.upload_id,
+        state=upload.state,
+        location=upload.location,
+        files=upload.files,
+        expires_at=upload.expires_at,
+    )
 
 
 def _what_is_wrong(file: UploadFile, size: int | None) -> str:

@@ -59,7 +59,15 @@ class AliasOutcome:
 
 def moved(alias: Alias, move: Move) -> AliasOutcome:
     said = VersionAliased(
-        model_name=alias.model_name, alias=alias.alias, model_id=move.model_id, previous_model_id=alias.model_id
+        model_name=alias.model_name,
+        alias=alias.alias,
+        model_id=move.model_id,
+        previous_model_id=alias.model_id,
+        model_version=move.model_version,
+        previous_model_version=alias.held.model_version if alias.held else None,
+        move=alias.move + 1,
+        at=move.at,
+        by=move.by,
     )
     done = replace(alias, move=alias.move + 1, history=(*alias.history, move)[-HISTORY:])
     return AliasOutcome(done, ((catalogue.VERSION_ALIASED, said),))

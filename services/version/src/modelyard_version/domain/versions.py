@@ -22,7 +22,7 @@ from modelyard_contracts.events import (
 )
 from modelyard_contracts.jobs import PurgeJob
 from modelyard_contracts.package import PackageConfig
-from modelyard_contracts.shapes import Artifact, Location, Plan, Shape, Source, TrainingRef
+from modelyard_contracts.shapes import Artifact, Location, Plan, ScanReport, Shape, Source, TrainingRef
 
 KEPT: Final = 500
 """How many evaluations and how many ids of ended work a version remembers; the evaluate service keeps the rest."""
@@ -99,6 +99,7 @@ class Version:
     artifacts: tuple[Artifact, ...] = ()
     evaluations: tuple[EvaluationSummary, ...] = ()
     training: TrainingRef | None = None
+    scan: ScanReport | None = None
     failure: dict[str, Any] | None = None
     work: tuple[Work, ...] = ()
     settled: tuple[str, ...] = ()
@@ -149,6 +150,7 @@ def published(version: Version, fact: ImportSucceeded, now: int) -> Outcome | No
         model_size=artifact.size,
         artifacts=(artifact,),
         training=fact.training,
+        scan=fact.scan,
         updated_at=now,
     )
     said = VersionPublished(
@@ -166,7 +168,7 @@ def failed(version: Version, fact: ImportFailed, now: int) -> Outcome | None:
         return None
     failure = {"code": fact.code, "reason": fact.reason, "problems": list(fact.problems)}
     said = VersionFailed(**_named(version), code=fact.code, reason=fact.reason)
-    done = replace(version, model_status="failed", failure=failure, updated_at=now)
+    done = replace(version, model_status="failed", failure=failure, scan=fact.scan, updated_at=now)
     return Outcome(done, ((catalogue.VERSION_FAILED, said),))
 
 
@@ -238,6 +240,7 @@ def deleted(version: Version, bucket: str, now: int) -> Outcome:
         updated_at=now,
         config=None,
         training=None,
+        scan=None,
         artifacts=empty,
         evaluations=empty,
         settled=empty,

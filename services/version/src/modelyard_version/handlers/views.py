@@ -31,6 +31,7 @@ def version_view(version: Version, now: int) -> VersionView:
         evaluations=version.evaluations,
         training=version.training,
         plan=version.plan,
+        scan=version.scan,
         failure=version.failure,
         in_use=in_use(version, now),
         updated_at=version.updated_at,
