@@ -31,7 +31,7 @@ check: setup  ## format, lint, types, walls
 faults: setup  ## kill processes in the middle of work
 	@$(BIN)/pytest tests/faults --timeout 300 $(ARGS)
 
-bench: setup  ## measure, and write docs/benchmarks.md
+bench: setup .venv-mlflow/.ready  ## measure, and write docs/benchmarks.md
 	@$(BIN)/python tests/bench $(ARGS)
 
 generate: setup  ## write again what is derived from the code
@@ -42,6 +42,8 @@ lock: setup  ## resolve again and export the hash-pinned locks (UPGRADE=--upgrad
 	@$(EXPORT) --all-packages --all-groups --no-emit-project --output-file requirements.lock
 	@set -e; for name in $(SERVICES); do \
 	    $(EXPORT) --package modelyard-$$name --no-dev --output-file services/$$name/requirements.lock; done
+	@echo 'mlflow>=3.17,<4' | $(UV) pip compile --quiet --no-header --no-annotate --generate-hashes \
+	    --universal --python-version 3.11 --output-file tests/bench/mlflow.lock -
 	@echo 'uv_build>=0.13,<0.14' | $(UV) pip compile --quiet --no-header --no-annotate --generate-hashes \
 	    --universal --python-version 3.11 --output-file deploy/docker/build.lock -
 
@@ -62,8 +64,15 @@ $(VENV)/.ready: requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
 	@$(UV) pip install --python $(BIN)/python --quiet --no-deps $(addprefix -e ,$(MEMBERS))
 	@touch $@
 
+# MLflow, to measure beside: in an environment of its own, as every heavy toolchain.
+.venv-mlflow/.ready: tests/bench/mlflow.lock $(VENV)/.ready
+	@echo "setting up .venv-mlflow for the comparison" >&2
+	@$(PYTHON) -m venv --clear .venv-mlflow
+	@$(UV) pip install --python .venv-mlflow/bin/python --quiet --require-hashes -r tests/bench/mlflow.lock
+	@touch $@
+
 clean:  ## remove .venv and every cache; data stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find libs services deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help demo up test check faults bench generate lock env setup clean

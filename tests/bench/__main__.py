@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import beside_mlflow
 import delivery
 import machine
 import publishing
@@ -19,7 +20,13 @@ import startup
 import uvloop
 from figures import Aim, Table
 
-_MEASURES = {"startup": startup, "publishing": publishing, "register": register, "delivery": delivery}
+_MEASURES = {
+    "startup": startup,
+    "publishing": publishing,
+    "register": register,
+    "delivery": delivery,
+    "mlflow": beside_mlflow,
+}
 _PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 

@@ -42,6 +42,34 @@ async def seed(file: Path, have: int, want: int) -> list[str]:
     return [template.model_id, *ids]
 
 
+async def seed_beside(file: Path, name: str, versions: int, names: int) -> list[str]:
+    """As `mlflow_seed` does: `name` with many versions, every 200th labelled `rare`, and many names with one."""
+    documents = open_documents(f"sqlite:///{file}")
+    await documents.open(COLLECTIONS)
+    template = _template(0)
+    await VersionRepository(documents, lambda: None).add(Outcome(template), Cause("seed"))
+    found = await documents.get(VERSIONS, template.model_id)
+    wanted = [(name, number) for number in range(1, versions + 1)]
+    wanted += [(f"seeded-{number:06}", 1) for number in range(names)]
+    ids = [new_id() for _ in wanted]
+    for start in range(0, len(ids), _AT_ONCE):
+        bodies = {
+            id: found.body
+            | {
+                "model_id": id,
+                "model_name": model_name,
+                "model_version": number_of(number),
+                "version_order": number,
+                "create_at": found.body["create_at"] + number,
+                "labels": ["rare"] if model_name == name and number % 200 == 0 else [],
+            }
+            for id, (model_name, number) in zip(ids[start : start + _AT_ONCE], wanted[start:], strict=False)
+        }
+        await asyncio.gather(*(documents.add(VERSIONS, id, body) for id, body in bodies.items()))
+    await documents.close()
+    return ids
+
+
 def _template(have: int) -> Version:
     """A published version with its artifact, as the import service described one."""
     fact = ImportSucceeded.model_validate(json.loads(_GOLDEN.read_text())["data"])
