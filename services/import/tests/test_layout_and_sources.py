@@ -11,7 +11,7 @@ BUCKETS = ("training", "datasets", "artifacts")
 
 
 def listed(*paths: str) -> list[SourceFile]:
-    return [SourceFile(key=f"run/{path}", path=path, size=len(path), etag="e") for path in paths]
+    return [SourceFile(bucket="b", key=f"run/{path}", path=path, size=len(path), etag="e") for path in paths]
 
 
 def planned(*paths: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from modelyard_contracts.calls.imports import ImportState, ImportView
+from modelyard_contracts.events import Assembly
 from modelyard_contracts.failures import Failure, Problem
 from modelyard_contracts.shapes import Artifact, Location, ScanReport, Source
 
@@ -43,6 +44,7 @@ class Import:
     source: Source
     destination: Location
     created_at: int
+    assembly: Assembly | None = None
     correlationid: str | None = None
     state: ImportState = "waiting"
     claim: Claim | None = None

@@ -19,6 +19,7 @@ _MOST_PROBLEMS: Final = 50
 class SourceFile:
     """One listed object; `path` is relative to the source folder."""
 
+    bucket: str
     key: str
     path: str
     size: int

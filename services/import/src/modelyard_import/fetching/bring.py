@@ -56,7 +56,7 @@ class Bring:
             notes.log(f"left out {len(layout.left_out)} files beside model/: {_some(layout.left_out)}")
         target = attempt_location(job)
         with tempfile.TemporaryDirectory(prefix="modelyard-import-", ignore_cleanup_errors=True) as folder:
-            transfer = Transfer(self.objects, origin.location.bucket, target, Path(folder, "package"), notes)
+            transfer = Transfer(self.objects, target, Path(folder, "package"), notes)
             files, report = await self._fetch(layout, transfer)
         notes.log(f"copied to {target.bucket}/{target.prefix}; {report.format}, every rule kept")
         return self._fact(job, origin, target, files, report)

@@ -26,7 +26,9 @@ async def list_package(objects: Objects, location: Location, limits: PackageLimi
     listed: list[SourceFile] = []
     try:
         async for found in objects.list(location.bucket, location.prefix):
-            listed.append(SourceFile(found.key, found.key.removeprefix(location.prefix), found.size, found.etag))
+            listed.append(
+                SourceFile(location.bucket, found.key, found.key.removeprefix(location.prefix), found.size, found.etag)
+            )
             if len(listed) > MOST_LISTED:
                 rule = f"at most {MOST_LISTED} objects below the source folder"
                 raise PackageTooLarge(f"more than {MOST_LISTED} objects lie below {place}", rule=rule)

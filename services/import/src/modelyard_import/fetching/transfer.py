@@ -35,10 +35,9 @@ both are bound by the same store. Large files therefore take turns, in the order
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """From one bucket into one attempt's folder; `folder` is the local one for files that are read."""
+    """Into one attempt's folder; `folder` is the local one for files that are read."""
 
     objects: Objects
-    bucket: str
     target: Location
     folder: Path
     notes: Notes
@@ -50,7 +49,7 @@ class Transfer:
         async with self._lane(file):
             with self._refusals(file):
                 sha256, size = await self.objects.copy_and_digest(
-                    self.bucket, file.source.key, self.target.bucket, self._key(file), if_etag=file.source.etag
+                    file.source.bucket, file.source.key, self.target.bucket, self._key(file), if_etag=file.source.etag
                 )
         return self._arrived(file, sha256, size)
 
@@ -59,7 +58,7 @@ class Transfer:
         async with self._lane(file):
             with self._refusals(file):
                 await self.objects.copy(
-                    self.bucket, file.source.key, self.target.bucket, self._key(file), if_etag=file.source.etag
+                    file.source.bucket, file.source.key, self.target.bucket, self._key(file), if_etag=file.source.etag
                 )
 
     async def download(self, file: PlannedFile) -> FileEntry:
@@ -70,17 +69,17 @@ class Transfer:
             with self._refusals(file):
                 sha256, size = await self._read_into(path, file)
                 # The last look is for stores that take a condition and do not mind it.
-                last = await self.objects.stat(self.bucket, file.source.key)
+                last = await self.objects.stat(file.source.bucket, file.source.key)
                 if size != file.source.size or last is None or last.etag != file.source.etag:
                     raise ObjectChanged(file.source.key)
         return self._arrived(file, sha256, size)
 
     async def _read_into(self, path: Path, file: PlannedFile) -> tuple[str, int]:
         """Of a large model only what inspection reads is written: writing all of it took longer than reading it."""
-        key, etag = file.source.key, file.source.etag
+        bucket, key, etag = file.source.bucket, file.source.key, file.source.etag
         skimmer = skimmer_for(file.path, file.source.size) if file.source.size >= LARGE else None
         if skimmer is None:
-            return await self.objects.download(self.bucket, key, path, if_etag=etag)
+            return await self.objects.download(bucket, key, path, if_etag=etag)
         with path.open("xb") as sparse:
 
             def skim(chunk: bytes) -> None:
@@ -88,7 +87,7 @@ class Transfer:
                     sparse.seek(offset)
                     sparse.write(piece)
 
-            found = await self.objects.pour(self.bucket, key, skim, if_etag=etag)
+            found = await self.objects.pour(bucket, key, skim, if_etag=etag)
             offset, rest = skimmer.rest()
             sparse.seek(offset)
             sparse.write(rest)
@@ -118,7 +117,7 @@ class Transfer:
     @contextmanager
     def _refusals(self, file: PlannedFile) -> Iterator[None]:
         """The source bucket was there when it was listed: one that is missing now is our own, which will be mended."""
-        place = f"{self.bucket}/{file.source.key}"
+        place = f"{file.source.bucket}/{file.source.key}"
         try:
             yield
         except (ObjectStoreUnavailable, NoSuchBucket):

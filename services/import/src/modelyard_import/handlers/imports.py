@@ -38,6 +38,7 @@ class ImportHandlers:
             model_version=requested.model_version,
             source=requested.source,
             destination=requested.destination,
+            assembly=requested.assembly,
             created_at=self.now(),
             correlationid=envelope.correlationid,
         )
