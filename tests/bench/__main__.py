@@ -17,15 +17,19 @@ import machine
 import publishing
 import register
 import startup
+import stores
+import transfers
 import uvloop
 from figures import Aim, Table
 
 _MEASURES = {
     "startup": startup,
     "publishing": publishing,
+    "transfers": transfers,
     "register": register,
-    "delivery": delivery,
+    "stores": stores,
     "mlflow": beside_mlflow,
+    "delivery": delivery,
 }
 _PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -53,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and 10,000 versions, not 100,000")
     parser.add_argument("--only", choices=list(_MEASURES), nargs="+", default=list(_MEASURES))
-    parser.add_argument("--folder", type=Path, help="where the stacks keep their data; about 12 GB for a full run")
+    parser.add_argument("--folder", type=Path, help="where the stacks keep their data; about 35 GB for a full run")
     return parser.parse_args()
 
 

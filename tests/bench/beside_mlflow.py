@@ -59,7 +59,7 @@ async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:
     repeats = 10 if quick else 50
     async with running_yard(folder / "yard"):
         pass  # makes the folder and its credentials
-    ids = await seed_beside(folder / "yard" / "documents" / "version.sqlite", MANY, versions, names)
+    ids = await seed_beside(f"sqlite:///{folder}/yard/documents/version.sqlite", MANY, versions, names)
     async with running_yard(folder / "yard") as yard, _mlflow(folder / "mlflow", versions, names) as port:
         ours, theirs = _ours(yard, ids, versions), _theirs(port, versions)
         found = {name: await _in_turn(ours[name], theirs[name], repeats) for name in ours}

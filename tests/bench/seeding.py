@@ -42,9 +42,9 @@ async def seed(file: Path, have: int, want: int) -> list[str]:
     return [template.model_id, *ids]
 
 
-async def seed_beside(file: Path, name: str, versions: int, names: int) -> list[str]:
+async def seed_beside(url: str, name: str, versions: int, names: int) -> list[str]:
     """As `mlflow_seed` does: `name` with many versions, every 200th labelled `rare`, and many names with one."""
-    documents = open_documents(f"sqlite:///{file}")
+    documents = open_documents(url)
     await documents.open(COLLECTIONS)
     template = _template(0)
     await VersionRepository(documents, lambda: None).add(Outcome(template), Cause("seed"))
