@@ -136,6 +136,7 @@ def model(**fields: Any) -> version.VersionView:
         "evaluations": evaluations,
         "training": TRAINING,
         "plan": PLAN,
+        "scan": None,
         "failure": None,
         "in_use": (f"entered in competition {COMPETITION}, open until 2027-01-31 12:00 UTC",),
         "updated_at": NOW,
