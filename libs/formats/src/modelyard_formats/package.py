@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from modelyard_contracts.failures import Failure, Problem
 from modelyard_contracts.package import PackageConfig
-from modelyard_contracts.shapes import Inspection
+from modelyard_contracts.shapes import Inspection, ScanReport
 from modelyard_formats.config_file import read_config
 from modelyard_formats.cross_check import cross_check
 from modelyard_formats.errors import CONFIG_FILE, BadSource, bounded, refusal
@@ -29,6 +29,7 @@ class PackageReport(BaseModel):
     model_files: tuple[str, ...] = ()
     config: PackageConfig | None = None
     inspection: Inspection | None = None
+    scan: ScanReport | None = None
     problems: tuple[Problem, ...] = ()
 
     def failure(self) -> Failure | None:
