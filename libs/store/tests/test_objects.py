@@ -6,6 +6,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from modelyard_store.objects import (
     ObjectSettings,
     ObjectStoreUnavailable,
     ObjectTooLarge,
+    Resume,
 )
 
 pytestmark = pytest.mark.servers
@@ -395,3 +397,84 @@ async def test_an_upload_that_is_given_up_frees_its_parts(objects: Objects, buck
     await objects.abort_multipart(bucket, "x", upload_id)
     assert await uploads_in_progress(objects, bucket) == 0
     assert await objects.stat(bucket, "x") is None
+
+
+@dataclass
+class Kept:
+    """What a caller keeps of a copy, to go on with it later."""
+
+    upload_id: str | None = None
+    copied: list[int] = field(default_factory=list)
+    read: list[int] = field(default_factory=list)
+
+    def resume(self) -> Resume:
+        return Resume(self.upload_id, lambda begun: setattr(self, "upload_id", begun))
+
+
+def breaking(objects: Objects, monkeypatch: pytest.MonkeyPatch, *, at: int) -> list[int]:
+    """Copies of parts fail from part `at` on; the numbers of those that are asked for."""
+    real, asked = objects._client._upload_part_copy, list[int]()
+
+    def upload_part_copy(*args: object) -> object:
+        number = int(str(args[3]))
+        asked.append(number)
+        if number >= at:
+            raise urllib3.exceptions.ProtocolError("injected")
+        return real(*args)  # type: ignore[arg-type]  # whatever it was given
+
+    monkeypatch.setattr(objects._client, "_upload_part_copy", upload_part_copy)
+    return asked
+
+
+async def test_a_copy_goes_on_where_the_one_before_ended(
+    objects: Objects, connect: Connect, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, kept = noise(31 * MIB), Kept()
+    await objects.put(bucket, "source", data)
+    broken = connect()
+    breaking(broken, monkeypatch, at=4)
+    with pytest.raises(ObjectStoreUnavailable):
+        await broken.copy(bucket, "source", bucket, "copy", resume=kept.resume())
+    assert kept.upload_id is not None
+    assert [part.size for part in await objects.list_parts(bucket, "copy", kept.upload_id)][:3] == [6 * MIB] * 3
+    last = connect()
+    asked = breaking(last, monkeypatch, at=99)
+    found = await last.copy_and_digest(
+        bucket, "source", bucket, "copy",
+        resume=kept.resume(), on_copied=kept.copied.append, on_read=kept.read.append,
+    )  # fmt: skip
+    assert found == digest_of(data)
+    assert sorted(asked) == [4, 5, 6]
+    assert (kept.copied[0], sum(kept.copied), sum(kept.read)) == (18 * MIB, len(data), len(data))
+    assert await objects.read(bucket, "copy", len(data)) == data
+    with pytest.raises(NoSuchObject):
+        await objects.list_parts(bucket, "copy", kept.upload_id)
+    assert await uploads_in_progress(objects, bucket) == 0
+
+
+@pytest.mark.parametrize("left", ["aborted", "of another part size"])
+async def test_a_copy_whose_parts_are_no_use_begins_anew(
+    objects: Objects, connect: Connect, bucket: str, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    data, kept = noise(20 * MIB), Kept()
+    await objects.put(bucket, "source", data)
+    broken = connect(copy_part_size=7 * MIB)
+    breaking(broken, monkeypatch, at=2)
+    with pytest.raises(ObjectStoreUnavailable):
+        await broken.copy(bucket, "source", bucket, "copy", resume=kept.resume())
+    before = kept.upload_id
+    assert before is not None
+    if left == "aborted":
+        await objects.abort_multipart(bucket, "copy", before)
+    await objects.copy(bucket, "source", bucket, "copy", resume=kept.resume())
+    assert kept.upload_id != before
+    assert await objects.read(bucket, "copy", len(data)) == data
+    assert await uploads_in_progress(objects, bucket) == 0
+
+
+async def test_what_nobody_joined_below_a_folder_is_freed(objects: Objects, bucket: str) -> None:
+    for key in ("mine/a", "mine/b", "mine/b", "other/c"):
+        await objects.begin_multipart(bucket, key)
+    assert await objects.abort_multiparts(bucket, "mine/") == 3
+    assert await objects.abort_multiparts(bucket, "mine/") == 0
+    assert await uploads_in_progress(objects, bucket) == 1

@@ -7,19 +7,17 @@ upload is aborted and the partial file removed. Bytes are hashed in a second thr
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
 from minio import Minio
 from minio.commonconfig import CopySource
-from minio.datatypes import Part, parse_copy_object
-from minio.error import MinioException
-from urllib3.exceptions import HTTPError
+from minio.datatypes import parse_copy_object
 
 from modelyard_store.object_errors import ObjectChanged, ObjectError, Stopped
+from modelyard_store.object_multiparts import OnBytes, Resume, Travelling, collect, kept_multipart, multipart, untold
 
 CHUNK = 4 << 20
 _MOST_PARTS = 9_000  # S3 allows 10 000
@@ -44,7 +42,7 @@ def read_chunks(
         response.release_conn()
 
 
-def hash_while_passing(chunks: Iterable[bytes], sink: Callable[[bytes], object]) -> Digest:
+def hash_while_passing(chunks: Iterable[bytes], sink: Callable[[bytes], object], on_read: OnBytes = untold) -> Digest:
     """sha256 (hexadecimal) and size of what went into the sink."""
     digest, size = hashlib.sha256(), 0
     hashing: Future[None] | None = None
@@ -55,18 +53,24 @@ def hash_while_passing(chunks: Iterable[bytes], sink: Callable[[bytes], object])
             hashing = hasher.submit(digest.update, data)
             sink(data)
             size += len(data)
+            on_read(len(data))
     return digest.hexdigest(), size
 
 
-def digest(client: Minio, stop: Event, bucket: str, key: str, etag: str | None = None) -> Digest:
-    return hash_while_passing(read_chunks(client, stop, bucket, key, etag=etag), len)  # a sink that keeps nothing
+def digest(
+    client: Minio, stop: Event, bucket: str, key: str, etag: str | None = None, *, on_read: OnBytes = untold
+) -> Digest:
+    chunks = read_chunks(client, stop, bucket, key, etag=etag)
+    return hash_while_passing(chunks, len, on_read)  # a sink that keeps nothing
 
 
-def download(client: Minio, stop: Event, bucket: str, key: str, path: Path, *, etag: str | None = None) -> Digest:
+def download(
+    client: Minio, stop: Event, bucket: str, key: str, path: Path, *, etag: str | None, on_read: OnBytes
+) -> Digest:
     """Into a new or emptied file, which is removed again unless all of it arrived."""
     try:
         with path.open("wb") as file:
-            return hash_while_passing(read_chunks(client, stop, bucket, key, etag=etag), file.write)
+            return hash_while_passing(read_chunks(client, stop, bucket, key, etag=etag), file.write, on_read)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -89,50 +93,61 @@ def upload(client: Minio, stop: Event, bucket: str, key: str, path: Path, *, par
             return hashlib.sha256(data).hexdigest(), len(data)
         step = max(part_size, -(-size // _MOST_PARTS))
         whole = hashlib.sha256()
-        with _multipart(client, bucket, key) as (upload_id, parts), ThreadPoolExecutor(_AT_ONCE) as pool:
-            travelling: deque[Future[str]] = deque()
+        with multipart(client, bucket, key) as (upload_id, parts), ThreadPoolExecutor(_AT_ONCE) as pool:
+            travelling: Travelling = deque()
             while data := file.read(step):
                 number = len(parts) + len(travelling) + 1
-                travelling.append(pool.submit(client._upload_part, bucket, key, data, None, upload_id, number))
+                sending = pool.submit(client._upload_part, bucket, key, data, None, upload_id, number)
+                travelling.append((number, len(data), sending))
                 whole.update(data)
-                _collect(travelling, parts, keep=_AT_ONCE, stop=stop)
-            _collect(travelling, parts, keep=0, stop=stop)
+                collect(travelling, parts, keep=_AT_ONCE, stop=stop)
+            collect(travelling, parts, keep=0, stop=stop)
             if file.tell() != size:
                 raise ObjectError(f"{path} changed its size while it was uploaded")
     return whole.hexdigest(), size
 
 
 def copy(
-    client: Minio, stop: Event, source: tuple[str, str], bucket: str, key: str, *, size: int, etag: str, part_size: int
-) -> str:
+    client: Minio, stop: Event, source: tuple[str, str], bucket: str, key: str, *,
+    size: int, etag: str, part_size: int, resume: Resume | None = None, on_copied: OnBytes = untold,
+) -> str:  # fmt: skip
     """Inside the store, only while the source has this ETag; in parts when larger than `part_size`. The new ETag."""
     headers = CopySource(*source, match_etag=etag).gen_copy_headers()
     if size <= part_size:
-        return parse_copy_object(client._execute("PUT", bucket, key, headers=dict(headers)))[0]
+        made = parse_copy_object(client._execute("PUT", bucket, key, headers=dict(headers)))[0]
+        on_copied(size)
+        return made
     step = max(part_size, -(-size // _MOST_PARTS))
+    spans = {number: range(start, min(start + step, size)) for number, start in enumerate(range(0, size, step), 1)}
 
-    def send(upload_id: str, number: int, start: int) -> str:
-        span = {"x-amz-copy-source-range": f"bytes={start}-{min(start + step, size) - 1}"}
+    def send(upload_id: str, number: int) -> str:
+        span = {"x-amz-copy-source-range": f"bytes={spans[number].start}-{spans[number].stop - 1}"}
         return client._upload_part_copy(bucket, key, upload_id, number, {**headers, **span})[0]
 
-    with _multipart(client, bucket, key) as (upload_id, parts), ThreadPoolExecutor(_AT_ONCE) as pool:
-        travelling: deque[Future[str]] = deque()
-        for number, start in enumerate(range(0, size, step), 1):
-            travelling.append(pool.submit(send, upload_id, number, start))
-            _collect(travelling, parts, keep=_AT_ONCE, stop=stop)
-        _collect(travelling, parts, keep=0, stop=stop)
+    opened = multipart(client, bucket, key) if resume is None else kept_multipart(client, bucket, key, resume, spans)
+    with opened as (upload_id, parts), ThreadPoolExecutor(_AT_ONCE) as pool:
+        on_copied(sum(len(spans[number]) for number in parts))
+        travelling: Travelling = deque()
+        for number in [number for number in spans if number not in parts]:
+            travelling.append((number, len(spans[number]), pool.submit(send, upload_id, number)))
+            collect(travelling, parts, keep=_AT_ONCE, stop=stop, on_bytes=on_copied)
+        collect(travelling, parts, keep=0, stop=stop, on_bytes=on_copied)
     return client.stat_object(bucket, key).etag or ""
 
 
 def copy_and_digest(
-    client: Minio, stop: Event, source: tuple[str, str], bucket: str, key: str, *, size: int, etag: str, part_size: int
-) -> Digest:
+    client: Minio, stop: Event, source: tuple[str, str], bucket: str, key: str, *,
+    size: int, etag: str, part_size: int, resume: Resume | None, on_copied: OnBytes, on_read: OnBytes,
+) -> Digest:  # fmt: skip
     """Both at once. Each reads the object with this ETag or fails, so the digest is that of the copy."""
     other = Event()
     with ThreadPoolExecutor(1) as pool:
-        copying = pool.submit(copy, client, other, source, bucket, key, size=size, etag=etag, part_size=part_size)
+        copying = pool.submit(
+            copy, client, other, source, bucket, key,
+            size=size, etag=etag, part_size=part_size, resume=resume, on_copied=on_copied,
+        )  # fmt: skip
         try:
-            found = digest(client, stop, *source, etag)
+            found = digest(client, stop, *source, etag, on_read=on_read)
             copying.result()
         except BaseException:
             other.set()
@@ -141,32 +156,3 @@ def copy_and_digest(
     if found[1] != size or client.stat_object(*source).etag != etag or client.stat_object(bucket, key).size != size:
         raise ObjectChanged(f"{'/'.join(source)} changed while it was copied")
     return found
-
-
-@contextmanager
-def _multipart(client: Minio, bucket: str, key: str) -> Iterator[tuple[str, list[Part]]]:
-    """Completed with the parts that the block has put into the list; aborted when the block raises."""
-    upload_id = client._create_multipart_upload(bucket, key, {})
-    parts: list[Part] = []
-    try:
-        yield upload_id, parts
-        complete(client, bucket, key, upload_id, parts)
-    except BaseException:
-        with suppress(MinioException, HTTPError):  # what went wrong first is what the caller has to hear
-            client._abort_multipart_upload(bucket, key, upload_id)
-        raise
-
-
-def complete(client: Minio, bucket: str, key: str, upload_id: str, parts: list[Part]) -> str:
-    """The ETag. Raises ObjectError for an error that the store sends with status 200, as S3 may."""
-    etag = client._complete_multipart_upload(bucket, key, upload_id, parts).etag
-    if not etag:
-        raise ObjectError(f"{bucket}/{key}: the store did not complete the upload")
-    return etag
-
-
-def _collect(travelling: deque[Future[str]], parts: list[Part], *, keep: int, stop: Event) -> None:
-    while len(travelling) > keep:
-        parts.append(Part(len(parts) + 1, travelling.popleft().result()))
-    if stop.is_set():
-        raise Stopped

@@ -13,11 +13,11 @@ from itertools import islice
 from pathlib import Path
 from threading import Event
 
-from minio.datatypes import Object, Part
+from minio.datatypes import Object
 from minio.deleteobjects import DeleteError, DeleteObject
 from minio.error import S3Error
 
-from modelyard_store import object_transfers
+from modelyard_store import object_multiparts, object_transfers
 from modelyard_store.object_client import ObjectSettings, Threads, client_for
 from modelyard_store.object_errors import (
     AccessDenied,
@@ -29,6 +29,7 @@ from modelyard_store.object_errors import (
     ObjectTooLarge,
 )
 from modelyard_store.object_links import Links
+from modelyard_store.object_multiparts import OnBytes, Resume, untold
 from modelyard_store.object_transfers import Digest
 
 __all__ = [
@@ -38,10 +39,12 @@ __all__ = [
     "ObjectChanged",
     "ObjectError",
     "ObjectInfo",
+    "ObjectPart",
     "ObjectSettings",
     "ObjectStoreUnavailable",
     "ObjectTooLarge",
     "Objects",
+    "Resume",
 ]
 
 _PAGE = 1000
@@ -52,6 +55,15 @@ class ObjectInfo:
     """`size` in bytes; `etag` changes whenever the object does."""
 
     key: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPart:
+    """One part, counted from 1, of an object that is not joined yet; `size` in bytes."""
+
+    number: int
     size: int
     etag: str
 
@@ -142,18 +154,23 @@ class Objects(Links):
             with suppress(ValueError):  # a thread that hangs in the network still reads
                 chunks.close()
 
-    async def digest(self, bucket: str, key: str) -> Digest:
-        """sha256 (hexadecimal) and size, without keeping the bytes."""
-        return await self._transfer(bucket, key, lambda stop: object_transfers.digest(self._client, stop, bucket, key))
+    async def digest(self, bucket: str, key: str, *, if_etag: str | None = None, on_read: OnBytes = untold) -> Digest:
+        """sha256 (hexadecimal) and size, without keeping the bytes. Raises ObjectChanged as `download` does."""
+        return await self._transfer(
+            bucket, key, lambda stop: object_transfers.digest(self._client, stop, bucket, key, if_etag, on_read=on_read)
+        )
 
-    async def download(self, bucket: str, key: str, path: Path, *, if_etag: str | None = None) -> Digest:
+    async def download(
+        self, bucket: str, key: str, path: Path, *, if_etag: str | None = None, on_read: OnBytes = untold
+    ) -> Digest:
         """Into a file; sha256 (hexadecimal) and size of what arrived. No file is left after a failure.
 
-        Raises ObjectChanged if the object has another ETag than `if_etag`.
+        `on_read` hears in a worker thread of every so many bytes more, and so in all transfers below. Raises
+        ObjectChanged if the object has another ETag than `if_etag`.
         """
-        return await self._transfer(
-            bucket, key, lambda stop: object_transfers.download(self._client, stop, bucket, key, path, etag=if_etag)
-        )
+        return await self._transfer(bucket, key, lambda stop: object_transfers.download(
+            self._client, stop, bucket, key, path, etag=if_etag, on_read=on_read,
+        ))  # fmt: skip
 
     async def pour(
         self, bucket: str, key: str, sink: Callable[[bytes], object], *, if_etag: str | None = None
@@ -180,27 +197,32 @@ class Objects(Links):
         return str(written.etag)
 
     async def copy(
-        self, src_bucket: str, src_key: str, bucket: str, key: str, *, if_etag: str | None = None
-    ) -> ObjectInfo:
-        """Inside the store. Raises ObjectChanged if the source has another ETag, or gets one meanwhile."""
+        self, src_bucket: str, src_key: str, bucket: str, key: str, *,
+        if_etag: str | None = None, resume: Resume | None = None, on_copied: OnBytes = untold,
+    ) -> ObjectInfo:  # fmt: skip
+        """Inside the store. Raises ObjectChanged if the source has another ETag, or gets one meanwhile.
+
+        With `resume` a copy in parts goes on where an earlier one ended, and its parts outlast a failure.
+        """
         source = await self._source(src_bucket, src_key, if_etag)
         etag = await self._transfer(bucket, key, lambda stop: object_transfers.copy(
-            self._client, stop, (src_bucket, src_key), bucket, key,
-            size=source.size, etag=source.etag, part_size=self._settings.copy_part_size,
+            self._client, stop, (src_bucket, src_key), bucket, key, size=source.size, etag=source.etag,
+            part_size=self._settings.copy_part_size, resume=resume, on_copied=on_copied,
         ))  # fmt: skip
         return ObjectInfo(key, source.size, etag)
 
     async def copy_and_digest(
-        self, src_bucket: str, src_key: str, bucket: str, key: str, *, if_etag: str | None = None
-    ) -> Digest:
+        self, src_bucket: str, src_key: str, bucket: str, key: str, *, if_etag: str | None = None,
+        resume: Resume | None = None, on_copied: OnBytes = untold, on_read: OnBytes = untold,
+    ) -> Digest:  # fmt: skip
         """Copy inside the store while the source's bytes are hashed here; sha256 (hexadecimal) and size.
 
         Raises ObjectChanged if the source changes meanwhile; the destination may then exist and is to be removed.
         """
         source = await self._source(src_bucket, src_key, if_etag)
         return await self._transfer(bucket, key, lambda stop: object_transfers.copy_and_digest(
-            self._client, stop, (src_bucket, src_key), bucket, key,
-            size=source.size, etag=source.etag, part_size=self._settings.copy_part_size,
+            self._client, stop, (src_bucket, src_key), bucket, key, size=source.size, etag=source.etag,
+            part_size=self._settings.copy_part_size, resume=resume, on_copied=on_copied, on_read=on_read,
         ))  # fmt: skip
 
     async def remove(self, bucket: str, key: str) -> None:
@@ -226,15 +248,32 @@ class Objects(Links):
 
     async def complete_multipart(self, bucket: str, key: str, upload_id: str, etags: Sequence[str]) -> str:
         """Make the object of its parts, in order; its ETag. Raises ObjectError when a part is missing or differs."""
-        parts = [Part(number, etag.strip('"')) for number, etag in enumerate(etags, 1)]
+        parts = {number: etag.strip('"') for number, etag in enumerate(etags, 1)}
         return await self._call(
-            bucket, key, lambda: object_transfers.complete(self._client, bucket, key, upload_id, parts)
+            bucket, key, lambda: object_multiparts.complete(self._client, bucket, key, upload_id, parts)
         )
 
     async def abort_multipart(self, bucket: str, key: str, upload_id: str) -> None:
         """Free the parts. No error when there is no such upload."""
         with suppress(NoSuchObject):
             await self._call(bucket, key, lambda: self._client._abort_multipart_upload(bucket, key, upload_id))
+
+    async def list_parts(self, bucket: str, key: str, upload_id: str) -> tuple[ObjectPart, ...]:
+        """What has arrived whole, by number. Raises NoSuchObject when there is no such upload (any more)."""
+        parts = await self._call(
+            bucket, key, lambda: list(object_multiparts.list_parts(self._client, bucket, key, upload_id))
+        )
+        return tuple(ObjectPart(part.part_number, part.size or 0, part.etag) for part in parts)
+
+    async def abort_multiparts(self, bucket: str, prefix: str) -> int:
+        """Free the parts of what was begun below a folder and never joined, at most 1000; how many uploads that were.
+
+        MinIO lists them by whole keys only and finds nothing below a folder: what is known by id, abort by id.
+        """
+        listed = await self._call(bucket, prefix, lambda: self._client._list_multipart_uploads(bucket, prefix=prefix))
+        for found in listed.uploads:
+            await self.abort_multipart(bucket, found.object_name or "", found.upload_id or "")
+        return len(listed.uploads)
 
     def _remove(self, bucket: str, names: Sequence[DeleteObject]) -> Sequence[DeleteError]:
         return tuple(self._client.remove_objects(bucket, names))
