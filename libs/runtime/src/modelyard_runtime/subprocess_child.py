@@ -23,12 +23,17 @@ from modelyard_runtime.parent_death import die_with_parent
 Log = Callable[[str], None]
 Function = Callable[[dict[str, Any], Log], dict[str, Any]]
 
+wait_for_request: Callable[[], None] | None = None
+"""Set where one process forks for each request (`preloaded_child`): returns in the child that has one."""
+
 OUT_OF_MEMORY = re.compile(r"bad.?alloc|failed to allocate|cannot allocate memory|out of memory", re.IGNORECASE)
 
 
 def serve(function: Function) -> NoReturn:
     """Call `function(request, log)` once and end the process. What it raises becomes the caller's exception:
     a `Failure` as it is, anything else as SubprocessFailed."""
+    if wait_for_request is not None:
+        wait_for_request()
     try:
         outcome = _encode({"result": function(json.load(sys.stdin), _log)})
     except Failure as failure:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 from modelyard_contracts.failures import Failure
 from modelyard_runtime.limits import Limits
@@ -51,13 +51,22 @@ async def run_python(
     return await conclude(child, on_line)
 
 
+class Running(Protocol):
+    """A process that leads a group of its own. `wait` may be asked again; a negative exit code is a signal's."""
+
+    @property
+    def pid(self) -> int: ...
+
+    async def wait(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Child:
     """A running child: `output` is the read end of what it prints, `path` where its result will lie."""
 
     module: str
     limits: Limits
-    process: asyncio.subprocess.Process
+    process: Running
     output: BinaryIO
     path: Path
 
@@ -105,7 +114,7 @@ async def _follow_to_result(child: Child, on_line: OnLine) -> dict[str, Any]:
 async def spawn(module: str, stdin: BinaryIO | int, workdir: Path, limits: Limits) -> Child:
     """Start a child that reads its request from `stdin`. A pipe of our own for what it prints: asyncio's would hide the
     child's end for as long as anything the child started holds it open."""
-    path = _result_path(workdir)
+    path = result_path(workdir)
     read_end, write_end = os.pipe()
     output = os.fdopen(read_end, "rb", 0)
     try:
@@ -114,7 +123,7 @@ async def spawn(module: str, stdin: BinaryIO | int, workdir: Path, limits: Limit
             *(sys.executable, "-P", "-s", "-m", "modelyard_runtime.subprocess_child"),
             *(module, str(path), str(os.getpid()), limits.model_dump_json()),
             cwd=path.parent,
-            env=_environment(path.parent),
+            env=environment(path.parent),
             stdin=stdin,
             stdout=write_end,
             stderr=write_end,
@@ -128,11 +137,11 @@ async def spawn(module: str, stdin: BinaryIO | int, workdir: Path, limits: Limit
     return Child(module, limits, process, output, path)
 
 
-def _result_path(workdir: Path) -> Path:
+def result_path(workdir: Path) -> Path:
     return workdir.absolute() / f".result-{secrets.token_hex(8)}.json"
 
 
-def _environment(workdir: Path) -> dict[str, str]:
+def environment(workdir: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k in _KEPT_VARIABLES or k.startswith(_KEPT_PREFIXES)}
     modules = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if Path(entry).is_absolute()]
     if modules:
@@ -141,9 +150,7 @@ def _environment(workdir: Path) -> dict[str, str]:
     return {"MALLOC_ARENA_MAX": "2", **kept, "HOME": str(workdir), "TMPDIR": str(workdir)}
 
 
-async def _follow(
-    process: asyncio.subprocess.Process, output: BinaryIO, on_line: OnLine, limits: Limits, tail: deque[str]
-) -> int:
+async def _follow(process: Running, output: BinaryIO, on_line: OnLine, limits: Limits, tail: deque[str]) -> int:
     """The exit code, once everything printed has been passed on."""
     reader = asyncio.StreamReader(limit=_CHUNK)
     loop = asyncio.get_running_loop()
@@ -162,9 +169,7 @@ async def _follow(
         await asyncio.gather(pump, ended, return_exceptions=True)
 
 
-async def _ended(
-    process: asyncio.subprocess.Process, pump: asyncio.Task[None], transport: asyncio.ReadTransport
-) -> int:
+async def _ended(process: Running, pump: asyncio.Task[None], transport: asyncio.ReadTransport) -> int:
     code = await process.wait()
     _kill_group(process)  # what it started is not waited for
     await asyncio.wait({pump}, timeout=_PIPE_ENDS_WITHIN)
@@ -183,6 +188,6 @@ async def _pump(reader: asyncio.StreamReader, lines: LogLines, on_line: OnLine, 
         await on_line(line)
 
 
-def _kill_group(process: asyncio.subprocess.Process) -> None:
+def _kill_group(process: Running) -> None:
     with suppress(ProcessLookupError, PermissionError):  # macOS says EPERM for a group of zombies
         os.killpg(process.pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ import structlog
 from modelyard_formats.inspect_child import read_report
 from modelyard_formats.package import PackageReport
 from modelyard_import.errors import SourceRefused
-from modelyard_runtime.spare import SparePython
+from modelyard_runtime.preloaded import PreloadedPython
 from modelyard_runtime.subprocesses import Limits, SubprocessFailed
 
 log = structlog.get_logger()
@@ -16,11 +16,11 @@ CHILD = "modelyard_import.fetching.inspection_child"
 
 
 class Inspector:
-    """One process per package, the next one started ahead: starting takes ten times as long as reading 5 MB."""
+    """One process per package, forked: starting one takes ten times as long as reading 5 MB."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._processes = SparePython(CHILD, limits)
+        self._processes = PreloadedPython(CHILD, limits)
         self.start = self._processes.start
         self.stop = self._processes.stop
 
