@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from modelyard_bus.connection import Bus
@@ -14,10 +15,15 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionRequested
 from modelyard_contracts.jobs import ImportJob
 from modelyard_contracts.shapes import Location, Source, StorageSource
+from modelyard_import.domain.images import Registries
 from modelyard_import.domain.imports import Import
+from modelyard_import.domain.sources import Places
 from modelyard_import.fetching.bring import Bring
+from modelyard_import.fetching.image import Images
 from modelyard_import.fetching.inspection import Inspector
 from modelyard_import.fetching.listing import PackageLimits
+from modelyard_import.fetching.registry import registry_http
+from modelyard_import.fetching.registry_auth import Login
 from modelyard_import.handlers.fetch import FetchHandler
 from modelyard_import.handlers.imports import ImportHandlers, import_id_of
 from modelyard_import.repository import COLLECTIONS, IMPORTS, TRAINING_JOBS, Repository
@@ -58,12 +64,19 @@ class Yard:
     ears: Ears
     buckets: dict[str, str]
     inspector: Inspector
+    http: httpx.AsyncClient
     project: str = PROJECT
+    folders: dict[str, str] = field(default_factory=dict)
+    registries: Registries = field(default_factory=lambda: Registries(()))
+    logins: dict[str, Login] = field(default_factory=dict)
+    max_image_bytes: int = 10 << 30
 
     def fetcher(self, objects: Objects | None = None, *, max_bytes: int = 1 << 30) -> FetchHandler:
         objects = objects or self.objects
         limits = PackageLimits(max_files=50, max_bytes=max_bytes)
-        bring = Bring(self.repository, objects, self.inspector, limits, tuple(self.buckets.values()), self.clock)
+        places = Places(tuple(self.buckets.values()), self.folders)
+        images = Images(objects, self.http, self.registries, self.logins, self.max_image_bytes)
+        bring = Bring(self.repository, objects, self.inspector, images, limits, places, self.clock)
         return FetchHandler(self.repository, objects, cast(Bus, self.ears), bring, self.clock, lease_ms=10_000)
 
     async def put_folder(self, folder: Path, bucket: str, prefix: str) -> Location:
@@ -146,6 +159,8 @@ async def yard(documents: SqliteDocuments, s3_server: S3Server) -> AsyncIterator
     for bucket in buckets.values():
         await objects.ensure_bucket(bucket)
     inspector = Inspector(Limits(wall_seconds=20, cpu_seconds=20))
-    yield Yard(documents, objects, Repository(documents, lambda: None), Clock(), Ears(), buckets, inspector)
+    http = registry_http()
+    yield Yard(documents, objects, Repository(documents, lambda: None), Clock(), Ears(), buckets, inspector, http)
+    await http.aclose()
     await inspector.stop()
     await objects.close()

@@ -9,9 +9,13 @@ from typing import Any, cast
 from modelyard_bus.connection import Bus
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import ImportJob
+from modelyard_import.domain.images import Registries
+from modelyard_import.domain.sources import Places
 from modelyard_import.fetching.bring import Bring
+from modelyard_import.fetching.image import Images
 from modelyard_import.fetching.inspection import Inspector
 from modelyard_import.fetching.listing import PackageLimits
+from modelyard_import.fetching.registry import registry_http
 from modelyard_import.fetching.transfer import Transfer
 from modelyard_import.handlers.fetch import FetchHandler
 from modelyard_import.repository import COLLECTIONS, Repository
@@ -37,7 +41,9 @@ async def main(path: str, import_id: str, project: str, bucket: str) -> None:
     await documents.open(COLLECTIONS)
     repository = Repository(documents, lambda: None)
     Transfer.copy = halt  # type: ignore[method-assign]  # the last file never arrives
-    bring = Bring(repository, objects, Halting(Limits()), PackageLimits(50, 1 << 30), (bucket,), lambda: 1_000_010)
+    images = Images(objects, registry_http(), Registries(()), {}, 0)
+    limits, places = PackageLimits(50, 1 << 30), Places((bucket,))
+    bring = Bring(repository, objects, Halting(Limits()), images, limits, places, lambda: 1_000_010)
     handler = FetchHandler(repository, objects, cast(Bus, None), bring, lambda: 1_000_010, lease_ms=10_000)
     envelope = Envelope(source="test", type="test", subject=import_id, project=project, data={})
     await handler.fetch(envelope, ImportJob(import_id=import_id))

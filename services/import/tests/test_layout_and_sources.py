@@ -5,7 +5,7 @@ import pytest
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Location
 from modelyard_import.domain.layout import SourceFile, lay_out
-from modelyard_import.domain.sources import allowed
+from modelyard_import.domain.sources import Places, allowed
 
 BUCKETS = ("training", "datasets", "artifacts")
 
@@ -41,7 +41,7 @@ def test_folder_markers_are_nobodys_files() -> None:
 
 
 def location(bucket: str, prefix: str) -> Location:
-    return allowed(Location(bucket=bucket, prefix=prefix), "mine", source_buckets=BUCKETS, artifacts_bucket="artifacts")
+    return allowed(Location(bucket=bucket, prefix=prefix), "mine", places=Places(BUCKETS), artifacts_bucket="artifacts")
 
 
 def test_a_prefix_means_a_folder_even_without_its_slash() -> None:

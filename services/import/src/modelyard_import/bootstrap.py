@@ -6,10 +6,15 @@ from modelyard_bus.consume import Consumer
 from modelyard_bus.relay import Relay
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import imports
+from modelyard_import.domain.images import Registries
+from modelyard_import.domain.sources import Places
 from modelyard_import.domain.uploads import UploadLimits
 from modelyard_import.fetching.bring import Bring
+from modelyard_import.fetching.image import Images
 from modelyard_import.fetching.inspection import Inspector
 from modelyard_import.fetching.listing import PackageLimits
+from modelyard_import.fetching.registry import registry_http
+from modelyard_import.fetching.registry_auth import Login
 from modelyard_import.handlers.fetch import FetchHandler
 from modelyard_import.handlers.imports import ImportHandlers
 from modelyard_import.handlers.rules import RuleHandlers
@@ -34,7 +39,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
     relay = Relay(bus, [Outbox(documents, collection) for collection in TELLING])
     repository = Repository(documents, relay.nudge)
     calls, consumer = CallServer(bus, "import"), Consumer(bus, "import")
-    inspector = Inspector(_limits(settings))
+    inspector, http = Inspector(_limits(settings)), registry_http()
     workers: tuple[Step, ...] = ()
     if "api" in settings.import_roles:
         uploads = UploadHandlers(
@@ -45,7 +50,9 @@ async def build(settings: ImportSettings | None = None) -> Service:
         _listen(consumer, ImportHandlers(repository, now_ms), training)
     if "worker" in settings.import_roles:
         limits = PackageLimits(settings.max_package_files, settings.max_package_bytes)
-        bring = Bring(repository, objects, inspector, limits, settings.source_buckets, now_ms)
+        places = Places(settings.source_buckets, settings.source_prefixes)
+        images = Images(objects, http, _registries(settings), _logins(settings), settings.max_image_bytes)
+        bring = Bring(repository, objects, inspector, images, limits, places, now_ms)
         fetch = FetchHandler(repository, objects, bus, bring, now_ms, settings.import_lease_ms)
         consumer.on_job(catalogue.IMPORT_FETCH, fetch.fetch, parallel=settings.import_parallel)
         workers = (inspector.start,)
@@ -60,7 +67,16 @@ async def build(settings: ImportSettings | None = None) -> Service:
         name="import",
         checks={"nats": bus.check, "documents": documents.check, "objects": bucket_missing},
         start=(open_collections, *workers, relay.start, consumer.start, calls.start),
-        stop=(bus.close, documents.close, objects.close, inspector.stop, relay.stop, consumer.stop, calls.stop),
+        stop=(
+            bus.close,
+            documents.close,
+            objects.close,
+            http.aclose,
+            inspector.stop,
+            relay.stop,
+            consumer.stop,
+            calls.stop,
+        ),
         closed=bus.closed,
         stats={"bus": bus.stats},
         http_host=settings.http_host,
@@ -88,6 +104,15 @@ def _listen(consumer: Consumer, known: ImportHandlers, training: TrainingHandler
     consumer.on_event(catalogue.VERSION_REQUESTED, known.requested)
     consumer.on_event(catalogue.VERSION_DELETED, known.deleted)
     consumer.on_job(catalogue.IMPORT_MATCH, training.match, parallel=8)
+
+
+def _registries(settings: ImportSettings) -> Registries:
+    return Registries(settings.import_registries)
+
+
+def _logins(settings: ImportSettings) -> dict[str, Login]:
+    pairs = ((host, secret.get_secret_value()) for host, secret in settings.import_registry_credentials.items())
+    return {host: Login(*text.partition(":")[::2]) for host, text in pairs}
 
 
 def _upload_limits(settings: ImportSettings) -> UploadLimits:

@@ -1,6 +1,6 @@
 """Refusals of the import service. Codes are stable and documented in docs/errors.md."""
 
-from modelyard_contracts.failures import Failure, FailureKind, Problem
+from modelyard_contracts.failures import Away, Failure, FailureKind, Problem
 
 
 class NotFound(Failure):
@@ -65,3 +65,24 @@ class ImportBroken(Failure):
 
     def __init__(self, message: str) -> None:
         super().__init__(FailureKind.INTERNAL, "ModelArts.9000", message)
+
+
+class ImageRefused(Failure):
+    """A container image cannot be taken in; the message names image, registry or tag."""
+
+    def __init__(self, message: str, *, rule: str, field: str = "source.reference", file: str | None = None) -> None:
+        problem = Problem(message=message, file=file, field=field, rule=rule)
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3017", message, problems=(problem,))
+
+
+class ImageTooLarge(Failure):
+    def __init__(self, message: str, *, rule: str) -> None:
+        super().__init__(FailureKind.TOO_LARGE, "ModelArts.3044", message, field="source.reference", rule=rule)
+
+
+class RegistryAway(Away):
+    """The registry does not answer, or not now; `after` in seconds, where it said when to come again."""
+
+    def __init__(self, message: str, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after

@@ -106,6 +106,7 @@ class Repository:
             code=failure.code,
             reason=failure.message,
             problems=tuple(problem.model_dump() for problem in failure.problems),
+            scan=progress.scan,
         )
         return await self._finish(
             job,

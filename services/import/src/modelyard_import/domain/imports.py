@@ -70,11 +70,12 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a running attempt reports: bytes and the log lines it wrote since the last report."""
+    """What a running attempt reports: bytes, the log lines it wrote since the last report, what its scan found."""
 
     total_bytes: int | None = None
     copied_bytes: int = 0
     lines: tuple[LogLine, ...] = ()
+    scan: ScanReport | None = None
 
 
 class Cancelled(Exception):  # noqa: N818 - a fact about the document, not a mistake
@@ -150,7 +151,8 @@ def _with_progress(job: Import, progress: Progress) -> Import:
     if job.state != "running":
         raise Cancelled(f"import {job.import_id} is {job.state}")
     total = progress.total_bytes if progress.total_bytes is not None else job.total_bytes
-    return _logged(replace(job, total_bytes=total, copied_bytes=progress.copied_bytes), progress.lines)
+    scan = progress.scan or job.scan
+    return _logged(replace(job, total_bytes=total, copied_bytes=progress.copied_bytes, scan=scan), progress.lines)
 
 
 def _logged(job: Import, lines: tuple[LogLine, ...]) -> Import:

@@ -1,32 +1,88 @@
-"""Which folder a version's source means. Called by the fetch job before anything is listed."""
+"""Which folders a version's source means. Called by the fetch job before anything is listed."""
 
 from dataclasses import dataclass
 
-from modelyard_contracts.shapes import Location, StorageSource, TrainingRef, TrainingSource, UploadSource
+from modelyard_contracts.events import Assembly
+from modelyard_contracts.package import PackageConfig
+from modelyard_contracts.shapes import (
+    ImageSource,
+    Location,
+    StorageSource,
+    TemplateSource,
+    TrainingRef,
+    TrainingSource,
+    UploadSource,
+)
 from modelyard_import.domain.imports import Import
-from modelyard_import.domain.sources import allowed
+from modelyard_import.domain.sources import Places, allowed
 from modelyard_import.errors import SourceRefused
 from modelyard_import.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Part:
+    """A source folder. `folder` of the artifact is where it belongs; None: it is a whole package.
+
+    `field` is what the user called it by.
+    """
+
     location: Location
+    folder: str | None = None
+    field: str = "source.location"
+
+    @property
+    def place(self) -> str:
+        return f"{self.location.bucket}/{self.location.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """`config` is what a template fixes in place of a config.json; `by_reference`: the files stay where they lie."""
+
+    parts: tuple[Part, ...]
+    config: PackageConfig | None = None
+    by_reference: bool = False
     training: TrainingRef | None = None
 
+    @property
+    def place(self) -> str:
+        return ", ".join(part.place for part in self.parts)
 
-async def origin_of(job: Import, repository: Repository, source_buckets: tuple[str, ...]) -> Origin:
+
+async def origin_of(job: Import, repository: Repository, places: Places) -> Origin:
     """Raises SourceRefused. `job.destination` names the artifacts bucket, which all projects share."""
-    source, training = job.source, None
-    match source:
-        case StorageSource():
-            location = source.location
-        case UploadSource():
-            location = await _uploaded(job.project, source.upload_id, repository)
-        case TrainingSource():
-            location, training = await _trained(job.project, source.training_job_id, repository)
-    agreed = allowed(location, job.project, source_buckets=source_buckets, artifacts_bucket=job.destination.bucket)
-    return Origin(agreed, training)
+    match job.source:
+        case StorageSource(location=location, source_copy=copied):
+            if not copied and location.bucket == job.destination.bucket:
+                message = f"bucket {location.bucket!r} holds what the yard itself keeps and removes"
+                raise SourceRefused(message, rule="by reference only from other buckets", field="source.source_copy")
+            return Origin((Part(_agreed(job, location, places)),), by_reference=not copied)
+        case UploadSource(upload_id=upload_id):
+            location = await _uploaded(job.project, upload_id, repository)
+            return Origin((Part(_agreed(job, location, places)),))
+        case TrainingSource(training_job_id=run_id):
+            location, training = await _trained(job.project, run_id, repository)
+            return Origin((Part(_agreed(job, location, places)),), training=training)
+        case TemplateSource():
+            if job.assembly is None:
+                raise SourceRefused(
+                    "the template was not resolved", rule="a known template", field="source.template_id"
+                )
+            return _assembled(job, job.assembly, places)
+        case ImageSource():
+            raise ValueError("an image does not lie in folders")
+
+
+def _agreed(job: Import, location: Location, places: Places, field: str = "source.location") -> Location:
+    return allowed(location, job.project, places=places, artifacts_bucket=job.destination.bucket, field=field)
+
+
+def _assembled(job: Import, assembly: Assembly, places: Places) -> Origin:
+    parts = []
+    for placed in assembly.folders:
+        field = f"source.template_inputs.{placed.input_id}"
+        parts.append(Part(_agreed(job, placed.location, places, field), placed.folder, field))
+    return Origin(tuple(parts), config=assembly.config)
 
 
 async def _uploaded(project: str, upload_id: str, repository: Repository) -> Location:
