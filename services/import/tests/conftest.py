@@ -1,5 +1,6 @@
 """A yard of one service: SQLite in a temporary folder, the real S3, and ears instead of a bus."""
 
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from modelyard_runtime.subprocesses import Limits
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.outbox import Outbox
 from modelyard_store.sqlite import SqliteDocuments
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 PROJECT = "mine"
 

@@ -89,7 +89,7 @@ class Images:
         reference, requested, platform = _asked(package, job.source)
         try:
             self.registries.allow(reference, job.project)
-            image = await self._found(reference, requested, platform_of(platform))
+            image = await self.find(reference, requested, platform_of(platform))
         except ImageRefused as refused:
             raise refused if isinstance(job.source, ImageSource) else _in_config(refused) from refused
         notes.log(f"{requested} is {image.digest} for {image.platform}, {image.size} bytes compressed")
@@ -106,7 +106,8 @@ class Images:
         layout = replace(package.layout, written=(*package.layout.written, WrittenFile(IMAGE_FILE, text)))
         return replace(package, layout=layout, image=report)
 
-    async def _found(self, reference: Reference, requested: str, platform: Platform) -> ContainerImage:
+    async def find(self, reference: Reference, requested: str, platform: Platform) -> ContainerImage:
+        """Ask the registry. Raises ImageRefused, ImageTooLarge and RegistryAway."""
         login = self.logins.get(reference.registry)
         registry = Registry(self.http, reference, login, self.registries.hosts)
         shown = str(reference)
