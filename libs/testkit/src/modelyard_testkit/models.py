@@ -192,7 +192,7 @@ def digits_config(**changes: Any) -> dict[str, Any]:
     config: dict[str, Any] = {
         "model_algorithm": "image_classification",
         "model_type": "ONNX",
-        "runtime": "onnx-1.2",
+        "runtime": "python3.12",
         "metrics": {"accuracy": 0.9},
         "preprocessing": [{"input": "image", "size": [SIDE, SIDE], "color_mode": "L", "scale": 1 / 16}],
         "labels": [str(digit) for digit in range(CLASSES)],
