@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from pydantic import BaseModel
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -42,7 +42,8 @@ class Asked:
 class Scripted:
     """`answers`: "GET models/m1" → a reply, or a list of replies of which the last one stays. A reply is a view, JSON,
     or a starlette response; a plain number is a refusal with that status. What is not scripted is refused with 404.
-    `stored`: what storage holds by name. `storage_status`: answered instead, by name."""
+    `stored`: what storage holds by name. `storage_status`: answered instead, by name. `received`: bytes of bodies by
+    name, those of broken requests too."""
 
     url: str = ""
     answers: dict[str, Any] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Scripted:
     stored: dict[str, bytes] = field(default_factory=dict)
     storage_status: dict[str, int] = field(default_factory=dict)
     storage_headers: list[dict[str, str]] = field(default_factory=list)
+    received: dict[str, int] = field(default_factory=dict)
 
     def on(self, method_and_path: str, *replies: Any) -> None:
         self.answers[method_and_path] = list(replies)
@@ -86,24 +88,104 @@ class Scripted:
         return reply if isinstance(reply, Response) else JSONResponse(reply)
 
     async def put(self, request: Request) -> Response:
+        try:
+            return await self._put(request)
+        except ClientDisconnect:
+            return Response(status_code=400)
+
+    async def _put(self, request: Request) -> Response:
         name = request.path_params["name"]
         self.storage_headers.append(dict(request.headers))
-        content = b"".join([piece async for piece in request.stream()])
+        pieces = []
+        async for piece in request.stream():
+            pieces.append(piece)
+            self.received[name] = self.received.get(name, 0) + len(piece)
+        content = b"".join(pieces)
         if status := self.storage_status.get(name):
             return Response(b"<Error>AccessDenied</Error>", status_code=status)
         self.stored[name] = content
-        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        return Response(headers={"ETag": f'"{etag}"'})
+        return Response(headers={"ETag": f'"{md5(content)}"'})
 
     async def send(self, request: Request) -> Response:
         name = request.path_params["name"]
         self.storage_headers.append(dict(request.headers))
         if status := self.storage_status.get(name):
             return Response(b"<Error>AccessDenied</Error>", status_code=status)
-        return Response(self.stored[name])
+        content = self.stored[name]
+        if wanted := request.headers.get("range"):
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            return Response(content[start:], status_code=206)
+        return Response(content)
 
     def last(self, method: str) -> Asked:
         return [asked for asked in self.asked if asked.method == method][-1]
+
+
+@dataclass
+class Uploads:
+    """Plays the uploads of a gateway whose storage is `gateway.stored`: one object for every part, `path.1`, `path.2`…
+
+    `reach` maps a URL of storage to what clients are told, `expired` holds ids of uploads that are gone.
+    """
+
+    gateway: Scripted
+    part_size: int = 64 << 20
+    reach: Callable[[str], str] = str
+    expired: set[str] = field(default_factory=set)
+    begun: dict[str, dict[str, Any]] = field(default_factory=dict)
+    completed: dict[str, list[Any]] = field(default_factory=dict)
+
+    def script(self) -> "Uploads":
+        self.gateway.on("POST uploads", lambda _: self.begin())
+        return self
+
+    def begin(self) -> dict[str, Any]:
+        asked = self.gateway.asked[-1]
+        key = asked.headers["idempotency-key"]
+        if key not in self.begun:
+            identifier = f"u {len(self.begun) + 1}"
+            self.begun[key] = {"id": identifier, "files": asked.body["files"]}
+            self.gateway.on(f"GET uploads/{identifier}/parts", lambda _: self.parts(key))
+            self.gateway.on(f"POST uploads/{identifier}/complete", lambda _: self.complete(key))
+        files = [
+            {"path": file["path"], "urls": [], "part_size": self.part_size if self.parts_of(file) > 1 else None}
+            for file in self.begun[key]["files"]
+        ]
+        return {"upload_id": self.begun[key]["id"], "files": files, "expires_at": 0}
+
+    def parts_of(self, file: dict[str, Any]) -> int:
+        return max(1, -(-int(file["size"]) // self.part_size))
+
+    def parts(self, key: str) -> dict[str, Any]:
+        upload = self.begun[key]
+        identifier = upload["id"]
+        state = "expired" if identifier in self.expired else "complete" if identifier in self.completed else "open"
+        files = [self.progress_of(identifier, file) for file in upload["files"]] if state != "expired" else []
+        return {"upload_id": identifier, "state": state, "files": files, "expires_at": 0}
+
+    def progress_of(self, identifier: str, file: dict[str, Any]) -> dict[str, Any]:
+        names = {number: f"{identifier}/{file['path']}.{number}" for number in range(1, self.parts_of(file) + 1)}
+        there = {
+            number: md5(self.gateway.stored[name]) for number, name in names.items() if name in self.gateway.stored
+        }
+        missing = {
+            number: self.reach(self.gateway.storage(name)) for number, name in names.items() if number not in there
+        }
+        told = {"path": file["path"], "size": file["size"], "part_size": self.part_size, "done": not missing}
+        return {**told, "parts": there, "missing": missing}
+
+    def complete(self, key: str) -> dict[str, Any]:
+        self.completed[self.begun[key]["id"]] = self.gateway.asked[-1].body
+        return {"upload_id": self.begun[key]["id"], "state": "complete"}
+
+    def arrived(self, path: str, identifier: str = "u 1") -> bytes:
+        """What storage has of a file."""
+        names = [name for name in self.gateway.stored if name.rpartition(".")[0] == f"{identifier}/{path}"]
+        return b"".join(self.gateway.stored[name] for name in sorted(names, key=lambda name: int(name.split(".")[-1])))
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def event_stream(*lines: str, stay: bool = False) -> Callable[[Scripted], Response]:
@@ -141,7 +223,7 @@ def _served() -> Iterator[tuple[Scripted, list[Scripted]]]:
         routes=[
             Route("/storage/{name:path}", put, methods=["PUT"]),
             Route("/storage/{name:path}", send, methods=["GET"]),
-            Route("/{path:path}", gateway, methods=["GET", "POST", "PUT", "DELETE"]),
+            Route("/{path:path}", gateway, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         ]
     )
     config = uvicorn.Config(app, port=0, ws="none", lifespan="off", http="h11", log_level="critical", loop="asyncio")
@@ -170,10 +252,21 @@ def client(gateway: Scripted) -> Iterator[Client]:
 
 
 @pytest.fixture
+def uploads(gateway: Scripted) -> Uploads:
+    return Uploads(gateway).script()
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of broken transfers; seconds."""
+    monkeypatch.setattr("modelyard.transfer.line.PAUSES", (0.0, 0.01, 0.01))
+
+
+@pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long `follow` would have waited, each time."""
     pauses: list[float] = []
-    monkeypatch.setattr("modelyard.client.time.sleep", pauses.append)
+    monkeypatch.setattr("modelyard.gateway.time.sleep", pauses.append)
     return pauses
 
 
@@ -253,8 +346,7 @@ def _models(gateway: Scripted) -> None:
     gateway.on("PUT model-names/digits/aliases/champion", {})
     gateway.on("DELETE model-names/digits/aliases/champion", {})
     gateway.on("POST models", replies.CREATED)
-    gateway.on("POST uploads", {"upload_id": "u1", "files": []})
-    gateway.on("POST uploads/u1/complete", {})
+    Uploads(gateway).script()
 
 
 def _conversions(gateway: Scripted) -> None:

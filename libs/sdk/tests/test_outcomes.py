@@ -60,7 +60,7 @@ def test_what_is_sent(
     run("rules", "create", "--name", "n", "--job-name", "j", "--model-name", "m", "--plan", str(plan))
     assert yard.last("POST").body["plan"] == {"convert": []}
     run("import", str(package), "--name", "digits")
-    assert yard.last("POST").body == {"model_name": "digits", "description": "", "labels": [], "upload_id": "u1"}
+    assert yard.last("POST").body == {"model_name": "digits", "description": "", "labels": [], "upload_id": "u 1"}
     sent = next(asked.body for asked in yard.asked if asked.path == "uploads")
     assert {each["path"] for each in sent["files"]} == {"config.json", "digits.onnx"}
 
