@@ -142,7 +142,7 @@ async def test_a_store_that_is_away_means_later_not_never(
     await yard.fetcher().fetch(*yard.job(waiting))  # at once: the claim was given back
     done = await yard.known(waiting.model_id)
     assert (done.state, done.attempt) == ("succeeded", 2)
-    assert {key[:2] for key in await yard.keys_of(done)} == {"2/"}
+    assert {key[:2] for key in await yard.keys_of(done)} == {"1/"}, "it goes on where the first one was"
     assert any("interrupted" in line.text for line in done.log)
 
 

@@ -12,7 +12,9 @@ from modelyard_import.domain.imports import (
     Import,
     LogLine,
     Progress,
+    abandon,
     attempt_location,
+    begun_anew,
     cancel,
     fail,
     interrupt,
@@ -21,6 +23,7 @@ from modelyard_import.domain.imports import (
     succeed,
     view,
 )
+from modelyard_import.domain.resuming import FileState
 from modelyard_import.errors import SourceRefused
 
 ARTIFACT = Artifact(
@@ -71,9 +74,18 @@ def test_a_failure_keeps_code_reason_and_every_problem() -> None:
     assert failed.problems == (Problem(message="nothing there", field="source.location", rule="not empty"),)
 
 
-def test_each_attempt_writes_in_its_own_folder_and_says_that_it_is_another() -> None:
+def test_an_attempt_goes_on_where_there_is_word_of_the_one_before_and_else_begins_anew() -> None:
     assert attempt_location(running(1)).prefix == "p/models/m/source/1/"
     assert attempt_location(running(2)).prefix == "p/models/m/source/2/"
+    half = report(running(1), Progress(copied_bytes=5, pins="x", files=(FileState("model/a", 9, copied=True),)))
+    again = start(replace(half, claim=Claim(attempt=2, lease_until=99, token="u")), now=3)
+    assert (attempt_location(again).prefix, again.copied_bytes) == ("p/models/m/source/1/", 5)
+    assert again.files == half.files
+    anew = begun_anew(again)
+    assert (attempt_location(anew).prefix, anew.copied_bytes) == ("p/models/m/source/2/", 0)
+    assert (anew.pins, anew.files) == (None, ())
+    assert abandon(half).pins is None
+    assert succeed(half, Progress(pins="x", files=half.files), ARTIFACT, now=4).files == ()
     assert "attempt 2" in view(running(2)).log[0]
     assert "store away" in view(interrupt(running(), Progress(), "store away", now=3)).log[-1]
 
@@ -81,7 +93,7 @@ def test_each_attempt_writes_in_its_own_folder_and_says_that_it_is_another() -> 
 def test_a_deleted_version_cancels_what_has_not_ended_and_nothing_else() -> None:
     assert cancel(waiting(), now=3).state == "cancelled"
     done = succeed(running(), Progress(), ARTIFACT, now=3)
-    assert cancel(done, now=4) == done
+    assert cancel(done, now=4) == replace(done, deleted=True)
     gone = cancel(running(), now=3)
     with pytest.raises(Cancelled):
         succeed(gone, Progress(), ARTIFACT, now=4)

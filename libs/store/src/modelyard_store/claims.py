@@ -103,6 +103,11 @@ async def renew(
     return await _edit(documents, collection, id, attempt, terms={"lease_until": now + lease_ms}, change=change)
 
 
+async def amend(documents: Documents, collection: Collection, id: str, attempt: int, change: Edit) -> Document:
+    """Apply `change` and leave the lease as it is. Raises Lost, StoreUnavailable."""
+    return await _edit(documents, collection, id, attempt, terms={}, change=change)
+
+
 async def finish(documents: Documents, collection: Collection, id: str, attempt: int, change: Edit) -> Document:
     """Apply the result if the attempt is still ours. Doing it again changes nothing. Raises Lost, StoreUnavailable."""
     return await _edit(documents, collection, id, attempt, terms={"lease_until": 0, "finished": True}, change=change)

@@ -82,6 +82,14 @@ class Repository:
         """Renew the lease and keep the progress. Raises Lost and Cancelled."""
         await self._renew(job, lambda current: (imports.report(current, progress), ()), now=now, lease_ms=lease_ms)
 
+    async def begin_anew(self, job: Import) -> Import:
+        """In a fresh folder. Raises Lost and Cancelled."""
+        return await self._amend(job, lambda current: (imports.begun_anew(current), ()))
+
+    async def abandon(self, job: Import) -> Import:
+        """See to it that no other attempt goes on in this one's folder. Raises Lost and Cancelled."""
+        return await self._amend(job, lambda current: (imports.abandon(current), ()))
+
     async def interrupt(self, job: Import, progress: Progress, reason: str, *, now: int) -> None:
         """Keep the progress and let go of the claim. Raises Lost and Cancelled."""
         await self._renew(
@@ -126,6 +134,11 @@ class Repository:
             lease_ms=lease_ms,
             change=self.imports.edit(job.import_id, decide),
         )
+
+    async def _amend(self, job: Import, decide: Decide) -> Import:
+        change = self.imports.edit(job.import_id, decide)
+        changed = await claims.amend(self._documents, IMPORTS, job.import_id, job.attempt, change)
+        return _IMPORT.validate_python(changed.body)
 
     async def _finish(self, job: Import, decide: Decide) -> Import:
         change = self.imports.edit(job.import_id, decide)

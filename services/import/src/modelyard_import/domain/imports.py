@@ -7,6 +7,7 @@ from modelyard_contracts.calls.imports import ImportState, ImportView
 from modelyard_contracts.events import Assembly
 from modelyard_contracts.failures import Failure, Problem
 from modelyard_contracts.shapes import Artifact, Location, ScanReport, Source
+from modelyard_import.domain.resuming import FileState
 
 FINAL: frozenset[ImportState] = frozenset({"succeeded", "failed", "cancelled"})
 _MAX_LOG = 200
@@ -34,7 +35,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """How one version comes in. Sizes are bytes, instants ms since 1970 UTC."""
+    """How one version comes in. Sizes are bytes, instants ms since 1970 UTC.
+
+    `folder` is where the newest attempt writes, below `destination`. `pins` (a digest of the source objects) and
+    `files` are what the next attempt needs to go on there; without `pins` there is nothing to go on with.
+    """
 
     import_id: str
     project: str
@@ -48,6 +53,10 @@ class Import:
     correlationid: str | None = None
     state: ImportState = "waiting"
     claim: Claim | None = None
+    folder: int = 0
+    pins: str | None = None
+    files: tuple[FileState, ...] = ()
+    deleted: bool = False
     total_bytes: int | None = None
     copied_bytes: int = 0
     artifact: Artifact | None = None
@@ -76,6 +85,8 @@ class Progress:
     copied_bytes: int = 0
     lines: tuple[LogLine, ...] = ()
     scan: ScanReport | None = None
+    pins: str | None = None
+    files: tuple[FileState, ...] = ()
 
 
 class Cancelled(Exception):  # noqa: N818 - a fact about the document, not a mistake
@@ -83,9 +94,23 @@ class Cancelled(Exception):  # noqa: N818 - a fact about the document, not a mis
 
 
 def start(job: Import, *, now: int) -> Import:
-    """A worker has claimed it."""
+    """A worker has claimed it, and goes on in the folder of the one before if that left word of how far it was."""
+    if job.pins is None:
+        job = begun_anew(job)
     again = "" if job.attempt <= 1 else f" again, attempt {job.attempt}: the one before did not end"
-    return _logged(replace(job, state="running", copied_bytes=0), (LogLine(now, f"started{again}"),))
+    return _logged(replace(job, state="running"), (LogLine(now, f"started{again}"),))
+
+
+def begun_anew(job: Import) -> Import:
+    """In a folder of this attempt's own, with nothing in it. The former one is never named again, so whoever still
+    writes there, or removes what lies there, does no harm."""
+    return replace(job, folder=job.attempt, pins=None, files=(), copied_bytes=0)
+
+
+def abandon(job: Import) -> Import:
+    """Nobody shall go on in this folder: it is about to be emptied. Raises Cancelled."""
+    _must_run(job)
+    return replace(job, pins=None, files=())
 
 
 def report(job: Import, progress: Progress) -> Import:
@@ -101,7 +126,9 @@ def interrupt(job: Import, progress: Progress, reason: str, *, now: int) -> Impo
 def succeed(job: Import, progress: Progress, artifact: Artifact, *, now: int) -> Import:
     """Raises Cancelled."""
     done = _with_progress(job, progress)
-    done = replace(done, state="succeeded", artifact=artifact, finished_at=now, copied_bytes=artifact.size)
+    done = replace(
+        done, state="succeeded", artifact=artifact, finished_at=now, copied_bytes=artifact.size, pins=None, files=()
+    )
     text = f"succeeded: {len(artifact.files)} files, {artifact.size} bytes, {artifact.digest}"
     return _logged(done, (LogLine(now, text),))
 
@@ -110,13 +137,15 @@ def fail(job: Import, progress: Progress, failure: Failure, *, now: int) -> Impo
     """Raises Cancelled."""
     done = _with_progress(job, progress)
     done = replace(
-        done, state="failed", code=failure.code, reason=failure.message, problems=failure.problems, finished_at=now
-    )
+        done, state="failed", code=failure.code, reason=failure.message, problems=failure.problems, finished_at=now,
+        pins=None, files=(),
+    )  # fmt: skip
     return _logged(done, (LogLine(now, f"failed: {failure.code} {failure.message}"),))
 
 
 def cancel(job: Import, *, now: int) -> Import:
-    """The version is gone. A finished import stays what it was."""
+    """The version is gone. A finished import stays what it was, with the mark that nothing of it may lie about."""
+    job = replace(job, deleted=True)
     if job.finished:
         return job
     cancelled = replace(job, state="cancelled", reason="the version was deleted", finished_at=now)
@@ -142,17 +171,24 @@ def view(job: Import) -> ImportView:
 
 
 def attempt_location(job: Import) -> Location:
-    """Where the newest attempt writes, below the version's source folder. No other attempt ever writes there, so the
-    winner's files are final where they first land (docs/adr: no second copy) and a loser removes only its own."""
-    return Location(bucket=job.destination.bucket, prefix=f"{job.destination.prefix}{job.attempt}/")
+    """Where the newest attempt writes, below the version's source folder: files are final where they first land
+    (docs/adr/0002: no second copy). Two attempts share a folder only while they copy the same objects into it."""
+    return Location(bucket=job.destination.bucket, prefix=f"{job.destination.prefix}{job.folder}/")
 
 
 def _with_progress(job: Import, progress: Progress) -> Import:
+    _must_run(job)
+    if progress.pins is not None:
+        job = replace(job, pins=progress.pins, files=progress.files)
+    total = progress.total_bytes if progress.total_bytes is not None else job.total_bytes
+    copied = progress.copied_bytes or job.copied_bytes  # none yet: it has not looked at what is there
+    scan = progress.scan or job.scan
+    return _logged(replace(job, total_bytes=total, copied_bytes=copied, scan=scan), progress.lines)
+
+
+def _must_run(job: Import) -> None:
     if job.state != "running":
         raise Cancelled(f"import {job.import_id} is {job.state}")
-    total = progress.total_bytes if progress.total_bytes is not None else job.total_bytes
-    scan = progress.scan or job.scan
-    return _logged(replace(job, total_bytes=total, copied_bytes=progress.copied_bytes, scan=scan), progress.lines)
 
 
 def _logged(job: Import, lines: tuple[LogLine, ...]) -> Import:

@@ -26,6 +26,7 @@ from modelyard_import.fetching.notes import Notes
 from modelyard_import.fetching.origin import Origin, origin_of
 from modelyard_import.fetching.pinning import Pinning
 from modelyard_import.fetching.reading import read_by_inspection, room_for
+from modelyard_import.fetching.resuming import open_folder
 from modelyard_import.fetching.room import Room
 from modelyard_import.fetching.transfer import Transfer
 from modelyard_import.fetching.writing import write_locally, write_to_store
@@ -47,6 +48,7 @@ class Bring:
     async def __call__(self, job: Import, notes: Notes) -> ImportSucceeded:
         """Raises Failure for a package or place that is refused; anything else is worth another attempt."""
         origin, package = await self._found(job, notes)
+        job = await open_folder(job, package.layout, notes, repository=self.repository, objects=self.objects)
         target = origin.parts[0].location if origin.by_reference else attempt_location(job)
         room = room_for(package)
         async with self.room.take(room):

@@ -1,21 +1,25 @@
 """Copy one package inside the store while its bytes are hashed on the way through here. Called by `bring`.
 
 A file that inspection reads is downloaded, and so read once for both; every other file is only hashed. All of it is
-bound to the ETags of the listing, so what is hashed, inspected and copied are the same bytes.
+bound to the ETags of the listing, so what is hashed, inspected and copied are the same bytes. What an earlier attempt
+has done is not done again: `notes` know. Only what inspection reads is read once more, for its bytes are gone, and so
+is a file whose digest was not finished: the state of a sha256 cannot be kept.
 """
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from modelyard_contracts.shapes import FileEntry, Location
 from modelyard_formats.protobuf_skim import skimmer_for
 from modelyard_import.domain.layout import PlannedFile
+from modelyard_import.domain.resuming import FileState
 from modelyard_import.errors import SourceRefused
-from modelyard_import.fetching.notes import Notes
+from modelyard_import.fetching.notes import Notes, Pass
 from modelyard_store.keys import UnsafeKey, safe_key
 from modelyard_store.objects import (
     AccessDenied,
@@ -25,6 +29,7 @@ from modelyard_store.objects import (
     ObjectError,
     Objects,
     ObjectStoreUnavailable,
+    Resume,
 )
 
 AT_ONCE: Final = 8
@@ -35,7 +40,7 @@ both are bound by the same store. Large files therefore take turns, in the order
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Into one attempt's folder; `folder` is the local one for files that are read."""
+    """Into the import's folder `target`; `folder` is the local one for files that are read."""
 
     objects: Objects
     target: Location
@@ -46,46 +51,93 @@ class Transfer:
 
     async def copy(self, file: PlannedFile) -> FileEntry:
         """Raises SourceRefused, and ObjectStoreUnavailable when it is worth trying again."""
+        state = self._state(file)
         async with self._lane(file):
             with self._refusals(file):
-                sha256, size = await self.objects.copy_and_digest(
-                    file.source.bucket, file.source.key, self.target.bucket, self._key(file), if_etag=file.source.etag
-                )
-        return self._arrived(file, sha256, size)
+                if state.copied or state.sha256 is not None:
+                    sha256 = state.sha256 or await self._digest(file)
+                    if not state.copied:
+                        await self._copy(file)
+                else:
+                    sha256 = await self._copy_and_digest(file)
+        return self._arrived(file, sha256)
 
     async def copy_unread(self, file: PlannedFile) -> None:
         """For a file whose digest `download` finds."""
+        if self._state(file).copied:
+            return
         async with self._lane(file):
             with self._refusals(file):
-                await self.objects.copy(
-                    file.source.bucket, file.source.key, self.target.bucket, self._key(file), if_etag=file.source.etag
-                )
+                await self._copy(file)
 
     async def download(self, file: PlannedFile) -> FileEntry:
         """Raises as `copy` does."""
         path = self.folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
+        before = self._state(file).sha256
         async with self._lane(file):
             with self._refusals(file):
                 sha256, size = await self._read_into(path, file)
-                # The last look is for stores that take a condition and do not mind it.
-                last = await self.objects.stat(file.source.bucket, file.source.key)
-                if size != file.source.size or last is None or last.etag != file.source.etag:
+                await self._last_look(file, size)
+                if before not in (None, sha256):
                     raise ObjectChanged(file.source.key)
-        return self._arrived(file, sha256, size)
+        return self._arrived(file, sha256)
+
+    async def _copy(self, file: PlannedFile) -> None:
+        source = file.source
+        with self._joined_by_another(file):
+            await self.objects.copy(
+                source.bucket, source.key, self.target.bucket, self._key(file), if_etag=source.etag,
+                resume=self._resume(file), on_copied=self.notes.copying(file.path),
+            )  # fmt: skip
+        self.notes.copied(file.path)
+
+    async def _copy_and_digest(self, file: PlannedFile) -> str:
+        source = file.source
+        with self._joined_by_another(file):
+            sha256, _ = await self.objects.copy_and_digest(
+                source.bucket, source.key, self.target.bucket, self._key(file), if_etag=source.etag,
+                resume=self._resume(file), on_copied=self.notes.copying(file.path), on_read=self._reading(file),
+            )  # fmt: skip
+        self.notes.copied(file.path)
+        return sha256
+
+    async def _digest(self, file: PlannedFile) -> str:
+        source = file.source
+        sha256, size = await self.objects.digest(
+            source.bucket, source.key, if_etag=source.etag, on_read=self._reading(file)
+        )
+        await self._last_look(file, size)
+        return sha256
+
+    async def _last_look(self, file: PlannedFile, size: int) -> None:
+        """For stores that take a condition and do not mind it. Raises ObjectChanged."""
+        last = await self.objects.stat(file.source.bucket, file.source.key)
+        if size != file.source.size or last is None or last.etag != file.source.etag:
+            raise ObjectChanged(file.source.key)
+
+    def _state(self, file: PlannedFile) -> FileState:
+        return self.notes.state(file.path, file.source.size)
+
+    def _reading(self, file: PlannedFile) -> Pass:
+        return self.notes.reading(file.path)
+
+    def _resume(self, file: PlannedFile) -> Resume:
+        return Resume(self._state(file).upload_id, partial(self.notes.in_parts, file.path))
 
     async def _read_into(self, path: Path, file: PlannedFile) -> tuple[str, int]:
         """Of a large model only what inspection reads is written: writing all of it took longer than reading it."""
-        bucket, key, etag = file.source.bucket, file.source.key, file.source.etag
+        bucket, key, etag, reading = file.source.bucket, file.source.key, file.source.etag, self._reading(file)
         skimmer = skimmer_for(file.path, file.source.size) if file.source.size >= LARGE else None
         if skimmer is None:
-            return await self.objects.download(bucket, key, path, if_etag=etag)
+            return await self.objects.download(bucket, key, path, if_etag=etag, on_read=reading)
         with path.open("xb") as sparse:
 
             def skim(chunk: bytes) -> None:
                 for offset, piece in skimmer.feed(chunk):
                     sparse.seek(offset)
                     sparse.write(piece)
+                reading(len(chunk))
 
             found = await self.objects.pour(bucket, key, skim, if_etag=etag)
             offset, rest = skimmer.rest()
@@ -104,15 +156,27 @@ class Transfer:
     def _lane(self, file: PlannedFile) -> asyncio.Lock | asyncio.Semaphore:
         return self._turn if file.source.size >= LARGE else self._slots
 
-    def _arrived(self, file: PlannedFile, sha256: str, size: int) -> FileEntry:
-        self.notes.copied_bytes += size
-        return FileEntry(path=file.path, size=size, sha256=sha256)
+    def _arrived(self, file: PlannedFile, sha256: str) -> FileEntry:
+        self.notes.hashed(file.path, sha256)
+        return FileEntry(path=file.path, size=file.source.size, sha256=sha256)
 
     def _key(self, file: PlannedFile) -> str:
         try:
             return safe_key(self.target.prefix, file.path)
         except UnsafeKey as error:
             raise SourceRefused(str(error), rule="a path that can be kept") from error
+
+    @contextmanager
+    def _joined_by_another(self, file: PlannedFile) -> Iterator[None]:
+        """A worker that was given up may still join the parts of both: the object is there then, for the next attempt
+        to find. It would look as if the source were gone."""
+        had_parts = self._state(file).upload_id
+        try:
+            yield
+        except NoSuchObject as error:
+            if had_parts is None:
+                raise
+            raise ObjectStoreUnavailable(f"the parts of {self._key(file)} were joined or freed by another") from error
 
     @contextmanager
     def _refusals(self, file: PlannedFile) -> Iterator[None]:

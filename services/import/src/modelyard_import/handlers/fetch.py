@@ -1,7 +1,7 @@
 """Job import.fetch: one attempt to bring a package in, fenced by the claim in its document.
 
-The order of things is what keeps the store clean: a loser removes only its own folder, objects are removed before a
-failure is written down, and whatever an earlier attempt left is swept once this one's result is safe.
+An attempt that is interrupted leaves what it has copied to the next one (docs/adr/0007); how the store is kept clean
+all the same is in `sweeping`.
 """
 
 import asyncio
@@ -18,10 +18,11 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import ImportSucceeded
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.jobs import ImportJob
-from modelyard_import.domain.imports import Cancelled, Import, Progress, attempt_location
-from modelyard_import.errors import ImportBroken
+from modelyard_import.domain.imports import Cancelled, Import, Progress
+from modelyard_import.errors import ImportBroken, RegistryAway
 from modelyard_import.fetching.bring import Bring
 from modelyard_import.fetching.notes import Notes
+from modelyard_import.handlers.sweeping import Sweeping
 from modelyard_import.repository import Repository
 from modelyard_store.claims import Held, Lost, while_held
 from modelyard_store.documents import StoreUnavailable
@@ -52,7 +53,7 @@ class FetchHandler:
             fact = await self._watched(taken, notes)
         except (Lost, Cancelled) as reason:
             log.info("import_given_up", import_id=taken.import_id, attempt=taken.attempt, reason=str(reason))
-            await self._discard(taken)
+            await self._sweeping.given_up(taken, notes)
         except asyncio.CancelledError:
             await self._interrupted(taken, notes, "the service stops")
             raise
@@ -72,10 +73,12 @@ class FetchHandler:
         if taken is None:
             ended = await self.repository.imports.get(project, import_id)
             if ended is not None:
-                await self._sweep(ended)
-        elif taken.attempt > 1:
-            await self.objects.remove_prefix(taken.destination.bucket, taken.destination.prefix)
+                await self._sweeping.ended(ended)
         return taken
+
+    @property
+    def _sweeping(self) -> Sweeping:
+        return Sweeping(self.repository, self.objects)
 
     async def _watched(self, taken: Import, notes: Notes) -> ImportSucceeded:
         """The work, while its lease is renewed and its progress told. Raises Lost and Cancelled besides."""
@@ -104,19 +107,21 @@ class FetchHandler:
         try:
             done = await self.repository.succeed(taken, notes.progress(), fact, now=self.now())
         except (Lost, Cancelled):
-            await self._discard(taken)
+            await self._sweeping.given_up(taken, notes)
             return
         await self._announce(taken, "succeeded", notes)
-        await self._sweep(done)
+        await self._sweeping.ended(done)
 
     async def _failed(self, taken: Import, notes: Notes, failure: Failure) -> None:
-        await self._discard(taken)
+        """What lies there is removed before the failure is written down."""
         try:
+            await self._sweeping.emptied(await self.repository.abandon(taken), notes)
             done = await self.repository.fail(taken, notes.progress(), failure, now=self.now())
         except (Lost, Cancelled):
+            await self._sweeping.given_up(taken, notes)
             return
         await self._announce(taken, "failed", notes)
-        await self._sweep(done)
+        await self._sweeping.ended(done)
 
     async def _again(self, taken: Import, notes: Notes, error: Exception) -> None:
         """Trouble that is not the package's fault: another delivery will try again, unless this was the last."""
@@ -127,29 +132,14 @@ class FetchHandler:
             await self._failed(taken, notes, ImportBroken(f"the import was tried {delivery.attempt} times: {error}"))
             return
         await self._interrupted(taken, notes, reason)
-        raise Retry(reason) from error
+        raise Retry(reason, after=error.after if isinstance(error, RegistryAway) else None) from error
 
     async def _interrupted(self, taken: Import, notes: Notes, reason: str) -> None:
-        """Let go of the claim, so that the next attempt need not wait for it; it removes what lies here."""
+        """Let go of the claim, so that the next attempt need not wait for it, and tell it how far this one was."""
         try:
             await self.repository.interrupt(taken, notes.progress(), reason, now=self.now())
         except (Lost, Cancelled, StoreUnavailable) as error:
             log.info("claim_not_released", import_id=taken.import_id, error=str(error))
-
-    async def _discard(self, taken: Import) -> None:
-        own = attempt_location(taken)
-        await self.objects.remove_prefix(own.bucket, own.prefix)
-
-    async def _sweep(self, ended: Import) -> None:
-        """Remove what attempts without a result left behind; an import that ended at its first left nothing."""
-        whole = ended.destination
-        if ended.state == "cancelled" or (ended.state == "failed" and ended.attempt > 1):
-            await self.objects.remove_prefix(whole.bucket, whole.prefix)
-        elif ended.state == "succeeded" and ended.artifact is not None and ended.attempt > 1:
-            kept = ended.artifact.location.prefix
-            async for found in self.objects.list(whole.bucket, whole.prefix):
-                if not found.key.startswith(kept):
-                    await self.objects.remove(whole.bucket, found.key)
 
     async def _announce(self, taken: Import, state: str, notes: Notes) -> None:
         progress = notes.progress()

@@ -1,0 +1,60 @@
+"""Decide in which folder an attempt works: on in that of the one before, or in a fresh one. Called by `bring`.
+
+The listing has just been read, so what it says of the source is what this attempt copies: every copy is bound to the
+ETags in it. A folder is gone on with only if the one before copied from the very same listing.
+"""
+
+from modelyard_import.domain.imports import Import, attempt_location
+from modelyard_import.domain.layout import Layout
+from modelyard_import.domain.resuming import pins_of, still_there
+from modelyard_import.fetching.notes import Notes
+from modelyard_import.repository import Repository
+from modelyard_store.objects import Objects
+
+
+async def open_folder(job: Import, layout: Layout, notes: Notes, *, repository: Repository, objects: Objects) -> Import:
+    """The import with the folder that this attempt writes to, of which `notes` know what is done there.
+
+    Raises Lost and Cancelled.
+    """
+    pins = pins_of(layout)
+    if job.pins is not None and job.pins != pins:
+        notes.log("the source changed since the last attempt, whose files are of no use")
+        former, job = job, await repository.begin_anew(job)
+        await free_parts(objects, former, {file.path: file.upload_id for file in former.files if file.upload_id})
+    notes.folder, notes.pins = job.folder, pins
+    if job.pins is not None:
+        await _adopt(job, notes, objects)
+    elif job.attempt > 1:
+        await _remove_former(job, objects)
+    return job
+
+
+async def _remove_former(job: Import, objects: Objects) -> None:
+    """Folders of earlier attempts only: this one may be late itself. What a late worker still writes is swept at the
+    end."""
+    whole = job.destination
+    async for found in objects.list(whole.bucket, whole.prefix):
+        number = found.key.removeprefix(whole.prefix).partition("/")[0]
+        if not number.isdecimal() or int(number) < job.folder:
+            await objects.remove(whole.bucket, found.key)
+
+
+async def free_parts(objects: Objects, job: Import, upload_ids: dict[str, str]) -> None:
+    """Give up copies in parts, by path of the file."""
+    folder = attempt_location(job)
+    for path, upload_id in upload_ids.items():
+        await objects.abort_multipart(folder.bucket, folder.prefix + path, upload_id)
+
+
+async def _adopt(job: Import, notes: Notes, objects: Objects) -> None:
+    folder = attempt_location(job)
+    sizes = {
+        found.key.removeprefix(folder.prefix): found.size async for found in objects.list(folder.bucket, folder.prefix)
+    }
+    states = still_there(job.files, sizes)
+    notes.adopt(states)
+    whole = [state for state in states if state.copied]
+    parts = sum(1 for state in states if state.upload_id is not None and not state.copied)
+    done = f"{len(whole)} files, {sum(state.size for state in whole)} bytes, are there, {parts} are there in part"
+    notes.log(f"goes on in {folder.bucket}/{folder.prefix}: {done}")
