@@ -17,6 +17,7 @@ from modelyard_formats.cross_check import cross_check
 from modelyard_formats.errors import CONFIG_FILE, BadSource, bounded, refusal
 from modelyard_formats.format import MODEL_FOLDER, Entry, Format, Reading
 from modelyard_formats.listing import MAX_CONFIG, check_listing
+from modelyard_formats.scan import problems_of, scan_package
 from modelyard_formats.table import recognise
 
 
@@ -50,11 +51,14 @@ def check_package(root: Path) -> PackageReport:
         problems.extend(_type_problems(row, config, wrong))
     if config and reading:
         problems.extend(cross_check(config, reading.inspection.signature))
+    scan = _scan(root, entries, reading)
+    problems.extend(problems_of(scan.findings))
     return PackageReport(
         format=row.name if row else None,
         model_files=tuple(f"{MODEL_FOLDER}/{name}" for name in reading.files) if reading else (),
         config=None if wrong else config,
         inspection=reading.inspection if reading else None,
+        scan=scan,
         problems=bounded(sorted(problems, key=_config_first)),
     )
 
@@ -98,6 +102,14 @@ def _model(
         return row, row.inspect(root / MODEL_FOLDER, files), ()
     except BadSource as refused:
         return row, None, refused.problems
+
+
+def _scan(root: Path, entries: list[Entry], reading: Reading | None) -> ScanReport:
+    """What the scan found, and what the format's own inspector noticed."""
+    known = frozenset(f"{MODEL_FOLDER}/{name}" for name in reading.files) if reading else frozenset()
+    report = scan_package(root, [entry for entry in entries if (root / entry.path).is_file()], known)
+    own = tuple(each for each in reading.findings if each not in report.findings) if reading else ()
+    return report.model_copy(update={"findings": (*report.findings, *own)})
 
 
 def _type_problems(row: Format, config: PackageConfig, wrong: frozenset[str]) -> tuple[Problem, ...]:
