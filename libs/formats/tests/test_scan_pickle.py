@@ -58,6 +58,7 @@ def imported(module: str, name: str) -> bytes:
 
 
 COMMAND = "touch was-executed"
+CALL = text(COMMAND) + b"\x85R."
 ATTACKS = {
     "system": pickle.dumps(Runs(os.system, COMMAND)),
     "system, protocol 0": pickle.dumps(Runs(os.system, COMMAND), protocol=0),
@@ -73,23 +74,27 @@ ATTACKS = {
     "resolve_name": pickle.dumps(Runs(pkgutil.resolve_name, "os:system")),
     "open": pickle.dumps(Runs(open, "was-executed", "w")),
     # Not on any list of forbidden names.
-    "an unlisted one of the standard library": b"\x80\x04" + imported("ctypes.util", "_findLib_gcc") + text("a") + b"\x85R.",
+    "an unlisted one of the standard library": b"\x80\x04" + imported("ctypes.util", "_findLib_gcc")
+    + text("a") + b"\x85R.",
     "pip": b"\x80\x04" + imported("pip", "main") + b"]" + text("install") + b"a\x85R.",
     "a function of an installed library": b"\x80\x04" + imported("numpy", "load") + text("x") + b"\x85R.",
-    "import by numpy": b"\x80\x04" + imported("numpy._core", "_ufunc_reconstruct") + text("os") + text("system") + b"\x86R.",
+    "import by numpy": b"\x80\x04" + imported("numpy._core", "_ufunc_reconstruct")
+    + text("os") + text("system") + b"\x86R.",
     "torch.load": b"\x80\x02ctorch.storage\n_load_from_bytes\n" + text("x") + b"\x85R.",
-    "a path through a library": b"\x80\x04" + imported("numpy", "testing._private.utils.os.system") + text("x") + b"\x85R.",
+    "a path through a library": b"\x80\x04" + imported("numpy", "testing._private.utils.os.system")
+    + text("x") + b"\x85R.",
     "another module's builtins": b"\x80\x04" + imported("numpy", "__builtins__") + b".",
     "python 2 names": b"c__builtin__\neval\n(S'1'\ntR.",
     "python 2 commands": b"ccommands\ngetoutput\n(S'1'\ntR.",
     "inst": b"(S'touch was-executed'\nios\nsystem\n.",
     "obj": b"(cos\nsystem\nS'touch was-executed'\no.",
     "newobj": b"\x80\x02cos\nsystem\n" + text(COMMAND) + b"\x85\x81.",
-    "names from the memo": b"\x80\x04" + text("os") + b"q\x050" + text("system") + b"q\x060h\x05h\x06\x93" + text(COMMAND) + b"\x85R.",
-    "memo confusion": text("os") + b"q\x00" + text("system") + b"q\x0100" + text("torch._utils") + b"\x94" + text("_rebuild_tensor_v2") + b"\x9400h\x00h\x01\x93" + text(COMMAND) + b"\x85R.",
-    "a list between the names": b"\x80\x04" + text("os") + b"]" + text("x") + b"a0" + text("system") + b"\x93" + text(COMMAND) + b"\x85R.",
-    "marks between the names": b"\x80\x04" + text("os") + b"(" + text("x") + b"1" + text("system") + b"\x93" + text(COMMAND) + b"\x85R.",
-    "long junk before it": b"\x80\x04" + text("x" * 100_000) + b"0" + imported("os", "system") + text(COMMAND) + b"\x85R.",
+    "names from the memo": b"\x80\x04" + text("os") + b"q\x050" + text("system") + b"q\x060h\x05h\x06\x93" + CALL,
+    "memo confusion": text("os") + b"q\x00" + text("system") + b"q\x0100"
+    + text("torch._utils") + b"\x94" + text("_rebuild_tensor_v2") + b"\x9400h\x00h\x01\x93" + CALL,
+    "a list between the names": b"\x80\x04" + text("os") + b"]" + text("x") + b"a0" + text("system") + b"\x93" + CALL,
+    "marks between the names": b"\x80\x04" + text("os") + b"(" + text("x") + b"1" + text("system") + b"\x93" + CALL,
+    "long junk before it": b"\x80\x04" + text("x" * 100_000) + b"0" + imported("os", "system") + CALL,
     "broken after the call": pickle.dumps(Runs(os.system, COMMAND))[:-1] + b"\xff\xff",
     "cut off after the call": pickle.dumps(Runs(os.system, COMMAND))[:-1],
     "a second pickle behind a harmless one": pickle.dumps([1, 2]) + pickle.dumps(Runs(os.system, COMMAND)),
@@ -169,7 +174,7 @@ def test_what_should_be_a_pickle_must_be_one(tmp_path):
 
 
 def test_endless_pickles_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("modelyard_formats.scan_search.Allowance", lambda: _small())
+    monkeypatch.setattr("modelyard_formats.scan_search.Allowance", _small)
     assert rules(scan(tmp_path, {"a.pkl": b"\x80\x02" + b"N0" * 10_000 + b"N."})) == {"pickle-too-large"}
     assert "pickle-code" in rules(scan(tmp_path, {"a.pkl": b"cos\nsystem\n" + b"N0" * 10_000 + b"N."}))
 

@@ -204,15 +204,15 @@ class Machine:
                     self._pass_array(target.attributes())
 
     def _pass_array(self, array: dict[object, object]) -> None:
-        """As joblib: one byte says how much padding follows, then come the array's bytes, or another pickle."""
-        if isinstance(array.get("numpy_array_alignment_bytes"), int):
-            self._source.skip(self._source.read(1)[0])
+        """As joblib: objects are another pickle; else one byte says how much padding comes before the array's bytes."""
         kind, size = item_of(array.get("dtype"))
         if kind == "O":
             if self._depth >= MAX_NESTED:
                 raise TooMuch(f"pickles nested more than {MAX_NESTED} deep")
-            Machine(self._source, self._watch, self._allowance, arrays=self._arrays, depth=self._depth + 1).run()
+            Machine(self._source, self._watch, self._allowance, arrays=False, depth=self._depth + 1).run()
             return
+        if isinstance(array.get("numpy_array_alignment_bytes"), int):
+            self._source.skip(self._source.read(1)[0])
         shape = array.get("shape")
         axes = [axis for axis in shape if isinstance(axis, int)] if isinstance(shape, tuple) else []
         if len(axes) > 64 or any(axis < 0 for axis in axes):
