@@ -34,13 +34,14 @@ class Challenge:
 
 def challenges(header: str) -> tuple[Challenge, ...]:
     """What `WWW-Authenticate` asks for, as far as it is understood."""
-    starts = [*_CHALLENGE.finditer(header[:_MOST_HEADER])]
-    ends = [start.start() for start in starts[1:]] + [len(header[:_MOST_HEADER])]
+    header = header[:_MOST_HEADER]
+    starts = [*_CHALLENGE.finditer(header)]
+    ends = (*(start.start() for start in starts[1:]), len(header))
     return tuple(
         Challenge(start[1].lower(), {
             name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(header[start.end() : end])
         })
-        for start, end in zip(starts, ends, strict=True)
+        for start, end in zip(starts, ends, strict=False)
     )  # fmt: skip
 
 

@@ -1,0 +1,277 @@
+"""An import that is killed goes on where it was: nothing is copied twice, and nobody takes anything from anybody."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from halting_worker import PART
+
+from modelyard_contracts.catalogue import VERSION_DELETED
+from modelyard_contracts.events import VersionDeleted
+from modelyard_contracts.shapes import Location
+from modelyard_import.domain.imports import Import, Progress
+from modelyard_import.handlers import fetch
+from modelyard_import.handlers.imports import ImportHandlers
+from modelyard_import.repository import Repository
+from modelyard_local.servers import S3Server
+from modelyard_store.objects import Objects, ObjectSettings
+from modelyard_testkit import models
+
+pytestmark = pytest.mark.servers
+MIB = 1 << 20
+LARGE = 33 * MIB  # six parts
+
+
+@pytest.fixture
+async def objects(s3_server: S3Server) -> AsyncIterator[Objects]:
+    """With parts as small as those of the killed worker."""
+    settings = ObjectSettings(s3_server.endpoint, s3_server.access_key, s3_server.secret_key, copy_part_size=PART)
+    objects = Objects.connect(settings)
+    yield objects
+    await objects.close()
+
+
+@pytest.fixture
+def copies(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is copied inside the store, `key` or `key#part`, in the order in which it is asked for."""
+    asked = list[str]()
+    real: Any = objects._client._execute
+
+    def execute(method: str, bucket: str, key: str = "", **more: Any) -> Any:
+        if method == "PUT" and "x-amz-copy-source" in (more.get("headers") or {}):
+            part = (more.get("query_params") or {}).get("partNumber")
+            asked.append(key.partition("/source/")[2] + (f"#{part}" if part else ""))
+        return real(method, bucket, key, **more)
+
+    monkeypatch.setattr(objects._client, "_execute", execute)
+    return asked
+
+
+async def one_large_file(yard: Any, tmp_path: Path) -> Location:
+    folder = models.package(tmp_path / "p", calibration=1)
+    (folder / "model" / "table.bin").write_bytes(random.Random(1).randbytes(LARGE))
+    location: Location = await yard.put_folder(folder, yard.buckets["training"], "large/")
+    return location
+
+
+async def many_files(yard: Any, tmp_path: Path) -> Location:
+    folder = models.package(tmp_path / "p")
+    for number in range(20):
+        (folder / "model" / f"table-{number:02}.bin").write_bytes(bytes([number]) * 1000)
+    location: Location = await yard.put_folder(folder, yard.buckets["training"], "many/")
+    return location
+
+
+async def killed(
+    yard: Any, tmp_path: Path, s3: S3Server, waiting: Import, *, copies: int, when: Callable[[Import], bool]
+) -> Import:
+    """What the document says after a worker died that was at its n-th copy, and had saved what `when` asks for."""
+    yard.clock.now += 60_000
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(Path(__file__).with_name("halting_worker.py")), str(tmp_path / "documents.db")),
+        *(waiting.import_id, waiting.project, yard.buckets["training"], str(copies), str(yard.clock.now)),
+        env={"S3": s3.endpoint, "KEY": s3.access_key, "SECRET": s3.secret_key},
+    )
+    try:
+        while not when(known := await yard.known(waiting.model_id)):
+            assert worker.returncode is None
+            await asyncio.sleep(0.02)
+    finally:
+        os.kill(worker.pid, signal.SIGKILL)
+        await worker.wait()
+    yard.clock.now += 60_000
+    assert isinstance(known, Import)
+    return known
+
+
+def files_done(job: Import) -> int:
+    return sum(1 for file in job.files if file.copied and file.sha256 is not None)
+
+
+def half(job: Import) -> str | None:
+    return next((file.upload_id for file in job.files if file.upload_id is not None and not file.copied), None)
+
+
+async def parts(yard: Any, job: Import) -> list[int]:
+    upload_id = half(job)
+    assert upload_id is not None
+    key = f"{job.destination.prefix}{job.folder}/model/table.bin"
+    return [part.number for part in await yard.objects.list_parts(job.destination.bucket, key, upload_id)]
+
+
+async def assert_whole(yard: Any, job: Import, folder: str) -> None:
+    """Exactly the artifact, byte for byte, and no parts of anything."""
+    assert job.state == "succeeded", job.reason
+    assert job.artifact is not None
+    place = job.artifact.location
+    assert sorted(await yard.keys_of(job)) == [folder + file.path for file in job.artifact.files]
+    for file in job.artifact.files:
+        assert await yard.objects.digest(place.bucket, place.prefix + file.path) == (file.sha256, file.size)
+    assert await yard.objects.abort_multiparts(job.destination.bucket, job.destination.prefix) == 0
+    assert (job.files, job.pins, job.copied_bytes) == ((), None, job.total_bytes)
+
+
+async def test_killed_twice_in_the_middle_of_one_large_file(
+    yard: Any, tmp_path: Path, s3_server: S3Server, objects: Objects, copies: list[str]
+) -> None:
+    waiting = await yard.wait_for(await one_large_file(yard, tmp_path))
+
+    def small_ones_and_parts(job: Import) -> bool:
+        return sum(file.copied for file in job.files) == 3 and half(job) is not None and job.copied_bytes > LARGE // 2
+
+    first = await killed(yard, tmp_path, s3_server, waiting, copies=3 + 2, when=small_ones_and_parts)
+    assert len(await parts(yard, first)) == 2
+    second = await killed(
+        yard, tmp_path, s3_server, waiting, copies=2, when=lambda job: job.copied_bytes >= (LARGE + 4 * PART) // 2
+    )
+    there = await parts(yard, second)
+    assert (second.attempt, half(second), len(there)) == (2, half(first), 4)
+    await yard.fetcher(objects).fetch(*yard.job(waiting))
+    done = await yard.known(waiting.model_id)
+    assert sorted(copies) == [f"1/model/table.bin#{number}" for number in range(1, 7) if number not in there]
+    await assert_whole(yard, done, "1/")
+    assert (done.attempt, sum("goes on in" in line.text for line in done.log)) == (3, 2)
+
+
+async def test_killed_in_the_middle_of_many_files(
+    yard: Any, tmp_path: Path, s3_server: S3Server, objects: Objects, copies: list[str]
+) -> None:
+    waiting = await yard.wait_for(await many_files(yard, tmp_path))
+    first = await killed(yard, tmp_path, s3_server, waiting, copies=11, when=lambda job: files_done(job) >= 11)
+    read = list[str]()
+    real = objects.copy_and_digest
+
+    async def counting(bucket: str, key: str, *args: Any, **more: Any) -> Any:
+        read.append(key)
+        return await real(bucket, key, *args, **more)
+
+    objects.copy_and_digest = counting  # type: ignore[method-assign]  # to see what is read
+    await yard.fetcher(objects).fetch(*yard.job(waiting))
+    done = await yard.known(waiting.model_id)
+    have = {f"1/{file.path}" for file in first.files if file.copied}
+    assert {key for key in copies if key in have} == set()
+    assert len(copies) == 22 - len(have)
+    assert len(read) <= 20 - (files_done(first) - 2)
+    await assert_whole(yard, done, "1/")
+
+
+async def test_a_deletion_after_a_kill_frees_everything(
+    yard: Any, tmp_path: Path, s3_server: S3Server, objects: Objects
+) -> None:
+    waiting = await yard.wait_for(await one_large_file(yard, tmp_path))
+    half_way = await killed(
+        yard, tmp_path, s3_server, waiting, copies=5, when=lambda job: half(job) is not None and files_done(job) > 0
+    )
+    fact = VersionDeleted(model_id=waiting.model_id, model_name="digits", model_version="0.0.1")
+    message = yard.envelope(VERSION_DELETED.subject, waiting.model_id, fact.model_dump())
+    await ImportHandlers(yard.repository, yard.clock).deleted(message, fact)
+    await yard.fetcher(objects).fetch(*yard.job(waiting))
+    assert await yard.keys_of(half_way) == []
+    assert await yard.objects.abort_multiparts(waiting.destination.bucket, waiting.destination.prefix) == 0
+
+
+async def interrupted(yard: Any, objects: Objects, waiting: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service stops when half of the large file is copied."""
+    reached, loop = asyncio.Event(), asyncio.get_running_loop()
+    real: Any = objects._client._upload_part_copy
+
+    def second_fails(*args: Any) -> Any:
+        if args[3] > 2:
+            loop.call_soon_threadsafe(reached.set)
+        return real(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(objects._client, "_upload_part_copy", second_fails)
+        work = asyncio.create_task(yard.fetcher(objects).fetch(*yard.job(waiting)))
+        await reached.wait()
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+
+async def test_a_source_that_changed_between_two_attempts_begins_anew(
+    yard: Any, tmp_path: Path, objects: Objects, copies: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = await one_large_file(yard, tmp_path)
+    waiting = await yard.wait_for(source)
+    await interrupted(yard, objects, waiting, monkeypatch)
+    assert half(await yard.known(waiting.model_id)) is not None
+    config = await yard.objects.read(source.bucket, f"{source.prefix}model/config.json", 1 << 20)
+    await yard.objects.put(source.bucket, f"{source.prefix}model/config.json", config + b"\n")
+    copies.clear()
+    await yard.fetcher(objects).fetch(*yard.job(waiting))
+    done = await yard.known(waiting.model_id)
+    assert len(copies) == 3 + 6
+    assert any("the source changed" in line.text for line in done.log)
+    await assert_whole(yard, done, "2/")
+
+
+async def test_a_file_that_vanished_from_the_folder_is_copied_again(
+    yard: Any, tmp_path: Path, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = await yard.wait_for(await one_large_file(yard, tmp_path))
+    await interrupted(yard, objects, waiting, monkeypatch)
+    before = await yard.known(waiting.model_id)
+    [lost, *_] = [file.path for file in before.files if file.copied]
+    await yard.objects.remove(waiting.destination.bucket, f"{waiting.destination.prefix}1/{lost}")
+    await yard.fetcher(objects).fetch(*yard.job(waiting))
+    await assert_whole(yard, await yard.known(waiting.model_id), "1/")
+
+
+class Paused(Repository):
+    """A worker whose every word to its document hangs until `go_on`."""
+
+    paused: asyncio.Event
+    go_on: asyncio.Event
+
+    async def report(self, job: Import, progress: Progress, **more: Any) -> None:
+        if files_done(Import(**{**vars_of(job), "files": progress.files})) >= 2 and half_of(progress):
+            await super().report(job, progress, **more)
+            self.paused.set()
+            await self.go_on.wait()
+        await super().report(job, progress, **more)
+
+
+def vars_of(job: Import) -> dict[str, Any]:
+    return {name: getattr(job, name) for name in Import.__dataclass_fields__}
+
+
+def half_of(progress: Progress) -> bool:
+    return any(file.upload_id is not None for file in progress.files)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_late_worker_in_the_same_folder_harms_nobody(
+    yard: Any, tmp_path: Path, objects: Objects, monkeypatch: pytest.MonkeyPatch, deleted: bool
+) -> None:
+    """It wakes when the other has succeeded, and goes on copying until it hears that it has lost."""
+    monkeypatch.setattr(fetch, "REPORT_EVERY", 0.01)
+    waiting = await yard.wait_for(await one_large_file(yard, tmp_path))
+    late = Paused(yard.documents, lambda: None)
+    late.paused, late.go_on = asyncio.Event(), asyncio.Event()
+    handler = yard.fetcher(objects)
+    slow = type(handler)(late, objects, handler.bus, handler.bring, yard.clock, 10_000)
+    first = asyncio.create_task(slow.fetch(*yard.job(waiting)))
+    await late.paused.wait()
+    yard.clock.now += 60_000
+    await yard.fetcher().fetch(*yard.job(waiting))
+    done = await yard.known(waiting.model_id)
+    await assert_whole(yard, done, "1/")
+    if deleted:
+        await yard.objects.remove_prefix(done.destination.bucket, done.destination.prefix)
+        fact = VersionDeleted(model_id=waiting.model_id, model_name="digits", model_version="0.0.1")
+        message = yard.envelope(VERSION_DELETED.subject, waiting.model_id, fact.model_dump())
+        await ImportHandlers(yard.repository, yard.clock).deleted(message, fact)
+    late.go_on.set()
+    await first
+    if deleted:
+        assert await yard.keys_of(done) == []
+    else:
+        await assert_whole(yard, await yard.known(waiting.model_id), "1/")
+    assert await yard.objects.abort_multiparts(done.destination.bucket, done.destination.prefix) == 0
