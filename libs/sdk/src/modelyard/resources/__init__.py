@@ -1,0 +1,1 @@
+"""What one can ask a gateway, one class for each thing. `Client` holds one of each."""
