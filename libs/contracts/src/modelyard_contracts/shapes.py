@@ -222,9 +222,9 @@ PublicationOrder = Annotated[GalleryOrder | CompetitionOrder, Field(discriminato
 class Plan(Shape):
     """What shall happen to a version once it is published, with nobody pressing a button (docs/adr/0003)."""
 
-    convert: tuple[ConversionOrder, ...] = ()
-    evaluate: tuple[EvaluationOrder, ...] = ()
-    publish: tuple[PublicationOrder, ...] = ()
+    convert: tuple[ConversionOrder, ...] = Field(default=(), max_length=100)
+    evaluate: tuple[EvaluationOrder, ...] = Field(default=(), max_length=100)
+    publish: tuple[PublicationOrder, ...] = Field(default=(), max_length=100)
 
 
 class StorageSource(Shape):

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from fastapi import Depends, Header, Request
@@ -16,6 +16,8 @@ from modelyard_contracts.ids import new_id
 from modelyard_contracts.shapes import Role
 from modelyard_gateway.domain import Token
 from modelyard_gateway.errors import Forbidden, Unauthenticated
+from modelyard_gateway.json_bounds import misfits
+from modelyard_gateway.replies import invalid
 from modelyard_gateway.repository import AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 
@@ -83,6 +85,8 @@ def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:
             raise Forbidden(f"this token belongs to another project than {project_id!r}")
         if not token.may(least):
             raise Forbidden(f"this needs the role {least.value!r}; this token has {token.role.value!r}")
+        if problems := misfits(await _json_of(request)):
+            raise invalid(problems)
         context = CallContext(
             project=project_id,
             actor=token.actor,
@@ -94,6 +98,14 @@ def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:
         return Caller(request.app.state.backends, token, context)
 
     return resolve
+
+
+async def _json_of(request: Request) -> Any:
+    """None where there is no JSON; a route that wants a body says so itself."""
+    try:
+        return await request.json() if await request.body() else None
+    except (ValueError, RecursionError):
+        return None
 
 
 Reader = Annotated[Caller, Depends(caller_with(Role.READER))]

@@ -11,12 +11,16 @@ from modelyard_gateway.middleware import Edge
 from modelyard_gateway.replies import ErrorReply
 from modelyard_gateway.routes import (
     administration,
+    aliases,
     conversions,
     evaluations,
     events,
+    history,
     imports,
+    lineage,
     models,
     publications,
+    templates,
 )
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
@@ -46,9 +50,13 @@ def create_app(
     app.state.backends = backends
     app.state.streams = StreamCount(settings.max_streams)
     replies.install(app)
-    for module in (models, imports, conversions, evaluations, publications, events, administration):
+    # templates and history before models: `/models/compare` is not the model `compare`
+    for module in (templates, history, models, aliases, lineage, imports):
         app.include_router(module.router)
-    app.include_router(administration.projects)
+    for module in (conversions, evaluations, publications, events, administration):
+        app.include_router(module.router)
+    for router in (history.audits, administration.projects, templates.schemas):
+        app.include_router(router)
     if readiness is not None and metrics is not None:
         app.router.routes.extend(health_routes(readiness, metrics))
     app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes)

@@ -3,10 +3,11 @@
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Body
+from pydantic import Field
 
-from modelyard_contracts.calls import convert, evaluate, imports, publish
+from modelyard_contracts.calls import convert, evaluate, imports, publish, templates, version
 from modelyard_contracts.catalogue import TRAINING_COMPLETED
-from modelyard_gateway.schemas import DatasetRequest, NextVersionRequest, SubmitRequest, TrainingEvent
+from modelyard_gateway.schemas.work import DatasetRequest, NextVersionRequest, SubmitRequest, TrainingEvent
 
 _MODEL = "0197a3c0-0000-7000-8000-000000000001"
 _DATASET = "0197a3c0-0000-7000-8000-000000000005"
@@ -23,6 +24,7 @@ Upload: TypeAlias = Annotated[
 ]
 Completed: TypeAlias = Annotated[
     list[imports.CompletedFile],
+    Field(max_length=10_000),
     _examples([{"path": "model/config.json"}, {"path": "model/large.onnx", "etags": ["9b2c…", "77ab…"]}]),
 ]
 Training: TypeAlias = Annotated[
@@ -65,6 +67,34 @@ Rule: TypeAlias = Annotated[
         }
     ),
 ]
+DryRun: TypeAlias = Annotated[
+    imports.DryRunRule,
+    _examples(
+        {
+            "name": "nightly",
+            "job_name": "digits-*",
+            "min_metrics": {"accuracy": 0.9},
+            "model_name": "手写数字",
+            "runs": 100,
+        }
+    ),
+]
+Template: TypeAlias = Annotated[
+    templates.CreateTemplate,
+    _examples(
+        {
+            "template_name": "我们的分类模板",
+            "description": "image classifiers of this team",
+            "model_type": "ONNX",
+            "model_algorithm": "image_classification",
+            "infer_format": "image-processing",
+            "infer_format_fixed": True,
+            "template_inputs": [{"input_id": "model_folder", "label": "Folder with one .onnx file"}],
+            "keywords": ["vision"],
+        }
+    ),
+]
+Audit: TypeAlias = Annotated[version.StartAudit, _examples({}, {"repair": True})]
 Conversion: TypeAlias = Annotated[
     convert.CreateConversion,
     _examples(

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from modelyard_contracts.failures import Failure, FailureKind, Problem
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+MOST_PROBLEMS = 100  # shown of one request
 
 STATUS = {
     FailureKind.INVALID: 400,
@@ -79,7 +80,9 @@ def validated(model: type[ModelT], fields: dict[str, Any]) -> ModelT:
 
 def invalid(problems: tuple[Problem, ...]) -> Failure:
     missing = all(problem.rule == "missing" for problem in problems)
-    words = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+    more = f"; and {len(problems) - MOST_PROBLEMS:,} more" if len(problems) > MOST_PROBLEMS else ""
+    problems = problems[:MOST_PROBLEMS]
+    words = "; ".join(f"{problem.field}: {problem.message}" for problem in problems) + more
     return Failure(FailureKind.INVALID, "ModelArts.3036" if missing else "ModelArts.3037", words, problems=problems)
 
 
@@ -94,6 +97,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:
+            message = "the body is not JSON that can be read"
+            return error_response(request, invalid((Problem(message=message, field="body", rule="JSON"),)))
         kind = FailureKind.NOT_FOUND if error.status_code == 404 else FailureKind.INVALID
         reply = error_response(request, Failure(kind, f"ModelArts.9{error.status_code}", str(error.detail)))
         reply.status_code = error.status_code

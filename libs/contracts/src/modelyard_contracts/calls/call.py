@@ -30,5 +30,5 @@ class Nothing(Shape):
 
 
 class Page(Shape):
-    offset: int = Field(default=0, ge=0)
+    offset: int = Field(default=0, ge=0, le=2**53)
     limit: int = Field(default=1000, ge=1, le=1000)

@@ -63,7 +63,7 @@ class DeletedConversions(Shape):
 
 class GetLog(Shape):
     conversion_id: str
-    offset: int = Field(default=0, ge=0, description="characters already read")
+    offset: int = Field(default=0, ge=0, le=2**53, description="characters already read")
 
 
 class LogPiece(Shape):

@@ -4,12 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from modelyard_contracts.calls.call import Call, Nothing
+from modelyard_contracts.calls.call import Call, Nothing, Page
 from modelyard_contracts.package import MODEL_TYPES
+from modelyard_contracts.runtimes import Processor
 from modelyard_contracts.shapes import Shape
 
 TEMPLATE_NAME = r"^[A-Za-z0-9\u4e00-\u9fff_-]{1,64}$"
-Processor = Literal["cpu", "gpu", "npu"]
 
 
 class TemplateInputView(Shape):
@@ -48,8 +48,10 @@ class TemplateView(CreateTemplate):
     created_by: str | None
 
 
-class ListTemplates(Shape):
-    """`environment` is a Python version or processor (`py36`, `python3.12`, `gpu`); `keyword` a substring."""
+class ListTemplates(Page):
+    """Built-in ones first, then own ones by name. `engine` and `keyword` are substrings of any case, in any script;
+    `environment` is a Python version, a processor or part of a runtime's name: `py36`, `python3.12`, `gpu`, `tf1.13`.
+    """
 
     model_type: Literal[MODEL_TYPES] | None = None  # type: ignore[valid-type]  # as above
     engine: str | None = Field(default=None, max_length=100)

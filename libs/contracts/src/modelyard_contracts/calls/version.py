@@ -24,6 +24,12 @@ class ModelDoc(Shape):
     doc_url: HttpUrl
 
 
+Label = Annotated[str, Field(min_length=1, max_length=32)]
+Labels = Annotated[tuple[Label, ...], Field(max_length=5)]
+Description = Annotated[str, Field(max_length=100, pattern=TEXT)]
+ModelDocs = Annotated[tuple[ModelDoc, ...], Field(max_length=3)]
+
+
 class Specification(Shape):
     """Least hardware: cores, MiB, cards."""
 
@@ -34,15 +40,18 @@ class Specification(Shape):
 
 
 class CreateVersion(Shape):
-    """`model_version` None: 0.0.1 for a new name, else the next free patch number."""
+    """`model_version` None: 0.0.1 for a new name, else the next free patch number.
+
+    `install_type` None: everything that the input/output mode allows.
+    """
 
     model_name: ModelName
     model_version: ModelVersionNumber | None = None
     source: Source
-    description: str = Field(default="", max_length=100, pattern=TEXT)
-    labels: tuple[Annotated[str, Field(min_length=1, max_length=32)], ...] = Field(default=(), max_length=5)
-    model_docs: tuple[ModelDoc, ...] = Field(default=(), max_length=3)
-    install_type: tuple[InstallType, ...] = ("real-time", "batch", "edge")
+    description: Description = ""
+    labels: Labels = ()
+    model_docs: ModelDocs = ()
+    install_type: tuple[InstallType, ...] | None = None
     specification: Specification = Specification()
     source_type: Literal["auto"] | None = None
     workspace_id: str | None = Field(default=None, max_length=64)
@@ -63,9 +72,9 @@ class UpdateVersion(Shape):
     """Only what is given changes; a list replaces the whole list."""
 
     model_id: str
-    description: str | None = Field(default=None, max_length=100, pattern=TEXT)
-    labels: tuple[Annotated[str, Field(min_length=1, max_length=32)], ...] | None = Field(default=None, max_length=5)
-    model_docs: tuple[ModelDoc, ...] | None = Field(default=None, max_length=3)
+    description: Description | None = None
+    labels: Labels | None = None
+    model_docs: ModelDocs | None = None
 
 
 class VersionSummary(Shape):
@@ -183,7 +192,7 @@ class GetAlias(Shape):
 
     model_name: ModelName
     alias: str = Field(pattern=ALIAS)
-    at: int | None = Field(default=None, ge=0)
+    at: int | None = Field(default=None, ge=0, le=2**53)
 
 
 class AliasMove(Shape):
@@ -239,15 +248,20 @@ class LineageEdge(Shape):
 
 
 class Lineage(Shape):
+    """`cut` says in words what was left out because there is too much of it."""
+
     nodes: tuple[LineageNode, ...]
     edges: tuple[LineageEdge, ...]
+    cut: str | None = None
 
 
 class GetFiles(Shape):
-    """`artifact_id` None means the source."""
+    """`artifact_id` None means the source. `after`: the last path already seen, in the order of the answer."""
 
     model_id: str
     artifact_id: str | None = None
+    after: str | None = Field(default=None, max_length=900)
+    limit: int = Field(default=1000, ge=1, le=1000)
 
 
 class FileLink(Shape):
@@ -258,11 +272,15 @@ class FileLink(Shape):
 
 
 class FileLinks(Shape):
+    """One page of an artifact's files, by path. `next_after` is None on the last page."""
+
     model_id: str
     artifact_id: str
     digest: str
     files: tuple[FileLink, ...]
     expires_at: int
+    total_count: int | None = None
+    next_after: str | None = None
 
 
 class Change(Shape):
@@ -288,7 +306,7 @@ class GetHistory(Shape):
     """Also of a version that was deleted. Oldest first; `after` is the `seq` of the last record already seen."""
 
     model_id: str
-    after: int = Field(default=0, ge=0)
+    after: int = Field(default=0, ge=0, le=2**53)
     limit: int = Field(default=1000, ge=1, le=1000)
 
 
@@ -359,6 +377,7 @@ class DeletionPreview(Shape):
     objects: int
     bytes: int
     by_reference: tuple[str, ...] = Field(description="versions whose objects lie elsewhere and stay")
+    more: bool = Field(default=False, description="a cascade takes 20 versions a call; the name has more")
 
 
 class DamagedFile(Shape):

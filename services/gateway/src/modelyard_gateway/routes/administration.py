@@ -11,7 +11,7 @@ from modelyard_contracts.shapes import Role
 from modelyard_gateway.access import Admin, Backends, Caller, authenticate
 from modelyard_gateway.domain import Project, Token, new_secret, token_id_of
 from modelyard_gateway.errors import Forbidden, NotFound
-from modelyard_gateway.schemas import (
+from modelyard_gateway.schemas.administration import (
     DeadLetterList,
     DeadLetterReply,
     ProjectRequest,

@@ -10,7 +10,7 @@ from modelyard_contracts.calls.call import Nothing
 from modelyard_gateway import examples
 from modelyard_gateway.access import Reader, Writer
 from modelyard_gateway.replies import validated
-from modelyard_gateway.schemas import BulkDeleteRequest
+from modelyard_gateway.schemas.work import BulkDeleteRequest
 from modelyard_gateway.streams import progress
 
 router = APIRouter(prefix="/v1/{project_id}", tags=["conversions"])

@@ -28,6 +28,12 @@ async def show_upload(caller: Reader, upload_id: str) -> imports.UploadView:
     return await caller.ask(imports.GET_UPLOAD, imports.GetUpload(upload_id=upload_id))
 
 
+@router.get("/uploads/{upload_id}/parts", tags=["uploads"])
+async def resume_upload(caller: Writer, upload_id: str) -> imports.ResumedUpload:
+    """What has arrived, part by part, and fresh URLs for what has not."""
+    return await caller.ask(imports.RESUME_UPLOAD, imports.GetUpload(upload_id=upload_id))
+
+
 @router.post("/uploads/{upload_id}/complete", tags=["uploads"])
 async def complete_upload(caller: Writer, upload_id: str, body: examples.Completed) -> imports.UploadView:
     """Checks that every promised file has arrived whole; names those that have not."""
@@ -69,6 +75,12 @@ async def show_training_job(caller: Reader, training_job_id: str) -> imports.Tra
 async def create_rule(caller: Writer, body: examples.Rule) -> imports.RuleView:
     """From now on a completed run that matches becomes a version, and its plan follows by itself."""
     return await caller.ask(imports.CREATE_RULE, body)
+
+
+@router.post("/import-rules/dry-run", tags=["training jobs"])
+async def dry_run_rule(caller: Writer, body: examples.DryRun) -> imports.RuleDryRun:
+    """Which of the newest runs the rule would have taken, and what the others lacked. Nothing is imported."""
+    return await caller.ask(imports.DRY_RUN_RULE, body)
 
 
 @router.get("/import-rules", tags=["training jobs"])

@@ -6,10 +6,9 @@ from fastapi import APIRouter, Query, Request
 from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import imports, version
-from modelyard_contracts.calls.call import Nothing
 from modelyard_gateway.access import Reader, Writer
 from modelyard_gateway.replies import validated
-from modelyard_gateway.schemas import AliasRequest, ModelRequest
+from modelyard_gateway.schemas.models import ModelChange, ModelRequest
 from modelyard_gateway.streams import progress
 
 router = APIRouter(prefix="/v1/{project_id}", tags=["models"])
@@ -31,21 +30,30 @@ async def show_model(caller: Reader, model_id: str) -> version.VersionView:
     return await caller.ask(version.GET, version.GetVersion(model_id=model_id))
 
 
+@router.patch("/models/{model_id}")
+async def change_model(caller: Writer, model_id: str, body: ModelChange) -> version.VersionView:
+    """Change description, labels or links. What it is and where it came from never changes."""
+    fields = {"model_id": model_id, **body.model_dump(exclude_none=True)}
+    return await caller.ask(version.UPDATE, validated(version.UpdateVersion, fields))
+
+
 @router.delete("/models/{model_id}", status_code=200)
 async def delete_model(caller: Writer, model_id: str, cascade: bool = False) -> version.DeleteReport:
     """Delete one version, or with `cascade` every version of its name (20 at most). What is in use is kept."""
     return await caller.ask(version.DELETE, version.DeleteVersions(model_id=model_id, cascade=cascade))
 
 
+@router.get("/models/{model_id}/deletion")
+async def preview_deletion(caller: Reader, model_id: str, cascade: bool = False) -> version.DeletionPreview:
+    """What the delete would do now: what would go and how many bytes it frees, what would stay and why."""
+    request = version.DeleteVersions(model_id=model_id, cascade=cascade)
+    return await caller.ask(version.PREVIEW_DELETION, request)
+
+
 @router.get("/models/{model_id}/files")
 async def model_files(caller: Reader, model_id: str, artifact_id: str | None = None) -> version.FileLinks:
     """Presigned download links of one artifact; the source when none is named."""
     return await caller.ask(version.FILES, version.GetFiles(model_id=model_id, artifact_id=artifact_id))
-
-
-@router.get("/models/{model_id}/lineage")
-async def model_lineage(caller: Reader, model_id: str) -> version.Lineage:
-    return await caller.ask(version.LINEAGE, version.GetVersion(model_id=model_id))
 
 
 @router.get("/models/{model_id}/import")
@@ -64,20 +72,3 @@ async def model_progress(request: Request, caller: Reader, model_id: str) -> Eve
     await read()  # a missing model is a plain 404, not a broken stream
     events = progress(caller, "import", model_id, read, "model_status")
     return request.app.state.streams.respond(events)  # type: ignore[no-any-return]  # app.state is untyped
-
-
-@router.get("/model-names/{model_name}/aliases")
-async def list_aliases(caller: Reader, model_name: str) -> version.AliasList:
-    return await caller.ask(version.LIST_ALIASES, validated(version.ListAliases, {"model_name": model_name}))
-
-
-@router.put("/model-names/{model_name}/aliases/{alias}")
-async def set_alias(caller: Writer, model_name: str, alias: str, body: AliasRequest) -> Nothing:
-    """Point an alias of a name at one of its versions; moving it is atomic."""
-    request = {"model_name": model_name, "alias": alias, "model_version": body.model_version}
-    return await caller.ask(version.SET_ALIAS, validated(version.SetAlias, request))
-
-
-@router.delete("/model-names/{model_name}/aliases/{alias}")
-async def remove_alias(caller: Writer, model_name: str, alias: str) -> Nothing:
-    return await caller.ask(version.SET_ALIAS, validated(version.SetAlias, {"model_name": model_name, "alias": alias}))

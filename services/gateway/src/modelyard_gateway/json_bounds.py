@@ -1,0 +1,57 @@
+"""JSON that Python reads and nobody behind the gateway can keep: too deep, too large a number, half a character.
+
+`access` looks at every body before a route does; without it such a body would be an internal error somewhere behind.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+from modelyard_contracts.failures import Problem
+
+DEEPEST: Final = 64
+_INTEGERS: Final = range(-(2**63), 2**63)
+_SHOWN: Final = 20
+
+
+def misfits(value: Any) -> tuple[Problem, ...]:
+    """The first 20 places that break a rule, by dotted path."""
+    found: list[Problem] = []
+    waiting: list[tuple[str, int, Any]] = [("", 0, value)]
+    while waiting and len(found) < _SHOWN:
+        path, depth, here = waiting.pop()
+        if isinstance(here, dict | list):
+            if depth == DEEPEST:
+                found.append(_problem(path, f"nested deeper than {DEEPEST} levels", f"at most {DEEPEST} levels"))
+                continue
+            waiting += ((f"{path}.{key}".lstrip("."), depth + 1, item) for key, item in _items(here))
+            here = "".join(here) if isinstance(here, dict) else None
+        if problem := _misfit(path, here):
+            found.append(problem)
+    return tuple(found)
+
+
+def _items(value: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int, Any]]:
+    return iter(value.items()) if isinstance(value, dict) else enumerate(value)
+
+
+def _misfit(path: str, value: Any) -> Problem | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return _problem(path, "not a finite number", "finite number")
+    if isinstance(value, int) and value not in _INTEGERS:
+        return _problem(path, "an integer of more than 64 bits", "64-bit integer")
+    if isinstance(value, str) and not _whole(value):
+        return _problem(path, "half of a surrogate pair is no character", "Unicode text")
+    return None
+
+
+def _whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _problem(path: str, message: str, rule: str) -> Problem:
+    return Problem(message=message, field=path.encode(errors="replace").decode()[:500] or "body", rule=rule)
