@@ -157,13 +157,15 @@ async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
 @pytest.fixture
 async def yard(documents: SqliteDocuments, s3_server: S3Server) -> AsyncIterator[Yard]:
     objects = Objects.connect(ObjectSettings(s3_server.endpoint, s3_server.access_key, s3_server.secret_key))
-    tag = uuid.uuid4().hex[:12]
-    buckets = {name: f"{name}-{tag}" for name in ("artifacts", "training")}
+    buckets = {name: f"{name}-of-import" for name in ("artifacts", "training")}  # the server has room for a few only
     for bucket in buckets.values():
         await objects.ensure_bucket(bucket)
     inspector = Inspector(Limits(wall_seconds=20, cpu_seconds=20))
     http = registry_http()
     yield Yard(documents, objects, Repository(documents, lambda: None), Clock(), Ears(), buckets, inspector, http)
     await http.aclose()
+    for bucket in buckets.values():
+        async for found in objects.list(bucket, ""):
+            await objects.remove(bucket, found.key)
     await inspector.stop()
     await objects.close()

@@ -5,6 +5,7 @@ from typing import Final
 from modelyard_formats.errors import CONFIG_FILE
 from modelyard_formats.format import MODEL_FOLDER, Entry
 from modelyard_formats.protobuf_skim import skimmer_for
+from modelyard_formats.scan import wants_content
 from modelyard_formats.table import recognise
 from modelyard_import.fetching.listing import Package
 from modelyard_import.fetching.transfer import LARGE
@@ -14,11 +15,12 @@ SKIMMED: Final = 64 << 20
 
 
 def read_by_inspection(package: Package) -> frozenset[str]:
-    """`config.json` and what the format opens; of everything else only name and size matter."""
+    """`config.json`, what the format opens and what the scan looks into; of all else only name and size matter."""
     if package.is_image:
         return frozenset({CONFIG_FILE})
     row, files = recognise((Entry(*size) for size in package.layout.sizes), package.model_type)
-    return frozenset({CONFIG_FILE, *(f"{MODEL_FOLDER}/{name}" for name in row.reads(files))})
+    scanned = (path for path, size in package.layout.sizes if wants_content(path, size))
+    return frozenset({CONFIG_FILE, *(f"{MODEL_FOLDER}/{name}" for name in row.reads(files)), *scanned})
 
 
 def room_for(package: Package) -> int:
