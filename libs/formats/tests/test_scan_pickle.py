@@ -99,8 +99,9 @@ ATTACKS = {
     "cut off after the call": pickle.dumps(Runs(os.system, COMMAND))[:-1],
     "a second pickle behind a harmless one": pickle.dumps([1, 2]) + pickle.dumps(Runs(os.system, COMMAND)),
     "an extension code": b"\x80\x02\x82\x01)R.",
-    "a computed name": b"\x80\x04" + text("os") + imported("collections", "OrderedDict") + b")R\x93.",
-    "calling what was made": b"\x80\x04" + imported("collections", "OrderedDict") + b")R)R.",
+    "a computed name": b"\x80\x04" + imported("builtins", "str") + text("os")
+    + b"\x85R" + text("system") + b"\x93" + CALL,
+    "calling what was made": b"\x80\x04" + imported("acme", "Shell") + b")R)R.",
     "changing a class": b"\x80\x04" + imported("collections", "OrderedDict") + b"}" + text("a") + b"K\x01sb.",
 }  # fmt: skip
 

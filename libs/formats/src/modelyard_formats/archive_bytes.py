@@ -120,7 +120,11 @@ def unpack(file: BinaryIO, kind: str, room: int) -> tuple[BinaryIO, int]:
     target: BinaryIO = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115 - the caller reads it
     try:
         size = _unpack_into(target, file, kind, room)
+    except Bomb:
+        target.close()
+        raise
     except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
+        target.close()
         raise CannotUnpack(f"it is not packed with {kind}, or cut off: {error}") from error
     target.seek(0)
     return target, size

@@ -36,6 +36,8 @@ class Watch(Protocol):
 
     def calls(self, what: object) -> None: ...
 
+    def may_be_text(self, what: object) -> bool: ...
+
     def changes(self, what: object) -> None: ...
 
 
@@ -159,10 +161,10 @@ class Machine:
 
     def stack_global(self) -> None:
         name, module = self._stack.pop(), self._stack.pop()
-        if not isinstance(name, str) or not isinstance(module, str):
-            self._watch.calls("a computed import")
-            module = name = "?"
-        self._global(module, name)
+        for part in (module, name):
+            if not isinstance(part, str) and not self._watch.may_be_text(part):
+                raise Unreadable("it imports by something that is no text")
+        self._global(module if isinstance(module, str) else "?", name if isinstance(name, str) else "?")
 
     def _global(self, module: str, name: str) -> None:
         found = Global(module, name)
@@ -170,13 +172,14 @@ class Machine:
         self._stack.append(found)
 
     def extension(self) -> None:
-        self._watch.calls("an extension code")
-        self._stack.append(Global("copyreg", "extension"))
+        self._global("copyreg", "an extension code")
 
     def persistent(self) -> None:
         self._stack.append(Persistent(self._stack.pop()))
 
     def _call(self, by: object, args: object) -> None:
+        if not isinstance(by, Global | Made | Persistent):
+            raise Unreadable("it calls something that is no function")
         self._watch.calls(by)
         self._stack.append(Made(by, args))
 

@@ -110,6 +110,7 @@ _INSTALLED = _names(
 )
 _PICKLE_TOOLS = _names("dill cloudpickle pip setuptools pkg_resources distutils wheel")
 _OWN = _names("__main__ __torch__ __mp_main__")
+_MAKE_TEXT = _names("builtins.str copyreg._reconstructor copyreg.__newobj__ copyreg.__newobj_ex__ builtins.object")
 _STANDARD = sys.stdlib_module_names | _names("commands httplib urllib2 cPickle copy_reg __builtin__ nt imp asyncore")
 
 
@@ -130,8 +131,15 @@ class Audit:
     def calls(self, what: object) -> None:
         if isinstance(what, Global):
             self._called.add(what)
-        else:
-            self._dynamic.add(what if isinstance(what, str) else _shown(what))
+        elif not is_known_data(what):
+            self._dynamic.add(_shown(what))
+
+    def may_be_text(self, what: object) -> bool:
+        """Told of a name that only loading makes; it stops there if that cannot be text."""
+        if is_known_data(what) and not (isinstance(what, Made) and str(what.by) in _MAKE_TEXT):
+            return False
+        self._dynamic.add("an import by a computed name")
+        return True
 
     def changes(self, what: object) -> None:
         if isinstance(what, Global):
@@ -161,6 +169,15 @@ def is_allowed(what: Global) -> bool:
     what = _today(what)
     errors = what.module == "builtins" and re.fullmatch(r"[A-Z]\w*(Error|Exception|Warning)", what.name)
     return bool(what.name in ALLOWED.get(what.module, ()) or errors or _CLASSES.fullmatch(str(what)))
+
+
+def is_known_data(what: object) -> bool:
+    """Whether it is plain data, or comes from something allowed: neither text nor a function with a will of its own."""
+    for _ in range(10):
+        if not isinstance(what, Made):
+            break
+        what = what.by
+    return is_allowed(what) if isinstance(what, Global) else not isinstance(what, Made | Persistent)
 
 
 def is_attack(what: Global, *, called: bool) -> bool:

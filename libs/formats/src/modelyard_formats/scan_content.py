@@ -36,12 +36,16 @@ def look_at(part: Part, search: Search) -> None:
         scan_zip(part, search, look_at)
     elif head.startswith(NUMPY):
         scan_npy(part, search)
-    elif head[257:262] == b"ustar" or part.name.endswith(".tar"):
+    elif head[257:262] == b"ustar":
         scan_tar(part, search, look_at)
     elif closed := next((what for magic, what in _CLOSED.items() if head.startswith(magic)), None):
         message = f"it is {closed}, which cannot be looked into; use zip, gzip, bzip2 or xz"
         search.found("dangerous", "archive-unreadable", message, part.inside)
-    elif (kind := packing_of(head)) is None or not scan_packed(part, kind, search, look_at):
+    elif (kind := packing_of(head)) and scan_packed(part, kind, search, look_at):
+        pass
+    elif part.name.lower().endswith((".tar", ".tgz")):
+        scan_tar(part, search, look_at)
+    else:
         _look_at_plain(part, head, search)
     if not part.inside:
         _look_for_hidden_zip(part, head, search)
