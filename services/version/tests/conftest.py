@@ -44,11 +44,14 @@ from modelyard_store.objects import Objects
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
 from modelyard_version.handlers.aliasing import Aliasing
+from modelyard_version.handlers.arranging import Arranging
 from modelyard_version.handlers.creation import Creation
 from modelyard_version.handlers.deletion import Deletion
 from modelyard_version.handlers.reading import Reading
 from modelyard_version.handlers.reports import Reports
+from modelyard_version.handlers.templates import Templates
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
+from modelyard_version.template_repository import TEMPLATES, TemplateRepository
 
 START = 1_700_000_000_000
 
@@ -82,7 +85,9 @@ class Register:
         self.versions = VersionRepository(documents, lambda: None)
         self.aliases = AliasRepository(documents, lambda: None)
         objects = cast(Objects, self.objects)
-        self.creation = Creation(self.versions, "artifacts", self.clock)
+        self.templates = Templates(TemplateRepository(documents), self.clock)
+        arranging = Arranging(self.templates, self.versions, "artifacts")
+        self.creation = Creation(self.versions, arranging, "artifacts", self.clock)
         self.aliasing = Aliasing(self.versions, self.aliases, self.clock)
         self.reading = Reading(self.versions, objects, 3600, self.clock)
         self.deletion = Deletion(self.versions, self.aliasing, objects, "artifacts", self.clock)
@@ -235,7 +240,7 @@ def facts() -> Facts:
 
 async def open_register(url: str) -> AsyncIterator[Register]:
     documents = open_documents(url)
-    await documents.open(COLLECTIONS)
+    await documents.open((*COLLECTIONS, TEMPLATES))
     yield Register(documents)
     await documents.close()
 

@@ -5,19 +5,22 @@ from modelyard_bus.connection import Bus, BusSettings
 from modelyard_bus.consume import Consumer
 from modelyard_bus.relay import Relay
 from modelyard_contracts import catalogue
-from modelyard_contracts.calls import version
+from modelyard_contracts.calls import templates, version
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.process import Service
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
 from modelyard_version.handlers.aliasing import Aliasing
+from modelyard_version.handlers.arranging import Arranging
 from modelyard_version.handlers.creation import Creation
 from modelyard_version.handlers.deletion import Deletion
 from modelyard_version.handlers.reading import Reading
 from modelyard_version.handlers.reports import Reports
+from modelyard_version.handlers.templates import Templates
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
 from modelyard_version.settings import VersionSettings
+from modelyard_version.template_repository import TEMPLATES, TemplateRepository
 
 
 async def build(settings: VersionSettings | None = None) -> Service:
@@ -32,11 +35,14 @@ async def build(settings: VersionSettings | None = None) -> Service:
     aliasing = Aliasing(versions, AliasRepository(documents, relay.nudge), now_ms)
     deletion = Deletion(versions, aliasing, objects, bucket, now_ms)
     reading = Reading(versions, objects, settings.link_seconds, now_ms)
-    calls = _answer(CallServer(bus, "version"), Creation(versions, bucket, now_ms), reading, deletion, aliasing)
+    kept = Templates(TemplateRepository(documents), now_ms)
+    creation = Creation(versions, Arranging(kept, versions, bucket), bucket, now_ms)
+    calls = _answer(CallServer(bus, "version"), creation, reading, deletion, aliasing)
+    _answer_templates(calls, kept)
     consumer = _listen(Consumer(bus, "version"), Reports(versions, deletion, now_ms), deletion, aliasing)
 
     async def open_collections() -> None:
-        await documents.open(COLLECTIONS)
+        await documents.open((*COLLECTIONS, TEMPLATES))
 
     async def check_objects() -> str | None:
         return await objects.check(bucket)
@@ -65,6 +71,15 @@ def _answer(
     calls.answer(version.LINEAGE, reading.lineage)
     calls.answer(version.FILES, reading.files)
     return calls
+
+
+def _answer_templates(calls: CallServer, kept: Templates) -> None:
+    calls.answer(templates.CREATE_TEMPLATE, kept.create)
+    calls.answer(templates.GET_TEMPLATE, kept.get)
+    calls.answer(templates.LIST_TEMPLATES, kept.list)
+    calls.answer(templates.DELETE_TEMPLATE, kept.delete)
+    calls.answer(templates.LIST_MODES, kept.list_modes)
+    calls.answer(templates.LIST_RUNTIMES, kept.list_runtimes)
 
 
 def _listen(consumer: Consumer, reports: Reports, deletion: Deletion, aliasing: Aliasing) -> Consumer:

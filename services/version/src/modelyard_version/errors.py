@@ -1,6 +1,6 @@
 """The refusals of the version service. Codes are explained in docs/errors.md."""
 
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.failures import Failure, FailureKind, Problem
 
 
 class NotFound(Failure):
@@ -53,3 +53,61 @@ class Contended(Failure):
     def __init__(self, what: str) -> None:
         message = f"{what} is changed by too many callers at once; try again"
         super().__init__(FailureKind.UNAVAILABLE, "ModelArts.9002", message)
+
+
+class TemplateMissing(Failure):
+    """Also what another project's template answers."""
+
+    def __init__(self, template_id: str, field: str = "template_id") -> None:
+        message = f"no template {template_id!r} in this project"
+        super().__init__(FailureKind.NOT_FOUND, "ModelArts.3021", message, field=field, rule="exists")
+
+
+class TemplateExists(Failure):
+    def __init__(self, template_name: str) -> None:
+        message = f"there is a template {template_name!r} already"
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3022", message, field="template_name", rule="unique")
+
+
+class BuiltInTemplate(Failure):
+    def __init__(self, template_id: str) -> None:
+        message = f"template {template_id!r} is built in and cannot be deleted"
+        super().__init__(FailureKind.FORBIDDEN, "ModelArts.9403", message, field="template_id", rule="own template")
+
+
+class TemplateRefused(Failure):
+    """Everything that is wrong with a template, or with how one is used; the code is that of the first problem."""
+
+    def __init__(self, problems: tuple[tuple[str, Problem], ...]) -> None:
+        message = "; ".join(problem.message for _, problem in problems)
+        super().__init__(
+            FailureKind.INVALID, problems[0][0], message, problems=tuple(problem for _, problem in problems)
+        )
+
+
+class TooManyTemplates(Failure):
+    def __init__(self, most: int) -> None:
+        message = f"a project has at most {most} templates of its own; delete one first"
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3037", message, field="template_name", rule=f"at most {most}")
+
+
+class NoBatch(Failure):
+    def __init__(self, infer_format: str) -> None:
+        message = f"a version in the {infer_format} input/output mode can never be deployed as batch"
+        rule = f"no batch in mode {infer_format}"
+        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field="install_type", rule=rule)
+
+
+class OriginRefused(Failure):
+    def __init__(self, place: str, field: str) -> None:
+        message = f"{place!r} is not the folder of a version of this project"
+        rule = "in the artifacts bucket: a folder of one version that exists"
+        super().__init__(FailureKind.INVALID, "ModelArts.3017", message, field=field, rule=rule)
+
+
+class CopyOfAuto(Failure):
+    """Otherwise the copy could be downloaded."""
+
+    def __init__(self, model_id: str, field: str) -> None:
+        message = f"version {model_id} was made by automatic learning; a copy of it must have source_type auto too"
+        super().__init__(FailureKind.FORBIDDEN, "ModelArts.9403", message, field=field, rule="source_type auto")

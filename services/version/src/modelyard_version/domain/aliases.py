@@ -84,7 +84,7 @@ def marked(version: Version, alias: Alias) -> Outcome | None:
     if known and known.move >= mark.move:
         return None
     others = tuple(other for other in version.marks if other.alias != alias.alias)
-    return Outcome(replace(version, marks=(*others, mark)))
+    return Outcome(replace(version, marks=(*others, mark)), action="aliased")
 
 
 def released(version: Version, alias: Alias) -> Outcome | None:
@@ -92,4 +92,4 @@ def released(version: Version, alias: Alias) -> Outcome | None:
     if alias.model_id == version.model_id:
         return None
     kept = tuple(mark for mark in version.marks if mark.alias != alias.alias or mark.move > alias.move)
-    return None if kept == version.marks else Outcome(replace(version, marks=kept))
+    return None if kept == version.marks else Outcome(replace(version, marks=kept), action="released")

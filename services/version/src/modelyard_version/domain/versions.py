@@ -8,9 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from modelyard_contracts import catalogue
-from modelyard_contracts.calls.version import EvaluationSummary, InstallType, ModelDoc, Specification, Status
+from modelyard_contracts.calls.version import (
+    EvaluationSummary,
+    InstallType,
+    ModelDoc,
+    Specification,
+    Status,
+    UpdateVersion,
+)
 from modelyard_contracts.events import (
     ArtifactAdded,
+    Assembly,
     ConversionSucceeded,
     EvaluationSucceeded,
     ImportFailed,
@@ -26,6 +34,11 @@ from modelyard_contracts.shapes import Artifact, Location, Plan, ScanReport, Sha
 
 KEPT: Final = 500
 """How many evaluations and how many ids of ended work a version remembers; the evaluate service keeps the rest."""
+
+EDITABLE: Final = ("description", "labels", "model_docs")
+
+GENESIS: Final = "0" * 64
+"""What the first record of a history has instead of the hash of the one before."""
 
 Message = catalogue.Event[Any] | catalogue.Job[Any]
 
@@ -70,7 +83,7 @@ class Version:
     """One version of a model. Sizes are bytes, instants ms since 1970 UTC; `model_size` is the source artifact's.
 
     `keyed`: made with an idempotency key, so that the key has to answer for it for ever. `settled` holds ids of ended
-    work and withdrawn listings, newest last.
+    work and withdrawn listings, newest last. `history_*` tell of the newest record (domain/history.py).
     """
 
     model_id: str
@@ -107,6 +120,9 @@ class Version:
     entries: tuple[Entry, ...] = ()
     marks: tuple[Mark, ...] = ()
     deleted_at: int | None = None
+    history_seq: int = 0
+    history_hash: str = GENESIS
+    history_at: int = 0
 
     @property
     def source_artifact(self) -> Artifact | None:
@@ -121,10 +137,11 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a version becomes, and what is said of it in the same save."""
+    """What a version becomes, and what is said of it in the same save. `action` is how its history calls that."""
 
     version: Version
     says: tuple[tuple[Message, Shape], ...] = ()
+    action: str = "changed"
 
 
 def folder_of(project: str, model_id: str) -> str:
@@ -132,10 +149,18 @@ def folder_of(project: str, model_id: str) -> str:
     return f"{project}/models/{model_id}/"
 
 
-def requested(version: Version, bucket: str) -> Outcome:
+def updated(version: Version, request: UpdateVersion, now: int) -> Outcome | None:
+    """With what the request gives; the rest stays."""
+    given: dict[str, Any] = {name: getattr(request, name) for name in EDITABLE if getattr(request, name) is not None}
+    if all(getattr(version, name) == value for name, value in given.items()):
+        return None
+    return Outcome(replace(version, **given, updated_at=now), action="updated")
+
+
+def requested(version: Version, bucket: str, assembly: Assembly | None = None) -> Outcome:
     destination = Location(bucket=bucket, prefix=f"{folder_of(version.project, version.model_id)}source/")
-    fact = VersionRequested(**_named(version), source=version.source, destination=destination)
-    return Outcome(version, ((catalogue.VERSION_REQUESTED, fact),))
+    fact = VersionRequested(**_named(version), source=version.source, destination=destination, assembly=assembly)
+    return Outcome(version, ((catalogue.VERSION_REQUESTED, fact),), "created")
 
 
 def published(version: Version, fact: ImportSucceeded, now: int) -> Outcome | None:
@@ -160,7 +185,7 @@ def published(version: Version, fact: ImportSucceeded, now: int) -> Outcome | No
         size=artifact.size,
         plan=version.plan,
     )
-    return Outcome(done, ((catalogue.VERSION_PUBLISHED, said),))
+    return Outcome(done, ((catalogue.VERSION_PUBLISHED, said),), "published")
 
 
 def failed(version: Version, fact: ImportFailed, now: int) -> Outcome | None:
@@ -169,20 +194,20 @@ def failed(version: Version, fact: ImportFailed, now: int) -> Outcome | None:
     failure = {"code": fact.code, "reason": fact.reason, "problems": list(fact.problems)}
     said = VersionFailed(**_named(version), code=fact.code, reason=fact.reason)
     done = replace(version, model_status="failed", failure=failure, scan=fact.scan, updated_at=now)
-    return Outcome(done, ((catalogue.VERSION_FAILED, said),))
+    return Outcome(done, ((catalogue.VERSION_FAILED, said),), "failed")
 
 
 def work_began(version: Version, work: Work, now: int) -> Outcome | None:
     if work.id in version.settled or any(known.id == work.id for known in version.work):
         return None
-    return Outcome(replace(version, work=(*version.work, work), updated_at=now))
+    return Outcome(replace(version, work=(*version.work, work), updated_at=now), action="work-began")
 
 
 def work_ended(version: Version, work_id: str, now: int) -> Outcome | None:
     """Also when the beginning was never heard of: it may come later, and must then hold nothing."""
     if work_id in version.settled:
         return None
-    return Outcome(_settle(version, work_id, now))
+    return Outcome(_settle(version, work_id, now), action="work-ended")
 
 
 def converted(version: Version, fact: ConversionSucceeded, now: int) -> Outcome | None:
@@ -191,7 +216,7 @@ def converted(version: Version, fact: ConversionSucceeded, now: int) -> Outcome 
         return None
     done = replace(_settle(version, fact.conversion_id, now), artifacts=(*version.artifacts, artifact))
     said = ArtifactAdded(**_named(version), artifact_id=artifact.artifact_id, target=artifact.target, plan=version.plan)
-    return Outcome(done, ((catalogue.ARTIFACT_ADDED, said),))
+    return Outcome(done, ((catalogue.ARTIFACT_ADDED, said),), "artifact-added")
 
 
 def evaluated(version: Version, fact: EvaluationSucceeded, now: int) -> Outcome | None:
@@ -202,20 +227,20 @@ def evaluated(version: Version, fact: EvaluationSucceeded, now: int) -> Outcome 
     if fact.entry_id is None:
         summary = EvaluationSummary.model_validate(fact, from_attributes=True)
         done = replace(done, evaluations=(*done.evaluations, summary)[-KEPT:])
-    return Outcome(done)
+    return Outcome(done, action="evaluated")
 
 
 def listed(version: Version, listing: Listing, now: int) -> Outcome | None:
     if listing.listing_id in version.settled or listing in version.listings:
         return None
-    return Outcome(replace(version, listings=(*version.listings, listing), updated_at=now))
+    return Outcome(replace(version, listings=(*version.listings, listing), updated_at=now), action="listed")
 
 
 def withdrawn(version: Version, listing_id: str, now: int) -> Outcome | None:
     if listing_id in version.settled:
         return None
     kept = tuple(listing for listing in version.listings if listing.listing_id != listing_id)
-    return Outcome(replace(_settle(version, listing_id, now), listings=kept))
+    return Outcome(replace(_settle(version, listing_id, now), listings=kept), action="withdrawn")
 
 
 def entered(version: Version, entry: Entry, now: int) -> Outcome | None:
@@ -225,7 +250,7 @@ def entered(version: Version, entry: Entry, now: int) -> Outcome | None:
     if merged == known:
         return None
     others = tuple(other for other in version.entries if other.entry_id != entry.entry_id)
-    return Outcome(replace(version, entries=(*others, merged), updated_at=now))
+    return Outcome(replace(version, entries=(*others, merged), updated_at=now), action=f"entry-{merged.state}")
 
 
 def deleted(version: Version, bucket: str, now: int) -> Outcome:
@@ -250,7 +275,8 @@ def deleted(version: Version, bucket: str, now: int) -> Outcome:
     folder = Location(bucket=bucket, prefix=folder_of(version.project, version.model_id))
     purge = PurgeJob(model_id=version.model_id, location=folder)
     said = VersionDeleted(**_named(version))
-    return Outcome(tombstone, ((catalogue.VERSION_DELETED, said), (catalogue.VERSION_PURGE, purge)))
+    says = ((catalogue.VERSION_DELETED, said), (catalogue.VERSION_PURGE, purge))
+    return Outcome(tombstone, says, "deleted")
 
 
 def _named(version: Version) -> dict[str, str]:

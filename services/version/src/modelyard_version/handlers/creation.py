@@ -11,6 +11,8 @@ from modelyard_store.documents import Duplicate
 from modelyard_version.domain.numbers import next_number, order_of
 from modelyard_version.domain.versions import Version, requested
 from modelyard_version.errors import Contended, Exists, NumbersUsedUp
+from modelyard_version.handlers.arranging import Arranging
+from modelyard_version.handlers.templates import Arrangement
 from modelyard_version.repository import Cause, VersionRepository
 
 ATTEMPTS: Final = 100
@@ -20,22 +22,26 @@ ATTEMPTS: Final = 100
 @dataclass(frozen=True)
 class Creation:
     versions: VersionRepository
+    arranging: Arranging
     bucket: str
     clock: Callable[[], int]
 
     async def create(self, context: CallContext, request: CreateVersion) -> VersionCreated:
-        """Raises Exists, NumbersUsedUp, Contended."""
+        """Raises Exists, NumbersUsedUp, Contended, and what `Arranging` refuses."""
         model_id = created_id(context, CREATE)
+        if context.idempotency_key and (made := await self.versions.any(model_id)):
+            return _repeated(made, request)  # also when its template or origin is gone since
+        arranged = await self.arranging.arrange(context.project, request)
         cause = Cause(context.correlationid)
         for _ in range(ATTEMPTS):
             number = request.model_version or await self._next_number(context.project, request.model_name)
-            version = _publishing(context, request, model_id, number, self.clock())
+            version = _publishing(context, request, arranged, model_id=model_id, number=number, now=self.clock())
             try:
-                await self.versions.add(requested(version, self.bucket), cause)
+                await self.versions.add(requested(version, self.bucket, arranged.assembly), cause)
                 return _created(version)
             except Duplicate:
                 if made := await self.versions.any(model_id):
-                    return _repeated(made, version)
+                    return _repeated(made, request)
                 if request.model_version:
                     raise Exists(request.model_name, number) from None
         raise Contended(f"model {request.model_name!r}")
@@ -48,7 +54,9 @@ class Creation:
         return number
 
 
-def _publishing(context: CallContext, request: CreateVersion, model_id: str, number: str, now: int) -> Version:
+def _publishing(
+    context: CallContext, request: CreateVersion, arranged: Arrangement, *, model_id: str, number: str, now: int
+) -> Version:
     return Version(
         model_id=model_id,
         project=context.project,
@@ -66,15 +74,15 @@ def _publishing(context: CallContext, request: CreateVersion, model_id: str, num
         description=request.description,
         labels=request.labels,
         model_docs=request.model_docs,
-        install_type=request.install_type,
+        install_type=arranged.install_type,
         source_type=request.source_type,
         workspace_id=request.workspace_id,
     )
 
 
-def _repeated(made: Version, wanted: Version) -> VersionCreated:
+def _repeated(made: Version, request: CreateVersion) -> VersionCreated:
     """Also when it was deleted since: the key has made its version, and makes no second one."""
-    if made.request_digest != wanted.request_digest:
+    if made.request_digest != request_digest(request):
         raise KeyReused
     return _created(made)
 

@@ -1,0 +1,180 @@
+"""The history of a version: a chain of records, each holding the hash of the one before (docs/history.md).
+
+`recorded` adds the record of a change to what is saved with that change, so no change is without one and none is told
+twice. The head of the chain (number and hash of the newest record) lies in the version document; `verdict` follows the
+chain up to it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from modelyard_contracts import catalogue
+from modelyard_contracts.calls.version import Change, HistoryRecord, HistoryVerdict
+from modelyard_contracts.jobs import RecordJob
+from modelyard_version.domain.versions import GENESIS, Outcome, Version
+
+DELETED: Final = "deleted"
+LONGEST: Final = 4000
+"""Bytes of JSON. A longer value stands in a record as its SHA-256, so that a record stays a small message."""
+
+_PLAIN: Final = (
+    "model_name", "model_version", "description", "labels", "model_docs", "model_type", "model_size", "install_type",
+    "specification", "source", "source_type", "workspace_id", "plan", "training", "scan", "failure",
+)  # fmt: skip
+_LISTS: Final[Mapping[str, tuple[str, str, frozenset[str]]]] = {
+    "artifacts": ("artifact", "artifact_id", frozenset({"kind", "format", "target", "size", "digest", "conversion_id"})),
+    "evaluations": ("evaluation", "run_id", frozenset({"version", "artifact_id", "dataset_id", "metrics"})),
+    "work": ("work", "id", frozenset({"words"})),
+    "listings": ("listing", "listing_id", frozenset({"title"})),
+    "entries": ("entry", "entry_id", frozenset({"competition_id", "artifact_id", "deadline", "state", "score"})),
+    "marks": ("alias", "alias", frozenset({"alias"})),
+}
+"""Attribute of a version → how one of its elements is called, what names it, what is told of it."""
+
+_ANYTHING: Final = TypeAdapter(Any)
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Who made a change, when (ms since 1970 UTC), and on which request of the outside world."""
+
+    by: str
+    at: int
+    correlationid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Number and hash of the newest record that was committed, and when (ms)."""
+
+    seq: int
+    hash: str
+    at: int
+
+
+def recorded(before: Version | None, outcome: Outcome, occasion: Occasion) -> Outcome:
+    """With the record of what a user sees change. Where nothing of that changes, the outcome as it is."""
+    after = outcome.version
+    changes = _changes(before, after)
+    if not changes:
+        return outcome
+    record = sealed(
+        HistoryRecord(
+            model_id=after.model_id,
+            seq=after.history_seq + 1,
+            at=occasion.at,
+            by=occasion.by,
+            action=outcome.action,
+            changes=changes,
+            correlationid=occasion.correlationid,
+            previous=after.history_hash,
+            hash="",
+        )
+    )
+    version = replace(after, history_seq=record.seq, history_hash=record.hash, history_at=record.at)
+    return replace(
+        outcome, version=version, says=(*outcome.says, (catalogue.VERSION_RECORD, RecordJob(record=record)))
+    )
+
+
+def sealed(record: HistoryRecord) -> HistoryRecord:
+    """With the hash that belongs to the rest of it."""
+    return record.model_copy(update={"hash": hash_of(record)})
+
+
+def hash_of(record: HistoryRecord) -> str:
+    """Hexadecimal SHA-256 of the record without its hash, as canonical JSON."""
+    return hashlib.sha256(_canonical(record.model_dump(mode="json", exclude={"hash"}))).hexdigest()
+
+
+def verdict(
+    model_id: str, head: Head | None, records: Mapping[int, HistoryRecord | None], settled_before: int
+) -> HistoryVerdict:
+    """`records` by number, None for one that cannot be read; `head` None when the version is gone for good.
+
+    What was committed at `settled_before` (ms) or later may still be on its way to the store, and is not missed.
+    """
+    last = max((head.seq if head else 0, *records))
+    missing_from = max(records, default=0) + 1
+    if head and head.at >= settled_before and missing_from <= head.seq:
+        last = missing_from - 1
+    broken_at, reason = _first_fault(last, records)
+    if broken_at is None:
+        broken_at, reason = _tail_fault(head, last, records)
+    return HistoryVerdict(
+        model_id=model_id, intact=broken_at is None, records=len(records), broken_at=broken_at, reason=reason
+    )
+
+
+def _first_fault(last: int, records: Mapping[int, HistoryRecord | None]) -> tuple[int | None, str | None]:
+    previous = GENESIS
+    for seq in range(1, last + 1):
+        if seq not in records:
+            return seq, f"record {seq} is missing"
+        record = records[seq]
+        if record is None or record.seq != seq or record.hash != hash_of(record):
+            return seq, f"record {seq} was changed: its hash does not belong to its content"
+        if record.previous != previous:
+            return seq, f"record {seq} does not follow record {seq - 1}: one of them was replaced"
+        previous = record.hash
+    return None, None
+
+
+def _tail_fault(
+    head: Head | None, last: int, records: Mapping[int, HistoryRecord | None]
+) -> tuple[int | None, str | None]:
+    newest = records.get(last)
+    if head is None:
+        if newest is None or newest.action != DELETED:
+            return last + 1, f"record {last + 1} is missing: the version is gone and no record says so"
+    elif last > head.seq:
+        return head.seq + 1, f"record {head.seq + 1} was never committed with the version"
+    elif last == head.seq and newest is not None and newest.hash != head.hash:
+        return last, f"record {last} was replaced: the version itself names another hash"
+    return None, None
+
+
+def _changes(before: Version | None, after: Version) -> dict[str, Change]:
+    was, now = dict(_visible(before, after)) if before else {}, dict(_visible(after, before))
+    return {
+        name: Change(before=was.get(name), after=now.get(name))
+        for name in (*was, *(name for name in now if name not in was))
+        if was.get(name) != now.get(name)
+    }
+
+
+def _visible(version: Version, other: Version | None) -> Iterator[tuple[str, Any]]:
+    """What a user sees, as JSON without nulls; attributes that both versions share are left out, as unchanged."""
+    yield "model_status", DELETED if version.deleted_at is not None else version.model_status
+    for name in _unshared(_PLAIN, version, other):
+        yield name, _json(getattr(version, name))
+    if version.config and not (other and other.config is version.config):
+        yield "config", f"sha256:{hashlib.sha256(_canonical(_plain(version.config))).hexdigest()}"
+    for name in _unshared(_LISTS, version, other):
+        word, key, told = _LISTS[name]
+        for element in getattr(version, name):
+            facts = _json(element)
+            yield f"{word} {facts[key]}", {fact: facts[fact] for fact in sorted(told & facts.keys())}
+
+
+def _unshared(names: Iterable[str], version: Version, other: Version | None) -> Sequence[str]:
+    return [name for name in names if other is None or getattr(version, name) is not getattr(other, name)]
+
+
+def _json(value: Any) -> Any:
+    plain = _plain(value)
+    text = _canonical(plain)
+    return plain if len(text) <= LONGEST else {"sha256": hashlib.sha256(text).hexdigest(), "bytes": len(text)}
+
+
+def _plain(value: Any) -> Any:
+    return _ANYTHING.dump_python(value, mode="json", exclude_none=True)
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()

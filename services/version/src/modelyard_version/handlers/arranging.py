@@ -1,0 +1,30 @@
+"""What is settled before a version is created: its template resolved, its deployment types, and where its bytes lie."""
+
+from dataclasses import dataclass
+
+from modelyard_contracts.calls.version import CreateVersion
+from modelyard_version.domain.origins import Reach, reaches
+from modelyard_version.errors import CopyOfAuto, OriginRefused
+from modelyard_version.handlers.templates import Arrangement, Templates
+from modelyard_version.repository import VersionRepository
+
+
+@dataclass(frozen=True)
+class Arranging:
+    templates: Templates
+    versions: VersionRepository
+    bucket: str
+
+    async def arrange(self, project: str, request: CreateVersion) -> Arrangement:
+        """Raises TemplateMissing, TemplateRefused, NoBatch, OriginRefused, CopyOfAuto."""
+        arranged = await self.templates.arrange(project, request)
+        for reach in reaches(request.source, project, self.bucket):
+            await self._allow(project, reach, request)
+        return arranged
+
+    async def _allow(self, project: str, reach: Reach, request: CreateVersion) -> None:
+        origin = await self.versions.get(project, reach.model_id) if reach.model_id else None
+        if origin is None:
+            raise OriginRefused(reach.place, reach.field)
+        if origin.source_type == "auto" and request.source_type != "auto":
+            raise CopyOfAuto(origin.model_id, reach.field)

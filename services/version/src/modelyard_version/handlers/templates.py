@@ -1,0 +1,143 @@
+"""Templates, modes and runtimes: shown, added, deleted, and resolved when a version is requested from a template."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+from modelyard_bus.calls import CallContext
+from modelyard_bus.repeats import KeyReused, created_id, request_digest
+from modelyard_contracts.calls import templates as calls
+from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.version import CreateVersion, InstallType
+from modelyard_contracts.events import Assembly
+from modelyard_contracts.runtimes import RUNTIMES
+from modelyard_contracts.shapes import TemplateSource
+from modelyard_store.documents import Duplicate
+from modelyard_version import built_in
+from modelyard_version.domain import templates as domain
+from modelyard_version.domain.templates import Mode, Template
+from modelyard_version.errors import (
+    BuiltInTemplate,
+    NoBatch,
+    TemplateExists,
+    TemplateMissing,
+    TemplateRefused,
+    TooManyTemplates,
+)
+from modelyard_version.template_repository import TemplateRepository
+
+OWN: Final = 200
+"""Templates of its own that a project may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What a request comes to, once its template is known. `assembly` is set exactly for a template source."""
+
+    install_type: tuple[InstallType, ...]
+    assembly: Assembly | None = None
+
+
+@dataclass(frozen=True)
+class Templates:
+    repository: TemplateRepository
+    clock: Callable[[], int]
+    modes: dict[str, Mode] = field(default_factory=built_in.modes)
+    built_in: dict[str, Template] = field(default_factory=built_in.templates)
+
+    async def arrange(self, project: str, request: CreateVersion) -> Arrangement:
+        """Raises TemplateMissing, TemplateRefused, NoBatch. Called when a version is created."""
+        assembly, mode = None, None
+        if isinstance(request.source, TemplateSource):
+            assembly = await self._assembly(project, request.source)
+            mode = self.modes[assembly.infer_format]
+        allowed = domain.install_types(request.install_type, mode)
+        if allowed is None:
+            raise NoBatch(mode.infer_format if mode else "")
+        return Arrangement(allowed, assembly)
+
+    async def create(self, context: CallContext, request: calls.CreateTemplate) -> calls.TemplateView:
+        """Raises TemplateRefused, TemplateExists, TooManyTemplates, KeyReused."""
+        wanted = self._wanted(context, request)
+        if problems := domain.problems_of(wanted, self.modes):
+            raise TemplateRefused(problems)
+        if any(wanted.template_name == known.template_name for known in self.built_in.values()):
+            raise TemplateExists(wanted.template_name)
+        if made := await self.repository.get(context.project, wanted.template_id):
+            return _repeated(made, wanted)
+        if await self.repository.count(context.project) >= OWN:
+            raise TooManyTemplates(OWN)
+        try:
+            await self.repository.add(context.project, wanted)
+        except Duplicate as taken:
+            if made := await self.repository.get(context.project, wanted.template_id):
+                return _repeated(made, wanted)
+            raise TemplateExists(wanted.template_name) from taken
+        return _view(wanted)
+
+    async def get(self, context: CallContext, request: calls.GetTemplate) -> calls.TemplateView:
+        return _view(await self._found(context.project, request.template_id, "template_id"))
+
+    async def list(self, context: CallContext, request: calls.ListTemplates) -> calls.TemplateList:
+        own = await self.repository.of(context.project, OWN)
+        found = [template for template in (*self.built_in.values(), *own) if domain.fits(template, request)]
+        page = tuple(_view(template) for template in found[request.offset : request.offset + request.limit])
+        return calls.TemplateList(total_count=len(found), count=len(page), templates=page)
+
+    async def delete(self, context: CallContext, request: calls.GetTemplate) -> Nothing:
+        """Versions that came from it keep what it fixed. Raises TemplateMissing, BuiltInTemplate."""
+        if request.template_id in self.built_in:
+            raise BuiltInTemplate(request.template_id)
+        if not await self.repository.remove(context.project, request.template_id):
+            raise TemplateMissing(request.template_id)
+        return Nothing()
+
+    async def list_modes(self, _: CallContext, __: Nothing) -> calls.ModeList:
+        return calls.ModeList(modes=tuple(calls.ModeView(**asdict(mode)) for mode in self.modes.values()))
+
+    async def list_runtimes(self, _: CallContext, request: calls.ListRuntimes) -> calls.RuntimeList:
+        rows = [row for row in RUNTIMES if request.model_type in (None, row.model_type)]
+        views = tuple(calls.RuntimeView(**asdict(row)) for row in rows)
+        return calls.RuntimeList(total_count=len(views), count=len(views), runtimes=views)
+
+    async def _assembly(self, project: str, source: TemplateSource) -> Assembly:
+        template = await self._found(project, source.template_id, "source.template_id")
+        if problems := domain.choice_problems(template, source, self.modes):
+            raise TemplateRefused(problems)
+        return domain.assembly_of(template, source, self.modes)
+
+    async def _found(self, project: str, template_id: str, named: str) -> Template:
+        template = self.built_in.get(template_id) or await self.repository.get(project, template_id)
+        if template is None:
+            raise TemplateMissing(template_id, named)
+        return template
+
+    def _wanted(self, context: CallContext, request: calls.CreateTemplate) -> Template:
+        return Template(
+            template_id=created_id(context, calls.CREATE_TEMPLATE),
+            **{name: getattr(request, name) for name in calls.CreateTemplate.model_fields},
+            project=context.project,
+            created_at=self.clock(),
+            created_by=context.actor,
+            request_digest=request_digest(request),
+        )
+
+
+def _repeated(made: Template, wanted: Template) -> calls.TemplateView:
+    if made.request_digest != wanted.request_digest:
+        raise KeyReused
+    return _view(made)
+
+
+def _view(template: Template) -> calls.TemplateView:
+    runtime = template.environment
+    return calls.TemplateView(
+        **{name: getattr(template, name) for name in calls.CreateTemplate.model_fields},
+        template_id=template.template_id,
+        built_in=template.project is None,
+        engine=template.engine,
+        python=runtime.python if runtime else None,
+        processors=runtime.processors if runtime else (),
+        created_at=template.created_at,
+        created_by=template.created_by,
+    )
