@@ -25,6 +25,7 @@ pytestmark = pytest.mark.servers
 
 async def in_training(yard: Any, tmp_path: Path) -> Location:
     folder = models.package(tmp_path / "p", calibration=2)
+    (folder / "model" / "README.md").write_text("nobody has to read this")  # so it is copied, not downloaded
     location: Location = await yard.put_folder(folder, yard.buckets["training"], "digits/V001/")
     return location
 
@@ -79,7 +80,7 @@ async def test_a_worker_killed_in_mid_copy_is_followed_by_another(
     done = await yard.known(waiting.model_id)
     assert (done.state, done.attempt) == ("succeeded", 2)
     assert sorted(await yard.keys_of(done)) == [
-        "2/calibration_data/samples.npy", "2/model/config.json", "2/model/model.onnx",
+        "2/calibration_data/samples.npy", "2/model/README.md", "2/model/config.json", "2/model/model.onnx",
     ]  # fmt: skip
     assert await count_said(yard, IMPORT_SUCCEEDED.subject) == 1
 
@@ -123,7 +124,7 @@ async def test_a_source_that_changes_in_mid_copy_is_refused(
     monkeypatch.setattr(Transfer, "copy", overwritten)
     done = await yard.bring_in(source)
     assert (done.state, done.code) == ("failed", "ModelArts.3017")
-    assert f"{source.bucket}/{source.prefix}calibration_data/samples.npy changed while it was copied" in done.reason
+    assert f"{source.bucket}/{source.prefix}model/README.md changed while it was copied" in done.reason
     assert await yard.keys_of(done) == []
 
 
@@ -161,7 +162,7 @@ async def test_saved_but_the_answer_got_lost(yard: Any, tmp_path: Path, monkeypa
     await yard.fetcher().fetch(*yard.job(waiting))
     done = await yard.known(waiting.model_id)
     assert (done.state, done.attempt) == ("succeeded", 1)
-    assert len(await yard.keys_of(done)) == 3
+    assert len(await yard.keys_of(done)) == 4
 
 
 async def deleted(yard: Any, model_id: str) -> None:
