@@ -62,9 +62,9 @@ class Layout:
 
 
 def arranged(graph: Lineage) -> Layout:
-    """Edges whose ends are not in the graph, and edges from a thing to itself, are left out."""
+    """Left out: edges whose ends are not in the graph, from a thing to itself, and what a longer way says already."""
     nodes = {node.id: node for node in graph.nodes}
-    edges = [e for e in graph.edges if e.source in nodes and e.target in nodes and e.source != e.target]
+    edges = _told_once([e for e in graph.edges if e.source in nodes and e.target in nodes and e.source != e.target])
     columns_of = _columns(nodes, edges)
     boxes = {name: Place(columns_of[name], node) for name, node in nodes.items()}
     columns: list[list[Place]] = [[] for _ in range(max(columns_of.values(), default=-1) + 1)]
@@ -74,6 +74,19 @@ def arranged(graph: Lineage) -> Layout:
     _order(columns)
     _align(columns)
     return Layout(tuple(map(tuple, columns)), tuple(routes))
+
+
+def _told_once(edges: list[LineageEdge]) -> list[LineageEdge]:
+    """A version holds its source and what was converted from that: the line to the source says both."""
+    held: dict[str, set[str]] = defaultdict(set)
+    for edge in edges:
+        if edge.relation == "holds":
+            held[edge.source].add(edge.target)
+    made_from: dict[str, set[str]] = defaultdict(set)
+    for edge in edges:
+        if edge.relation == "converted to":
+            made_from[edge.target].add(edge.source)
+    return [e for e in edges if not (e.relation == "holds" and made_from[e.target] & (held[e.source] - {e.target}))]
 
 
 def _columns(nodes: dict[str, LineageNode], edges: Sequence[LineageEdge]) -> dict[str, int]:

@@ -77,13 +77,13 @@ def _details(node: LineageNode) -> str:
     facts = node.facts
     words: list[Any] = [facts.get("status"), facts.get("state"), facts.get("model_type"), facts.get("format")]
     if isinstance(facts.get("size"), int):
-        words.append(_bytes(facts["size"]))
+        words.append(_bytes(min(facts["size"], 2**63)))
     if isinstance(facts.get("metrics"), dict):
         words += [f"{name} {_number(value)}" for name, value in list(facts["metrics"].items())[:2]]
     if facts.get("metric") is not None and facts.get("score") is not None:
         words.append(f"{facts['metric']} {_number(facts['score'])}")
     if isinstance(facts.get("samples"), int):
-        words.append(f"{facts['samples']:,} samples")
+        words.append(f"{min(facts['samples'], 2**63):,} samples")
     if not any(words):
         words = [str(facts.get("commit") or facts.get("digest") or facts.get("framework") or "")[:23]]
     return " · ".join(str(word) for word in words if word)
@@ -129,10 +129,12 @@ def _foot(root: Element, height: int, nodes: int, edges: int, empty: bool) -> No
 
 
 def _in_words(graph: Lineage) -> str:
-    labels = {node.id: f"{node.kind} {shown(node.label, 60)}" for node in graph.nodes}
-    counts = ", ".join(f"{count} {kind}" for kind, count in Counter(node.kind for node in graph.nodes).items())
+    labels = {node.id: f"{shown(node.kind, 40)} {shown(node.label, 60)}" for node in graph.nodes}
+    counts = ", ".join(
+        f"{count} {shown(kind, 40)}" for kind, count in Counter(node.kind for node in graph.nodes).items()
+    )
     told = [
-        f"{labels[edge.source]} {edge.relation} {labels[edge.target]}."
+        f"{labels[edge.source]} {shown(edge.relation, 40)} {labels[edge.target]}."
         for edge in graph.edges[:_TOLD]
         if edge.source in labels and edge.target in labels
     ]
@@ -165,7 +167,7 @@ def _wide(mark: str) -> int:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, int | float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else shown(str(value), 12)
 
 
 def _bytes(size: float) -> str:
