@@ -101,7 +101,7 @@ async def test_listed_again_it_is_another_listing(yard: Any) -> None:
 async def test_files_come_in_the_name_of_the_owner(yard: Any) -> None:
     yard.has_version()
     listing_id = await yard.list_version()
-    links = await yard.gallery.files(yard.context("p2", actor="eve"), publish.GetListing(listing_id=listing_id))
+    links = await yard.gallery.files(yard.context("p2", actor="eve"), publish.GetListingFiles(listing_id=listing_id))
     assert [link.path for link in links.files] == ["model/digits.onnx"]
     subject, context = yard.others.asked[-1]
     assert subject == "modelyard.rpc.version.files"
@@ -113,7 +113,7 @@ async def test_what_automatic_learning_made_is_never_downloadable(yard: Any) -> 
     listing_id = await yard.list_version()
     for project in ("p1", "p2"):
         with pytest.raises(NotDownloadable):
-            await yard.gallery.files(yard.context(project), publish.GetListing(listing_id=listing_id))
+            await yard.gallery.files(yard.context(project), publish.GetListingFiles(listing_id=listing_id))
 
 
 async def test_a_deleted_version_takes_its_listing_along_and_loses_no_message(yard: Any, facts: Any) -> None:

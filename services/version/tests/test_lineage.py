@@ -84,4 +84,5 @@ async def test_an_automatically_learned_version_is_not_downloaded(register: Any)
     with pytest.raises(Failure, match="cannot be downloaded") as caught:
         await files(register, model_id)
     assert caught.value.kind == FailureKind.FORBIDDEN
-    assert (await files(register, model_id, actor="service:publish")).files
+    with pytest.raises(Failure, match="cannot be downloaded"):
+        await files(register, model_id, actor="service:publish")

@@ -7,7 +7,7 @@ from modelyard_bus.calls import CallContext
 from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Nothing
-from modelyard_contracts.calls.version import FileLinks, VersionView
+from modelyard_contracts.calls.version import FileLinks, GetFiles, VersionView
 from modelyard_contracts.catalogue import PUBLICATION_LISTED, PUBLICATION_WITHDRAWN
 from modelyard_contracts.events import PublicationListed, PublicationWithdrawn
 from modelyard_contracts.failures import Failure, FailureKind
@@ -56,13 +56,16 @@ class Gallery:
             total_count=total, count=len(page), listings=tuple(listing_summary(listing) for listing in page)
         )
 
-    async def files(self, context: CallContext, request: publish.GetListing) -> FileLinks:
+    async def files(self, context: CallContext, request: publish.GetListingFiles) -> FileLinks:
         """For every user of the yard, in the name of the project that listed the version."""
         listing = await self._listing(request.listing_id)
         version = await self._version(context, listing)
         if version.source_type == "auto":
             raise NotDownloadable
-        return await self.register.files(own_context(listing.project, context.correlationid), listing.model_id)
+        own = own_context(listing.project, context.correlationid)
+        return await self.register.files(
+            own, GetFiles(model_id=listing.model_id, after=request.after, limit=request.limit)
+        )
 
     async def withdraw(self, context: CallContext, request: publish.GetListing) -> Nothing:
         if not await self._withdraw(context.project, request.listing_id, context.correlationid):

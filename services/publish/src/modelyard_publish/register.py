@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from modelyard_bus.calls import CallClient, CallContext
 from modelyard_contracts.calls import evaluate, version
-from modelyard_contracts.calls.version import FileLinks
+from modelyard_contracts.calls.version import FileLinks, GetFiles
 from modelyard_contracts.shapes import Role
 
 
@@ -15,8 +15,8 @@ class Register:
     async def version(self, context: CallContext, model_id: str) -> version.VersionView:
         return await self.calls(version.GET, context, version.GetVersion(model_id=model_id))
 
-    async def files(self, context: CallContext, model_id: str) -> FileLinks:
-        return await self.calls(version.FILES, context, version.GetFiles(model_id=model_id))
+    async def files(self, context: CallContext, wanted: GetFiles) -> FileLinks:
+        return await self.calls(version.FILES, context, wanted)
 
     async def dataset(self, context: CallContext, dataset_id: str) -> evaluate.DatasetView:
         return await self.calls(evaluate.GET_DATASET, context, evaluate.GetDataset(dataset_id=dataset_id))

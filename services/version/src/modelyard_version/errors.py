@@ -1,6 +1,11 @@
 """The refusals of the version service. Codes are explained in docs/errors.md."""
 
+from typing import Final
+
+from modelyard_contracts.calls.version import DamagedFile
 from modelyard_contracts.failures import Failure, FailureKind, Problem
+
+MOST_NAMED: Final = 50
 
 
 class NotFound(Failure):
@@ -111,3 +116,14 @@ class CopyOfAuto(Failure):
     def __init__(self, model_id: str, field: str) -> None:
         message = f"version {model_id} was made by automatic learning; a copy of it must have source_type auto too"
         super().__init__(FailureKind.FORBIDDEN, "ModelArts.9403", message, field=field, rule="source_type auto")
+
+
+class ReferenceChanged(Failure):
+    """The version holds files by reference, and they are not what was imported."""
+
+    def __init__(self, damaged: tuple[DamagedFile, ...]) -> None:
+        named = damaged[:MOST_NAMED]
+        more = f" and {len(damaged) - len(named)} more" if len(damaged) > len(named) else ""
+        problems = tuple(Problem(message=each.message, file=each.path, rule="as it was imported") for each in named)
+        message = f"files kept by reference have changed: {', '.join(each.path for each in named)}{more}"
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3017", message, problems=problems)

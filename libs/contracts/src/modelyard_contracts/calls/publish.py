@@ -40,6 +40,13 @@ class GetListing(Shape):
     listing_id: str
 
 
+class GetListingFiles(GetListing):
+    """Pages as those of a version's files."""
+
+    after: str | None = Field(default=None, max_length=900)
+    limit: int = Field(default=1000, ge=1, le=1000)
+
+
 class ListListings(Page):
     text: str | None = Field(default=None, description="substring of the title")
 
@@ -133,7 +140,7 @@ CREATE_LISTING = Call("publish", "create-listing", CreateListing, ListingView)
 GET_LISTING = Call("publish", "get-listing", GetListing, ListingView)
 LIST_LISTINGS = Call("publish", "list-listings", ListListings, ListingPage)
 WITHDRAW_LISTING = Call("publish", "withdraw-listing", GetListing, Nothing)
-LISTING_FILES = Call("publish", "listing-files", GetListing, FileLinks)
+LISTING_FILES = Call("publish", "listing-files", GetListingFiles, FileLinks)
 CREATE_COMPETITION = Call("publish", "create-competition", CreateCompetition, CompetitionView)
 GET_COMPETITION = Call("publish", "get-competition", GetCompetition, CompetitionView)
 LIST_COMPETITIONS = Call("publish", "list-competitions", Page, CompetitionPage)

@@ -51,9 +51,19 @@ async def preview_deletion(caller: Reader, model_id: str, cascade: bool = False)
 
 
 @router.get("/models/{model_id}/files")
-async def model_files(caller: Reader, model_id: str, artifact_id: str | None = None) -> version.FileLinks:
-    """Presigned download links of one artifact; the source when none is named."""
-    return await caller.ask(version.FILES, version.GetFiles(model_id=model_id, artifact_id=artifact_id))
+async def model_files(
+    caller: Reader,
+    model_id: str,
+    artifact_id: str | None = None,
+    after: Annotated[str | None, Query(max_length=900)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+) -> version.FileLinks:
+    """Presigned download links of one artifact, by path; the source when none is named.
+
+    `next_after` is the `after` of the next page.
+    """
+    request = version.GetFiles(model_id=model_id, artifact_id=artifact_id, after=after, limit=limit)
+    return await caller.ask(version.FILES, request)
 
 
 @router.get("/models/{model_id}/import")

@@ -32,8 +32,15 @@ async def show_listing(caller: Reader, listing_id: str) -> publish.ListingView:
 
 
 @router.get("/gallery/{listing_id}/files", tags=["gallery"])
-async def listing_files(caller: Reader, listing_id: str) -> FileLinks:
-    return await caller.ask(publish.LISTING_FILES, publish.GetListing(listing_id=listing_id))
+async def listing_files(
+    caller: Reader,
+    listing_id: str,
+    after: Annotated[str | None, Query(max_length=900)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+) -> FileLinks:
+    """Presigned download links, by path; `next_after` is the `after` of the next page."""
+    request = publish.GetListingFiles(listing_id=listing_id, after=after, limit=limit)
+    return await caller.ask(publish.LISTING_FILES, request)
 
 
 @router.delete("/gallery/{listing_id}", tags=["gallery"])

@@ -15,16 +15,17 @@ from modelyard_contracts.calls.version import (
     VersionPage,
     VersionView,
 )
-from modelyard_contracts.shapes import Artifact
+from modelyard_contracts.shapes import Artifact, FileEntry
 from modelyard_store.objects import Objects
 from modelyard_version.domain.lineage import lineage
 from modelyard_version.domain.versions import Version
-from modelyard_version.errors import NotDownloadable, NotFound, NotPublished, OneTypeFilter
+from modelyard_version.errors import NotDownloadable, NotFound, NotPublished, OneTypeFilter, ReferenceChanged
+from modelyard_version.handlers.pins import changed
 from modelyard_version.handlers.views import version_view
 from modelyard_version.repository import VersionRepository
 
-SERVICE: Final = "service:"
-"""How the actors of internal calls begin; the gateway gives no such name to a caller from outside."""
+MOST_BYTES: Final = 800_000
+"""Of one page of links: a message holds 1 MiB, and a signed link to a long key has kilobytes."""
 
 
 @dataclass(frozen=True)
@@ -49,31 +50,46 @@ class Reading:
         return lineage(await self._found(context, request.model_id))
 
     async def files(self, context: CallContext, request: GetFiles) -> FileLinks:
-        """Raises NotFound, NotPublished, NotDownloadable."""
+        """One page of links, by path. Raises NotFound, NotPublished, NotDownloadable, ReferenceChanged.
+
+        What automatic learning made is nobody's to download, not even another service's on somebody's behalf.
+        """
         version = await self._found(context, request.model_id)
-        if version.source_type == "auto" and not context.actor.startswith(SERVICE):
+        if version.source_type == "auto":
             raise NotDownloadable
         if version.model_status != "published":
             raise NotPublished(version.model_id, version.model_status)
         artifact = version.artifact(request.artifact_id)
         if artifact is None:
             raise NotFound("artifact", request.artifact_id or "source", "artifact_id")
+        wanted = _after(artifact, request)
+        if artifact.by_reference and (damaged := await changed(self.objects, artifact, wanted[: request.limit])):
+            raise ReferenceChanged(damaged)
         expires_at = self.clock() + self.link_seconds * 1000
+        links = await self._links(artifact, wanted[: request.limit])
         return FileLinks(
             model_id=version.model_id,
             artifact_id=artifact.artifact_id,
             digest=artifact.digest,
-            files=await self._links(artifact),
+            files=links,
             expires_at=expires_at,
+            total_count=len(artifact.files),
+            next_after=links[-1].path if len(links) < len(wanted) else None,
         )
 
-    async def _links(self, artifact: Artifact) -> tuple[FileLink, ...]:
+    async def _links(self, artifact: Artifact, files: tuple[FileEntry, ...]) -> tuple[FileLink, ...]:
+        """As many as fit into one reply."""
         place = artifact.location
-        links = []
-        for file in artifact.files:
+        links: list[FileLink] = []
+        room = MOST_BYTES
+        for file in files:
             name = file.path.rpartition("/")[2]
             url = await self.objects.presign_get(place.bucket, place.prefix + file.path, self.link_seconds, name)
-            links.append(FileLink(path=file.path, size=file.size, sha256=file.sha256, url=url))
+            link = FileLink(path=file.path, size=file.size, sha256=file.sha256, url=url)
+            room -= len(link.model_dump_json().encode()) + 1
+            if links and room < 0:
+                break
+            links.append(link)
         return tuple(links)
 
     async def _found(self, context: CallContext, model_id: str) -> Version:
@@ -81,3 +97,8 @@ class Reading:
         if version is None:
             raise NotFound("model", model_id, "model_id")
         return version
+
+
+def _after(artifact: Artifact, request: GetFiles) -> tuple[FileEntry, ...]:
+    files = sorted(artifact.files, key=lambda file: file.path)
+    return tuple(file for file in files if request.after is None or file.path > request.after)
