@@ -13,7 +13,7 @@ import pytest
 from modelyard_bus.connection import Bus
 from modelyard_contracts.catalogue import IMPORT_FETCH, VERSION_REQUESTED
 from modelyard_contracts.envelope import Envelope
-from modelyard_contracts.events import VersionRequested
+from modelyard_contracts.events import Assembly, VersionRequested
 from modelyard_contracts.jobs import ImportJob
 from modelyard_contracts.shapes import Location, Source, StorageSource
 from modelyard_import.domain.images import Registries
@@ -88,24 +88,31 @@ class Yard:
                 await self.objects.put(bucket, prefix + path.relative_to(folder).as_posix(), path.read_bytes())
         return Location(bucket=bucket, prefix=prefix)
 
-    def requested(self, source: Source, model_id: str | None = None) -> tuple[Envelope, VersionRequested]:
+    def requested(
+        self, source: Source, model_id: str | None = None, assembly: Assembly | None = None
+    ) -> tuple[Envelope, VersionRequested]:
         model_id = model_id or str(uuid.uuid4())
         destination = Location(bucket=self.buckets["artifacts"], prefix=f"{PROJECT}/models/{model_id}/source/")
         fact = VersionRequested(
-            model_id=model_id, model_name="digits", model_version="0.0.1", source=source, destination=destination
+            model_id=model_id,
+            model_name="digits",
+            model_version="0.0.1",
+            source=source,
+            destination=destination,
+            assembly=assembly,
         )
         return envelope(VERSION_REQUESTED.subject, model_id, fact.model_dump(mode="json")), fact
 
-    async def wait_for(self, source: Source | Location) -> Import:
+    async def wait_for(self, source: Source | Location, assembly: Assembly | None = None) -> Import:
         """A waiting import of this source."""
         source = StorageSource(location=source) if isinstance(source, Location) else source
-        message, fact = self.requested(source)
+        message, fact = self.requested(source, assembly=assembly)
         await ImportHandlers(self.repository, self.clock).requested(message, fact)
         return await self.known(fact.model_id)
 
-    async def bring_in(self, source: Source | Location, **options: Any) -> Import:
+    async def bring_in(self, source: Source | Location, assembly: Assembly | None = None, **options: Any) -> Import:
         """The whole import in one delivery of its job."""
-        waiting = await self.wait_for(source)
+        waiting = await self.wait_for(source, assembly)
         await self.fetcher(**options).fetch(*self.job(waiting))
         return await self.known(waiting.model_id)
 
@@ -158,13 +165,14 @@ async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
 async def yard(documents: SqliteDocuments, s3_server: S3Server) -> AsyncIterator[Yard]:
     objects = Objects.connect(ObjectSettings(s3_server.endpoint, s3_server.access_key, s3_server.secret_key))
     buckets = {name: f"{name}-of-import" for name in ("artifacts", "training")}  # the server has room for a few only
-    for bucket in buckets.values():
+    own = tuple(buckets.values())
+    for bucket in own:
         await objects.ensure_bucket(bucket)
     inspector = Inspector(Limits(wall_seconds=20, cpu_seconds=20))
     http = registry_http()
     yield Yard(documents, objects, Repository(documents, lambda: None), Clock(), Ears(), buckets, inspector, http)
     await http.aclose()
-    for bucket in buckets.values():
+    for bucket in own:
         async for found in objects.list(bucket, ""):
             await objects.remove(bucket, found.key)
     await inspector.stop()

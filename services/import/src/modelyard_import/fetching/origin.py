@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from modelyard_contracts.events import Assembly
+from modelyard_contracts.failures import Problem
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import (
     ImageSource,
@@ -13,6 +14,7 @@ from modelyard_contracts.shapes import (
     TrainingSource,
     UploadSource,
 )
+from modelyard_formats.errors import refusal
 from modelyard_import.domain.imports import Import
 from modelyard_import.domain.sources import Places, allowed
 from modelyard_import.errors import SourceRefused
@@ -78,10 +80,17 @@ def _agreed(job: Import, location: Location, places: Places, field: str = "sourc
 
 
 def _assembled(job: Import, assembly: Assembly, places: Places) -> Origin:
-    parts = []
+    """Raises Failure naming every input that may not be read."""
+    parts: list[Part] = []
+    problems: list[Problem] = []
     for placed in assembly.folders:
         field = f"source.template_inputs.{placed.input_id}"
-        parts.append(Part(_agreed(job, placed.location, places, field), placed.folder, field))
+        try:
+            parts.append(Part(_agreed(job, placed.location, places, field), placed.folder, field))
+        except SourceRefused as refused:
+            problems.extend(refused.problems)
+    if problems:
+        raise refusal(tuple(problems))
     return Origin(tuple(parts), config=assembly.config)
 
 
