@@ -289,6 +289,7 @@ class Yard:
             "evaluations": (),
             "training": None,
             "plan": Plan(),
+            "scan": None,
             "failure": None,
             "in_use": (),
             "updated_at": 1,

@@ -178,6 +178,7 @@ def _whole(view: version.VersionView, plan: Plan) -> version.VersionView:
         evaluations=(),
         training=None,
         plan=plan,
+        scan=None,
         failure=None,
         in_use=(),
         updated_at=1,

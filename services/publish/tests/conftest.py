@@ -88,6 +88,7 @@ def version_view(model_id: str = "m1", **fields: Any) -> version.VersionView:
         "evaluations": (),
         "training": None,
         "plan": Plan(),
+        "scan": None,
         "failure": None,
         "in_use": (),
         "updated_at": START,
