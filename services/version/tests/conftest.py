@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from modelyard_bus.calls import CallContext
+from modelyard_contracts import catalogue
 from modelyard_contracts.calls.version import (
     CreateVersion,
     DeleteReport,
@@ -26,6 +27,7 @@ from modelyard_contracts.events import (
     ImportFailed,
     ImportSucceeded,
 )
+from modelyard_contracts.jobs import RecordJob
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import (
     Artifact,
@@ -47,9 +49,12 @@ from modelyard_version.handlers.aliasing import Aliasing
 from modelyard_version.handlers.arranging import Arranging
 from modelyard_version.handlers.creation import Creation
 from modelyard_version.handlers.deletion import Deletion
+from modelyard_version.handlers.history import Histories
 from modelyard_version.handlers.reading import Reading
 from modelyard_version.handlers.reports import Reports
 from modelyard_version.handlers.templates import Templates
+from modelyard_version.handlers.updating import Updating
+from modelyard_version.history_repository import HISTORY, HistoryRepository
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
 from modelyard_version.template_repository import TEMPLATES, TemplateRepository
 
@@ -82,7 +87,7 @@ class Register:
 
     def build(self, documents: Documents) -> None:
         """Handlers over other documents than the real ones: to let a write fail after it happened."""
-        self.versions = VersionRepository(documents, lambda: None)
+        self.versions = VersionRepository(documents, lambda: None, self.clock)
         self.aliases = AliasRepository(documents, lambda: None)
         objects = cast(Objects, self.objects)
         self.templates = Templates(TemplateRepository(documents), self.clock)
@@ -92,6 +97,8 @@ class Register:
         self.reading = Reading(self.versions, objects, 3600, self.clock)
         self.deletion = Deletion(self.versions, self.aliasing, objects, "artifacts", self.clock)
         self.reports = Reports(self.versions, self.deletion, self.clock)
+        self.histories = Histories(self.versions, HistoryRepository(documents), self.clock)
+        self.updating = Updating(self.versions, self.clock)
 
     def clock(self) -> int:
         return self.now
@@ -136,12 +143,18 @@ class Register:
         await self.aliasing.set_alias(self.context(), request)
 
     async def said(self, *, trim: bool = True) -> list[Envelope]:
-        """What waits in the outboxes, document by document; taken out as the relay does it."""
+        """What waits in the outboxes, document by document; taken out as the relay does it. Records of histories are
+        kept at once and not shown."""
         messages = []
         for collection in COLLECTIONS:
             outbox = Outbox(self.documents, collection)
             for pending in await outbox.pending(1000):
-                messages += [Envelope.model_validate(message.envelope) for message in pending.messages]
+                for message in pending.messages:
+                    envelope = Envelope.model_validate(message.envelope)
+                    if envelope.type == catalogue.VERSION_RECORD.subject:
+                        await self.histories.record(envelope, RecordJob.model_validate(envelope.data))
+                    else:
+                        messages.append(envelope)
                 if trim:
                     await outbox.trim(pending.id, pending.messages[-1].seq)
         return messages
@@ -240,7 +253,7 @@ def facts() -> Facts:
 
 async def open_register(url: str) -> AsyncIterator[Register]:
     documents = open_documents(url)
-    await documents.open((*COLLECTIONS, TEMPLATES))
+    await documents.open((*COLLECTIONS, TEMPLATES, HISTORY))
     yield Register(documents)
     await documents.close()
 

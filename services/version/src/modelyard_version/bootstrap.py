@@ -15,9 +15,12 @@ from modelyard_version.handlers.aliasing import Aliasing
 from modelyard_version.handlers.arranging import Arranging
 from modelyard_version.handlers.creation import Creation
 from modelyard_version.handlers.deletion import Deletion
+from modelyard_version.handlers.history import Histories
 from modelyard_version.handlers.reading import Reading
 from modelyard_version.handlers.reports import Reports
 from modelyard_version.handlers.templates import Templates
+from modelyard_version.handlers.updating import Updating
+from modelyard_version.history_repository import HISTORY, HistoryRepository
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
 from modelyard_version.settings import VersionSettings
 from modelyard_version.template_repository import TEMPLATES, TemplateRepository
@@ -39,10 +42,15 @@ async def build(settings: VersionSettings | None = None) -> Service:
     creation = Creation(versions, Arranging(kept, versions, bucket), bucket, now_ms)
     calls = _answer(CallServer(bus, "version"), creation, reading, deletion, aliasing)
     _answer_templates(calls, kept)
+    calls.answer(version.UPDATE, Updating(versions, now_ms).update)
+    histories = Histories(versions, HistoryRepository(documents), now_ms)
+    calls.answer(version.HISTORY, histories.history)
+    calls.answer(version.VERIFY_HISTORY, histories.verify)
     consumer = _listen(Consumer(bus, "version"), Reports(versions, deletion, now_ms), deletion, aliasing)
+    consumer.on_job(catalogue.VERSION_RECORD, histories.record, parallel=4)
 
     async def open_collections() -> None:
-        await documents.open((*COLLECTIONS, TEMPLATES))
+        await documents.open((*COLLECTIONS, TEMPLATES, HISTORY))
 
     async def check_objects() -> str | None:
         return await objects.check(bucket)

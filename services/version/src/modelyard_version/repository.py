@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from modelyard_contracts.calls.version import ListVersions, VersionSummary
+from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.version import HistoryRecord, ListVersions, VersionSummary
+from modelyard_contracts.catalogue import VERSION_RECORD
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.ids import derived_id
+from modelyard_contracts.jobs import RecordJob
 from modelyard_contracts.package import MODEL_TYPES
+from modelyard_runtime.clock import now_ms
 from modelyard_store.aggregates import Aggregates, Nudge, Say
 from modelyard_store.documents import (
     AnyOf,
@@ -28,8 +32,10 @@ from modelyard_store.documents import (
     Stale,
 )
 from modelyard_version.domain.aliases import Alias, AliasOutcome
-from modelyard_version.domain.versions import Outcome, Version
+from modelyard_version.domain.history import Head, Occasion, recorded
+from modelyard_version.domain.versions import GENESIS, Outcome, Version
 from modelyard_version.errors import Contended
+from modelyard_version.history_repository import all_kept
 
 VERSIONS: Final = Collection(
     "versions",
@@ -57,14 +63,21 @@ Decide = Callable[[Version], Outcome | None]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why something is said: the request of the outside world, and the message that led to it, if one did."""
+    """Why something changes: the request of the outside world, the message that led to it, if one did, and who asked
+    or reported."""
 
     correlationid: str
     causationid: str | None = None
+    by: str = "service:version"
 
     @classmethod
-    def of(cls, envelope: Envelope) -> "Cause":
-        return cls(envelope.correlationid or envelope.id, envelope.id)
+    def asked(cls, context: CallContext) -> "Cause":
+        return cls(context.correlationid, by=context.actor)
+
+    @classmethod
+    def of(cls, envelope: Envelope, by: str | None = None) -> "Cause":
+        service = f"service:{envelope.source.removeprefix('modelyard/')}"
+        return cls(envelope.correlationid or envelope.id, envelope.id, by or service)
 
 
 class Overtaken(Exception):  # noqa: N818 - says what happened
@@ -72,16 +85,20 @@ class Overtaken(Exception):  # noqa: N818 - says what happened
 
 
 class VersionRepository:
-    """Living versions of one project, and their tombstones for the few who must see them."""
+    """Living versions of one project, and their tombstones for the few who must see them.
 
-    def __init__(self, documents: Documents, nudge: Nudge) -> None:
+    Whatever changes a version goes through here, and gets its record in the version's history here."""
+
+    def __init__(self, documents: Documents, nudge: Nudge, clock: Callable[[], int] = now_ms) -> None:
         self._documents = documents
+        self._clock = clock
         self._versions = Aggregates(documents, VERSIONS, Version, "version", nudge)
 
     async def add(self, outcome: Outcome, cause: Cause) -> None:
         """Raises Duplicate, by id or by (project, name, number)."""
-        version = outcome.version
-        await self._versions.add(version.project, version.model_id, version, _says(outcome, cause))
+        told = recorded(None, outcome, self._occasion(cause))
+        version = told.version
+        await self._versions.add(version.project, version.model_id, version, _says(told, cause))
 
     async def get(self, project: str, model_id: str) -> Version | None:
         """None also for a tombstone and for a version of another project."""
@@ -92,7 +109,10 @@ class VersionRepository:
 
         def decided(version: Version) -> tuple[Version, tuple[Say, ...]]:
             outcome = decide(version)
-            return (outcome.version, _says(outcome, cause)) if outcome else (version, ())
+            if outcome is None:
+                return version, ()
+            told = recorded(version, outcome, self._occasion(cause))
+            return told.version, _says(told, cause)
 
         try:
             return await self._versions.change(project, model_id, decided)
@@ -104,17 +124,39 @@ class VersionRepository:
         return await self._versions.get(None, model_id)
 
     async def bury(self, model_id: str) -> bool:
-        """Remove a tombstone; False while it has something to send. One made with a key stays, as its receipt."""
+        """Remove a tombstone; False while it has something to send, or its history does not hold every record yet: the
+        head of the chain goes with it. One made with a key stays, as its receipt."""
         found = await self._documents.get(VERSIONS, model_id)
         if found is None or found.body["keyed"]:
             return True
         if found.body["deleted_at"] is None or found.body.get("outbox"):
+            return False
+        if not await all_kept(self._documents, model_id, found.body.get("history_seq", 0)):
             return False
         try:
             await self._documents.remove(VERSIONS, found)
         except Stale:
             return False
         return True
+
+    async def head(self, project: str, model_id: str) -> tuple[Head | None, list[HistoryRecord]]:
+        """The head of a version's history, also of a tombstone of any project, and the records that wait to be sent.
+
+        None when there is no such document, or it is a living version of another project."""
+        found = await self._documents.get(VERSIONS, model_id)
+        if found is None or (found.body["project"] != project and found.body["deleted_at"] is None):
+            return None, []
+        body = found.body
+        envelopes = [message["envelope"] for message in body.get("events", ())]
+        waiting = [
+            RecordJob.model_validate(envelope["data"]).record
+            for envelope in envelopes
+            if envelope["type"] == VERSION_RECORD.subject and envelope["project"] == project
+        ]
+        return Head(body.get("history_seq", 0), body.get("history_hash", GENESIS), body.get("history_at", 0)), waiting
+
+    def _occasion(self, cause: Cause) -> Occasion:
+        return Occasion(cause.by, self._clock(), cause.correlationid)
 
     async def numbered(self, project: str, model_name: str, model_version: str) -> Version | None:
         where = (*_named(project, model_name), Equals("model_version", model_version))

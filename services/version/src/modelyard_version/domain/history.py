@@ -27,7 +27,11 @@ _PLAIN: Final = (
     "specification", "source", "source_type", "workspace_id", "plan", "training", "scan", "failure",
 )  # fmt: skip
 _LISTS: Final[Mapping[str, tuple[str, str, frozenset[str]]]] = {
-    "artifacts": ("artifact", "artifact_id", frozenset({"kind", "format", "target", "size", "digest", "conversion_id"})),
+    "artifacts": (
+        "artifact",
+        "artifact_id",
+        frozenset({"kind", "format", "target", "size", "digest", "conversion_id"}),
+    ),
     "evaluations": ("evaluation", "run_id", frozenset({"version", "artifact_id", "dataset_id", "metrics"})),
     "work": ("work", "id", frozenset({"words"})),
     "listings": ("listing", "listing_id", frozenset({"title"})),
@@ -77,9 +81,7 @@ def recorded(before: Version | None, outcome: Outcome, occasion: Occasion) -> Ou
         )
     )
     version = replace(after, history_seq=record.seq, history_hash=record.hash, history_at=record.at)
-    return replace(
-        outcome, version=version, says=(*outcome.says, (catalogue.VERSION_RECORD, RecordJob(record=record)))
-    )
+    return replace(outcome, version=version, says=(*outcome.says, (catalogue.VERSION_RECORD, RecordJob(record=record))))
 
 
 def sealed(record: HistoryRecord) -> HistoryRecord:
@@ -97,44 +99,53 @@ def verdict(
 ) -> HistoryVerdict:
     """`records` by number, None for one that cannot be read; `head` None when the version is gone for good.
 
-    What was committed at `settled_before` (ms) or later may still be on its way to the store, and is not missed.
+    What may have been committed at `settled_before` (ms) or later may still be on its way to the store, and is not
+    missed.
     """
     last = max((head.seq if head else 0, *records))
-    missing_from = max(records, default=0) + 1
-    if head and head.at >= settled_before and missing_from <= head.seq:
-        last = missing_from - 1
-    broken_at, reason = _first_fault(last, records)
+    broken_at, reason = _first_fault(head, last, records, settled_before)
     if broken_at is None:
-        broken_at, reason = _tail_fault(head, last, records)
-    return HistoryVerdict(
-        model_id=model_id, intact=broken_at is None, records=len(records), broken_at=broken_at, reason=reason
-    )
+        broken_at, reason = _last_fault(head, last, records)
+    intact = broken_at is None
+    return HistoryVerdict(model_id=model_id, intact=intact, records=len(records), broken_at=broken_at, reason=reason)
 
 
-def _first_fault(last: int, records: Mapping[int, HistoryRecord | None]) -> tuple[int | None, str | None]:
-    previous = GENESIS
+Fault = tuple[int | None, str | None]
+
+
+def _first_fault(
+    head: Head | None, last: int, records: Mapping[int, HistoryRecord | None], settled_before: int
+) -> Fault:
+    previous: str | None = GENESIS
     for seq in range(1, last + 1):
         if seq not in records:
-            return seq, f"record {seq} is missing"
+            if _known_at(seq + 1, head, last, records) < settled_before:
+                return seq, f"record {seq} is missing"
+            previous = None
+            continue
         record = records[seq]
         if record is None or record.seq != seq or record.hash != hash_of(record):
             return seq, f"record {seq} was changed: its hash does not belong to its content"
-        if record.previous != previous:
+        if previous not in (None, record.previous):
             return seq, f"record {seq} does not follow record {seq - 1}: one of them was replaced"
         previous = record.hash
     return None, None
 
 
-def _tail_fault(
-    head: Head | None, last: int, records: Mapping[int, HistoryRecord | None]
-) -> tuple[int | None, str | None]:
+def _known_at(seq: int, head: Head | None, last: int, records: Mapping[int, HistoryRecord | None]) -> int:
+    """When the next record that is there, or the head, was committed: what is missing before it is not younger."""
+    following = next((records[number] for number in range(seq, last + 1) if number in records), None)
+    return following.at if following else head.at if head else 0
+
+
+def _last_fault(head: Head | None, last: int, records: Mapping[int, HistoryRecord | None]) -> Fault:
     newest = records.get(last)
     if head is None:
         if newest is None or newest.action != DELETED:
             return last + 1, f"record {last + 1} is missing: the version is gone and no record says so"
     elif last > head.seq:
         return head.seq + 1, f"record {head.seq + 1} was never committed with the version"
-    elif last == head.seq and newest is not None and newest.hash != head.hash:
+    elif newest is not None and newest.hash != head.hash:
         return last, f"record {last} was replaced: the version itself names another hash"
     return None, None
 

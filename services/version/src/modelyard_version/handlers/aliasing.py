@@ -45,7 +45,7 @@ class Aliasing:
         """Our own word comes back: whoever moved the alias may have died before releasing the former version."""
         if fact.previous_model_id:
             alias = await self.aliases.get(envelope.project, fact.model_name, fact.alias)
-            await self._release(alias, fact.previous_model_id, Cause.of(envelope))
+            await self._release(alias, fact.previous_model_id, Cause.of(envelope, by=fact.by))
 
     async def clear(self, version: Version, cause: Cause) -> None:
         """Take off the marks of aliases that point elsewhere. Those that hold the version stay."""
@@ -64,7 +64,7 @@ class Aliasing:
         return version
 
     async def _move(self, seen: Alias, target: Version | None, context: CallContext) -> None:
-        cause = Cause(context.correlationid)
+        cause = Cause.asked(context)
         if target is None and seen.held is None:
             raise NotFound("alias", f"{seen.model_name} {seen.alias}", "alias")
         if target and target.model_id == seen.model_id:

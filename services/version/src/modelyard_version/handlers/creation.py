@@ -32,7 +32,7 @@ class Creation:
         if context.idempotency_key and (made := await self.versions.any(model_id)):
             return _repeated(made, request)  # also when its template or origin is gone since
         arranged = await self.arranging.arrange(context.project, request)
-        cause = Cause(context.correlationid)
+        cause = Cause.asked(context)
         for _ in range(ATTEMPTS):
             number = request.model_version or await self._next_number(context.project, request.model_name)
             version = _publishing(context, request, arranged, model_id=model_id, number=number, now=self.clock())

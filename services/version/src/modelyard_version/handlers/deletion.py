@@ -37,7 +37,7 @@ class Deletion:
         kept: list[DeleteFailure] = []
         for version in await self._cascade(named) if request.cascade else [named]:
             try:
-                await self._delete(version, Cause(context.correlationid))
+                await self._delete(version, Cause.asked(context))
                 gone.append(version.model_id)
             except InUse as refusal:
                 kept.append(_failure(version, refusal))

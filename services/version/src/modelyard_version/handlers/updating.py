@@ -1,0 +1,27 @@
+"""Changes what a person wrote about a version: description, labels, documents."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.version import UpdateVersion, VersionView
+from modelyard_version.domain.versions import updated
+from modelyard_version.errors import NotFound
+from modelyard_version.handlers.views import version_view
+from modelyard_version.repository import Cause, VersionRepository
+
+
+@dataclass(frozen=True)
+class Updating:
+    versions: VersionRepository
+    clock: Callable[[], int]
+
+    async def update(self, context: CallContext, request: UpdateVersion) -> VersionView:
+        """Of two at once each changes what it was given, and nothing else. Raises NotFound, Contended."""
+        now = self.clock()
+        version = await self.versions.change(
+            context.project, request.model_id, lambda seen: updated(seen, request, now), Cause.asked(context)
+        )
+        if version is None:
+            raise NotFound("model", request.model_id, "model_id")
+        return version_view(version, now)
