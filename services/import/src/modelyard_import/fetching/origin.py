@@ -64,6 +64,7 @@ async def origin_of(job: Import, repository: Repository, places: Places) -> Orig
             return Origin((Part(_agreed(job, location, places)),))
         case TrainingSource(training_job_id=run_id):
             location, training = await _trained(job.project, run_id, repository)
+            _not_a_version(job, location)
             return Origin((Part(_agreed(job, location, places)),), training=training)
         case TemplateSource():
             if job.assembly is None:
@@ -92,6 +93,15 @@ def _assembled(job: Import, assembly: Assembly, places: Places) -> Origin:
     if problems:
         raise refusal(tuple(problems))
     return Origin(tuple(parts), config=assembly.config)
+
+
+def _not_a_version(job: Import, location: Location) -> None:
+    """The version service lets nobody copy a version that may not be downloaded; a report of a run must not either."""
+    models = f"{job.project}/models/"
+    prefix = location.prefix.rstrip("/") + "/"
+    if location.bucket == job.destination.bucket and (prefix.startswith(models) or models.startswith(prefix)):
+        message = f"the run's output {location.bucket}/{location.prefix} is where the yard keeps versions"
+        raise SourceRefused(message, rule="a training run has a folder of its own", field="source.training_job_id")
 
 
 async def _uploaded(project: str, upload_id: str, repository: Repository) -> Location:
