@@ -1,4 +1,4 @@
-"""Where a training run may say that its model lies: never where the yard keeps versions, some of which nobody copies."""
+"""Where a run may say that its model lies: never among versions, some of which nobody may copy."""
 
 from typing import Any, cast
 

@@ -169,8 +169,8 @@ def _visible(version: Version, other: Version | None) -> Iterator[tuple[str, Any
     for name in _unshared(_LISTS, version, other):
         word, key, told = _LISTS[name]
         for element in getattr(version, name):
-            facts = _json(element)
-            yield f"{word} {facts[key]}", {fact: facts[fact] for fact in sorted(told & facts.keys())}
+            facts = _plain(element)
+            yield f"{word} {facts[key]}", {fact: _json(facts[fact]) for fact in sorted(told & facts.keys())}
 
 
 def _unshared(names: Iterable[str], version: Version, other: Version | None) -> Sequence[str]:
