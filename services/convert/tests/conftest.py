@@ -41,7 +41,7 @@ from modelyard_formats.table import inspect
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.subprocesses import run_python
 from modelyard_store.manifest import manifest_digest
-from modelyard_store.objects import NoSuchObject, ObjectInfo, Objects, ObjectStoreUnavailable
+from modelyard_store.objects import NoSuchObject, ObjectChanged, ObjectInfo, Objects, ObjectStoreUnavailable
 from modelyard_store.outbox import Outbox
 from modelyard_store.sqlite import SqliteDocuments
 from modelyard_testkit.models import digits_config, model
@@ -146,10 +146,15 @@ class Shelf:
         self.kept: dict[str, bytes] = {}
         self.away = 0
 
-    async def download(self, bucket: str, key: str, path: Path) -> tuple[str, int]:
+    def etag(self, key: str) -> str:
+        return hashlib.md5(self.kept[key]).hexdigest()
+
+    async def download(self, bucket: str, key: str, path: Path, *, if_etag: str | None = None) -> tuple[str, int]:
         self._reach()
         if key not in self.kept:
             raise NoSuchObject(key)
+        if if_etag is not None and if_etag != self.etag(key):
+            raise ObjectChanged(key)
         await asyncio.to_thread(path.write_bytes, self.kept[key])
         return hashlib.sha256(self.kept[key]).hexdigest(), len(self.kept[key])
 

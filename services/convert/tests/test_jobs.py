@@ -132,6 +132,21 @@ async def test_a_damaged_source_is_noticed(yard: Any, damage: str) -> None:
     assert "model/digits.onnx is not what the version's manifest says" in str(failed.reason)
 
 
+async def test_a_source_that_is_kept_by_reference_and_changed(yard: Any) -> None:
+    version = yard.publish()
+    source = version.artifacts[0]
+    place = source.location.prefix
+    files = tuple(file.model_copy(update={"etag": yard.shelf.etag(place + file.path)}) for file in source.files)
+    pinned = source.model_copy(update={"files": files, "by_reference": True})
+    yard.others.versions[version.model_id] = version.model_copy(update={"artifacts": (pinned,)})
+    assert (await yard.work(await yard.create(version=version))).state == "succeeded"
+    yard.shelf.kept[f"{place}model/digits.onnx"] += b"more"
+    failed = await yard.work(await yard.create(version=version))
+    assert (failed.state, failed.code) == ("failed", "ModelArts.3061")
+    told = f"model/digits.onnx ({source.location.bucket}/{place}model/digits.onnx) changed since it was imported"
+    assert told in str(failed.reason)
+
+
 async def test_a_source_that_is_too_large_is_not_fetched(yard: Any) -> None:
     version = yard.publish()
     source = version.artifacts[0]

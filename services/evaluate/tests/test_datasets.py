@@ -1,5 +1,6 @@
 """Datasets: registered where they lie, and who may see the hidden ones."""
 
+import dataclasses
 from io import BytesIO
 
 import numpy as np
@@ -76,10 +77,20 @@ async def test_places_that_are_not_open(yard: Yard, bucket: str, prefix: str) ->
     assert (failure.problems[0].field or "").startswith("source.location.")
 
 
+async def test_a_project_is_kept_to_its_own_folder_where_the_operator_says_so(yard: Yard) -> None:
+    yard.objects.content["datasets", "teams/theirs/a/1.png"] = b"1"
+    yard.objects.content["datasets", "teams/mine/a/1.png"] = b"1"
+    yard.datasets = dataclasses.replace(yard.datasets, folders={"datasets": "teams/{project}/"})
+    failure = await refused(yard, request("datasets", "teams/theirs/"))
+    assert "'datasets/teams/theirs/' belongs to another project" in failure.message
+    assert failure.problems[0].rule == "in bucket 'datasets' only below 'teams/mine/'"
+    assert (await yard.datasets.create(context(), request("datasets", "teams/mine/"))).samples == 1
+
+
 async def test_an_upload_must_be_complete(yard: Yard) -> None:
     place = Location(bucket="artifacts", prefix="mine/uploads/u1/")
     yard.objects.content["artifacts", "mine/uploads/u1/a/1.png"] = b"1"
-    open_upload = imports.UploadView(upload_id="u1", state="open", location=place, files=())
+    open_upload = imports.UploadView(upload_id="u1", state="open", location=place, files=(), expires_at=0)
     yard.others.uploads["u1"] = open_upload
     asked = request("x" * 3, "x/").model_copy(update={"source": UploadSource(upload_id="u1")})
     assert "upload u1 is open" in (await refused(yard, asked)).message

@@ -1,12 +1,13 @@
 """The job: measured in a real subprocess; interrupted, stopped, killed and repeated."""
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from evaluate_digits import Trained, write_images, write_package
@@ -15,10 +16,15 @@ from evaluate_yard import PROJECT, Yard, context
 from modelyard_bus.consume import Retry
 from modelyard_bus.handling import Delivery, handling
 from modelyard_contracts.calls import evaluate
+from modelyard_contracts.failures import Failure
 from modelyard_contracts.jobs import EvaluationJob
+from modelyard_contracts.shapes import FileEntry, Location
 from modelyard_evaluate import attempt
+from modelyard_evaluate.domain.runs import Model
+from modelyard_evaluate.fetching import Fetcher
 from modelyard_runtime.subprocesses import SubprocessFailed, run_python
 from modelyard_store.documents import StoreUnavailable
+from modelyard_store.objects import Objects
 
 COUNT = 60
 OnLine = Callable[[str], Awaitable[None]]
@@ -107,6 +113,29 @@ async def test_what_changed_meanwhile_is_named(
     assert run.state == "failed"
     assert reason in str(run.reason)
     assert yard.outputs() == []
+
+
+@pytest.mark.parametrize("changed", [b"other", None])
+async def test_files_kept_by_reference_are_the_ones_that_were_imported(
+    yard: Yard, tmp_path: Path, changed: bytes | None
+) -> None:
+    place, key = Location(bucket="training", prefix="run/"), ("training", "run/model/m.onnx")
+    yard.objects.content[key] = b"a model"
+    etag = yard.objects.info(*key).etag
+    entry = FileEntry(path="model/m.onnx", size=7, sha256=hashlib.sha256(b"a model").hexdigest(), etag=etag)
+    fetcher = Fetcher(cast(Objects, yard.objects), yard.scanner, 100)
+    await fetcher.model(Model("onnx", place, (entry,)), tmp_path)
+    assert await asyncio.to_thread((tmp_path / "model" / "m.onnx").read_bytes) == b"a model"
+    if changed is None:
+        del yard.objects.content[key]
+    else:
+        yard.objects.content[key] = changed
+    words = (
+        "it is gone" if changed is None else r"model/m.onnx \(training/run/model/m.onnx\) changed since it was imported"
+    )
+    with pytest.raises(Failure, match=words) as refused:
+        await fetcher.model(Model("onnx", place, (entry,)), tmp_path)
+    assert refused.value.code == "ModelArts.3084"
 
 
 async def test_a_broken_image_fails_the_run_by_its_name(yard: Yard, tmp_path: Path, trained: Trained) -> None:

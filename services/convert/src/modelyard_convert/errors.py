@@ -87,6 +87,15 @@ class SourceDamaged(Failure):
         super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3061", text)
 
 
+class SourceChanged(Failure):
+    """Of a version that is kept by reference."""
+
+    def __init__(self, path: str, place: str) -> None:
+        text = f"{path} ({place}) changed since it was imported; import it again, or with a copy"
+        problem = Problem(message=text, file=path, rule="the object that was imported")
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3061", text, problems=(problem,))
+
+
 class SourceTooLarge(Failure):
     def __init__(self, most: int) -> None:
         text = f"the model is larger than the {most} bytes that a conversion may use"

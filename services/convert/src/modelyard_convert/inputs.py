@@ -6,11 +6,11 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from modelyard_contracts.calls.evaluate import DatasetView
-from modelyard_contracts.shapes import Artifact
-from modelyard_convert.errors import CalibrationProblem, SourceDamaged, SourceTooLarge
+from modelyard_contracts.shapes import Artifact, FileEntry
+from modelyard_convert.errors import CalibrationProblem, SourceChanged, SourceDamaged, SourceTooLarge
 from modelyard_convert.orders import packed_samples
 from modelyard_store.keys import UnsafeKey, safe_key
-from modelyard_store.objects import NoSuchObject, ObjectInfo, Objects
+from modelyard_store.objects import NoSuchObject, ObjectChanged, ObjectInfo, Objects
 
 IMAGES = 640  # as many as the largest calibration and the proof can use
 _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
@@ -27,7 +27,8 @@ class Inputs:
     async def fetch_source(self, source: Artifact, root: Path, *, with_samples: bool) -> None:
         """`root/model/…`, and `root/calibration_data/…` as far as the limit reaches.
 
-        Raises SourceTooLarge, SourceDamaged when a file is not what the manifest says.
+        Raises SourceTooLarge, SourceDamaged when a file is not what the manifest says, and SourceChanged when it is
+        kept by reference and somebody wrote to it.
         """
         wanted = [file for file in source.files if file.path.startswith("model/")]
         if sum(file.size for file in wanted) > self.most_source:
@@ -41,13 +42,21 @@ class Inputs:
         if samples and left == self.most_calibration:
             raise CalibrationProblem(f"every file in calibration_data/ is larger than {left} bytes")
         for file in wanted:
-            path = _below(root, file.path)
-            try:
-                found = await self.objects.download(source.location.bucket, source.location.prefix + file.path, path)
-            except NoSuchObject as error:
-                raise SourceDamaged(file.path, "it is gone") from error
-            if found != (file.sha256, file.size):
-                raise SourceDamaged(file.path, f"{found[1]} bytes with sha256 {found[0]}")
+            await self._fetch(source, file, _below(root, file.path))
+
+    async def _fetch(self, source: Artifact, file: FileEntry, path: Path) -> None:
+        """Files that were not copied are pinned: others than we may write to them."""
+        bucket, key = source.location.bucket, source.location.prefix + file.path
+        try:
+            found = await self.objects.download(bucket, key, path, if_etag=file.etag)
+        except NoSuchObject as error:
+            raise SourceDamaged(file.path, "it is gone") from error
+        except ObjectChanged as error:
+            raise SourceChanged(file.path, f"{bucket}/{key}") from error
+        if found != (file.sha256, file.size):
+            if file.etag is not None:
+                raise SourceChanged(file.path, f"{bucket}/{key}")
+            raise SourceDamaged(file.path, f"{found[1]} bytes with sha256 {found[0]}")
 
     async def fetch_dataset(self, dataset: DatasetView, folder: Path) -> None:
         """The `.npz`, or some images of every class. Raises CalibrationProblem when nothing fits the limit."""

@@ -44,7 +44,8 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
         results = ResultHandlers(repository, objects, settings.link_seconds)
         _answer(calls, EvaluationHandlers(repository, register, planner, objects, bucket, now_ms), results)
         buckets = settings.dataset_buckets
-        _answer_datasets(calls, DatasetHandlers(repository, register, scanner, buckets, bucket, now_ms))
+        folders = settings.source_prefixes
+        _answer_datasets(calls, DatasetHandlers(repository, register, scanner, buckets, bucket, now_ms, folders))
         _listen(consumer, EventHandlers(repository, register, planner, objects, bucket, now_ms))
     if "worker" in settings.evaluate_roles:
         sweep(settings.evaluate_work_dir, "evaluate")

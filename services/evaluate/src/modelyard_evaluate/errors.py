@@ -81,6 +81,15 @@ class ArtifactDamaged(Failure):
         super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3084", problem.message, problems=(problem,))
 
 
+class ArtifactChanged(Failure):
+    """Of a version that is kept by reference."""
+
+    def __init__(self, path: str, place: str) -> None:
+        message = f"{path} ({place}) changed since it was imported; import it again, or with a copy"
+        problem = Problem(message=message, file=path, rule="the object that was imported")
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3084", message, problems=(problem,))
+
+
 class WrongState(Failure):
     def __init__(self, message: str) -> None:
         super().__init__(FailureKind.CONFLICT, "ModelArts.3085", message)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
+from modelyard_contracts.shapes import FileEntry, Location
 from modelyard_evaluate.domain.listing import Listed, class_of
 from modelyard_evaluate.domain.runs import Data, Model
-from modelyard_evaluate.errors import ArtifactDamaged, DatasetChanged, NotEvaluable
+from modelyard_evaluate.errors import ArtifactChanged, ArtifactDamaged, DatasetChanged, NotEvaluable
 from modelyard_evaluate.scanning import Scanner
 from modelyard_store.keys import UnsafeKey, safe_key
 from modelyard_store.objects import NoSuchObject, ObjectChanged, Objects
@@ -27,22 +28,31 @@ class Fetcher:
     most_model: int
 
     async def model(self, model: Model, root: Path) -> None:
-        """`root/model/…`. Raises ArtifactDamaged, naming the file, and NotEvaluable."""
+        """`root/model/…`. Raises ArtifactDamaged and ArtifactChanged, naming the file, and NotEvaluable."""
         files = model.model_files
         size = sum(file.size for file in files)
         if size > self.most_model:
             raise NotEvaluable(f"the model has {size} bytes", rule=f"at most {self.most_model} bytes")
         for file in files:
-            try:
-                path = root / safe_key("", file.path)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                found = await self.objects.download(model.location.bucket, model.location.prefix + file.path, path)
-            except NoSuchObject as error:
-                raise ArtifactDamaged(file.path, "it is gone") from error
-            except UnsafeKey as error:
-                raise ArtifactDamaged(file.path, str(error)) from error
-            if found != (file.sha256, file.size):
-                raise ArtifactDamaged(file.path, f"{found[1]} bytes with sha256 {found[0]}, not {file.sha256}")
+            await self._model_file(model.location, file, root)
+
+    async def _model_file(self, place: Location, file: FileEntry, root: Path) -> None:
+        """Files that were not copied are pinned: others than we may write to them."""
+        key = place.prefix + file.path
+        try:
+            path = root / safe_key("", file.path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            found = await self.objects.download(place.bucket, key, path, if_etag=file.etag)
+        except NoSuchObject as error:
+            raise ArtifactDamaged(file.path, "it is gone") from error
+        except ObjectChanged as error:
+            raise ArtifactChanged(file.path, f"{place.bucket}/{key}") from error
+        except UnsafeKey as error:
+            raise ArtifactDamaged(file.path, str(error)) from error
+        if found != (file.sha256, file.size):
+            if file.etag is not None:
+                raise ArtifactChanged(file.path, f"{place.bucket}/{key}")
+            raise ArtifactDamaged(file.path, f"{found[1]} bytes with sha256 {found[0]}, not {file.sha256}")
 
     async def data(self, data: Data, folder: Path) -> Path:
         """The file that names the samples: a list of [file, class, name], or the .npz itself. Raises DatasetChanged,

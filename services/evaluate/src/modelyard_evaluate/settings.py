@@ -19,6 +19,14 @@ def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _pairs(value: Any) -> Any:
+    """`training={project}/,datasets=teams/{project}/` from the environment."""
+    return dict(part.partition("=")[::2] for part in _split(value)) if isinstance(value, str) else value
+
+
+Folder = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+/)*\{project\}/$")]
+
+
 class EvaluateSettings(ServiceSettings):
     """Sizes are bytes, times seconds."""
 
@@ -33,6 +41,9 @@ class EvaluateSettings(ServiceSettings):
 
     dataset_buckets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=("datasets", "training"), description="where datasets may lie, beside uploads: `datasets,training`"
+    )
+    source_prefixes: Annotated[dict[str, Folder], NoDecode, BeforeValidator(_pairs)] = Field(
+        default={}, description="the folder to which each project is kept, by bucket: `datasets={project}/`"
     )
     max_dataset_samples: int = Field(default=200_000, ge=1)
     max_dataset_bytes: int = Field(default=50 * GIB, ge=1)

@@ -1,6 +1,8 @@
 """What a dataset is, who may see it, and which folders may hold one. Used by the dataset calls."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from modelyard_contracts.calls.evaluate import DatasetView
@@ -38,11 +40,19 @@ def visible(dataset: Dataset, role: Role) -> bool:
     return not dataset.hidden or sees_hidden(role)
 
 
-def allowed(location: Location, project: str, *, buckets: tuple[str, ...], artifacts_bucket: str) -> Location:
+def allowed(
+    location: Location,
+    project: str,
+    *,
+    buckets: tuple[str, ...],
+    artifacts_bucket: str,
+    folders: Mapping[str, str] = MappingProxyType({}),
+) -> Location:
     """The location with its prefix ended by `/`. Raises SourceRefused, naming the rule.
 
-    The artifacts bucket is shared by all projects, so there only the project's own uploads may be read; dot and empty
-    segments are refused because some stores resolve them, which would lead out of that folder again.
+    The artifacts bucket is shared by all projects, so there only the project's own uploads may be read; of other
+    buckets `folders` says where a project's own things lie (`{project}/`). Dot and empty segments are refused because
+    some stores resolve them, which would lead out of that folder again.
     """
     prefix = location.prefix if location.prefix.endswith("/") else f"{location.prefix}/"
     place = f"{location.bucket}/{location.prefix}"
@@ -61,6 +71,9 @@ def allowed(location: Location, project: str, *, buckets: tuple[str, ...], artif
         raise SourceRefused(
             f"bucket {location.bucket!r} is not open for datasets", field="source.location.bucket", rule=rule
         )
+    elif not prefix.startswith(own := folders.get(location.bucket, "").replace("{project}", project)):
+        rule = f"in bucket {location.bucket!r} only below {own!r}"
+        raise SourceRefused(f"{place!r} belongs to another project", field="source.location.prefix", rule=rule)
     return Location(bucket=location.bucket, prefix=prefix)
 
 

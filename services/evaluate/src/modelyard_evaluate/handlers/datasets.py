@@ -1,7 +1,7 @@
 """Calls about datasets: registered where they lie, listed, shown, forgotten."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from modelyard_bus.calls import CallContext
 from modelyard_bus.repeats import KeyReused, created_id, request_digest
@@ -26,7 +26,7 @@ from modelyard_store.documents import Duplicate, Stale
 
 @dataclass(frozen=True, slots=True)
 class DatasetHandlers:
-    """`buckets` may hold datasets, beside this project's uploads in `artifacts_bucket`."""
+    """`buckets` may hold datasets, beside this project's uploads in `artifacts_bucket`; `folders` as in `allowed`."""
 
     repository: Repository
     register: Register
@@ -34,6 +34,7 @@ class DatasetHandlers:
     buckets: tuple[str, ...]
     artifacts_bucket: str
     now: Callable[[], int]
+    folders: Mapping[str, str] = field(default_factory=dict)
 
     async def create(self, context: CallContext, request: CreateDataset) -> DatasetView:
         dataset_id, digest = created_id(context, CREATE_DATASET), request_digest(request)
@@ -97,7 +98,13 @@ class DatasetHandlers:
             place = await self.register.upload(context, request.source.upload_id)
         else:
             place = request.source.location
-        location = allowed(place, context.project, buckets=self.buckets, artifacts_bucket=self.artifacts_bucket)
+        location = allowed(
+            place,
+            context.project,
+            buckets=self.buckets,
+            artifacts_bucket=self.artifacts_bucket,
+            folders=self.folders,
+        )
         if not request.hidden and await self.repository.hidden_overlap(location):
             message = f"{location.bucket}/{location.prefix} cannot be used"
             raise SourceRefused(message, field="source.location", rule="not reserved", kind=FailureKind.FORBIDDEN)
