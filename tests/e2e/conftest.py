@@ -7,13 +7,23 @@ import pytest
 pytest.register_assert_rewrite("modelyard_testkit.main_job", "modelyard_testkit.yard")
 
 from modelyard_testkit.main_job import MainJob, trained  # noqa: E402 - after the rewriting is asked for
+from modelyard_testkit.registry import RegistryDouble, registry_double  # noqa: E402
 from modelyard_testkit.yard import Yard, running_yard  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    with running_yard(tmp_path_factory.mktemp("yard") / "data") as running:
-        yield running
+def registry() -> Iterator[RegistryDouble]:
+    """A container registry on loopback, the only one that the stack may ask."""
+    with registry_double() as double:
+        yield double
+
+
+@pytest.fixture(scope="session")
+def yard(tmp_path_factory: pytest.TempPathFactory, registry: RegistryDouble) -> Iterator[Yard]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MODELYARD_IMPORT_REGISTRIES", registry.host)
+        with running_yard(tmp_path_factory.mktemp("yard") / "data") as running:
+            yield running
 
 
 @pytest.fixture(scope="module")

@@ -253,3 +253,21 @@ async def test_each_role_ends_where_the_next_begins(yard, role, method, path, bo
     reply = await yard.http.request(method, f"/v1/default/{path}", headers=await yard.token(role), json=body)
     refused(reply, 403, "ModelArts.9403")
     assert not yard.calls.asked
+
+
+@pytest.mark.parametrize(
+    ("way", "theirs", "ours"),
+    [
+        ("storage", "source.location", "source_location"),
+        ("template", "source.template_inputs.model_folder", "template.template_inputs.model_folder"),
+        ("inline", "source.reference", "image.reference"),
+        ("storage", "model_version", "model_version"),
+    ],
+)
+async def test_a_refusal_names_the_field_that_the_caller_knows(yard, way, theirs, ours) -> None:
+    yard.calls.answers[version.CREATE.subject] = Failure(
+        FailureKind.INVALID, "ModelArts.3037", "no", field=theirs, rule="r"
+    )
+    body = {"model_name": "a", **SOURCES[way][0]}
+    reply = await yard.http.post("/v1/default/models", headers=await yard.token(Role.WRITER), json=body)
+    assert refused(reply, 400, "ModelArts.3037")[0]["field"] == ours

@@ -1,6 +1,6 @@
 """Refusals as HTTP: one error shape for everything that goes wrong (docs/errors.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -76,6 +76,14 @@ def validated(model: type[ModelT], fields: dict[str, Any]) -> ModelT:
         return model.model_validate(fields, extra="forbid")
     except ValidationError as error:
         raise invalid(problems_at("", error.errors())) from error
+
+
+def renamed(failure: Failure, name: Callable[[str], str]) -> Failure:
+    """The same refusal, with its fields called as the caller called them."""
+    problems = (
+        each.model_copy(update={"field": name(each.field)}) if each.field else each for each in failure.problems
+    )
+    return Failure(failure.kind, failure.code, failure.message, problems=tuple(problems))
 
 
 def invalid(problems: tuple[Problem, ...]) -> Failure:

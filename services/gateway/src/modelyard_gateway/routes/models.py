@@ -6,8 +6,9 @@ from fastapi import APIRouter, Query, Request
 from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import imports, version
+from modelyard_contracts.failures import Failure
 from modelyard_gateway.access import Reader, Writer
-from modelyard_gateway.replies import validated
+from modelyard_gateway.replies import renamed, validated
 from modelyard_gateway.schemas.models import ModelChange, ModelRequest
 from modelyard_gateway.streams import progress
 
@@ -17,7 +18,10 @@ router = APIRouter(prefix="/v1/{project_id}", tags=["models"])
 @router.post("/models", status_code=200)
 async def create_model(caller: Writer, body: ModelRequest) -> version.VersionCreated:
     """Register a version and import it. Answers at once as `publishing`; poll it until `published` or `failed`."""
-    return await caller.ask(version.CREATE, validated(version.CreateVersion, body.call_fields()))
+    try:
+        return await caller.ask(version.CREATE, validated(version.CreateVersion, body.call_fields()))
+    except Failure as failure:
+        raise renamed(failure, body.public_field) from failure
 
 
 @router.get("/models")

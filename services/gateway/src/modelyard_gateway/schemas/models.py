@@ -139,6 +139,15 @@ class ModelRequest(HttpModel):
             return self.image.source()
         raise AssertionError("the rule above lets nobody come here")
 
+    def public_field(self, field: str) -> str:
+        """What the services call `source.…`, as this body says it."""
+        part = field.removeprefix("source.")
+        if part == field:
+            return field
+        if self.template is not None or self.image is not None:
+            return f"{'template' if self.template else 'image'}.{part}"
+        return "source_location" if part == "location" else part
+
     def call_fields(self) -> dict[str, object]:
         fields = self.model_dump(exclude={*SOURCES, "source_copy"})
         return {**fields, "source": self.source()}
