@@ -55,6 +55,7 @@ from modelyard_version.handlers.reports import Reports
 from modelyard_version.handlers.templates import Templates
 from modelyard_version.handlers.updating import Updating
 from modelyard_version.history_repository import HISTORY, HistoryRepository
+from modelyard_version.move_repository import MOVES, MoveRepository
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
 from modelyard_version.template_repository import TEMPLATES, TemplateRepository
 
@@ -93,7 +94,7 @@ class Register:
         self.templates = Templates(TemplateRepository(documents), self.clock)
         arranging = Arranging(self.templates, self.versions, "artifacts")
         self.creation = Creation(self.versions, arranging, "artifacts", self.clock)
-        self.aliasing = Aliasing(self.versions, self.aliases, self.clock)
+        self.aliasing = Aliasing(self.versions, self.aliases, MoveRepository(documents), self.clock)
         self.reading = Reading(self.versions, objects, 3600, self.clock)
         self.deletion = Deletion(self.versions, self.aliasing, objects, "artifacts", self.clock)
         self.reports = Reports(self.versions, self.deletion, self.clock)
@@ -253,7 +254,7 @@ def facts() -> Facts:
 
 async def open_register(url: str) -> AsyncIterator[Register]:
     documents = open_documents(url)
-    await documents.open((*COLLECTIONS, TEMPLATES, HISTORY))
+    await documents.open((*COLLECTIONS, TEMPLATES, HISTORY, MOVES))
     yield Register(documents)
     await documents.close()
 

@@ -21,6 +21,7 @@ from modelyard_version.handlers.reports import Reports
 from modelyard_version.handlers.templates import Templates
 from modelyard_version.handlers.updating import Updating
 from modelyard_version.history_repository import HISTORY, HistoryRepository
+from modelyard_version.move_repository import MOVES, MoveRepository
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
 from modelyard_version.settings import VersionSettings
 from modelyard_version.template_repository import TEMPLATES, TemplateRepository
@@ -35,7 +36,7 @@ async def build(settings: VersionSettings | None = None) -> Service:
     relay = Relay(bus, [Outbox(documents, collection) for collection in COLLECTIONS])
     versions = VersionRepository(documents, relay.nudge)
     bucket = settings.artifacts_bucket
-    aliasing = Aliasing(versions, AliasRepository(documents, relay.nudge), now_ms)
+    aliasing = Aliasing(versions, AliasRepository(documents, relay.nudge), MoveRepository(documents), now_ms)
     deletion = Deletion(versions, aliasing, objects, bucket, now_ms)
     reading = Reading(versions, objects, settings.link_seconds, now_ms)
     kept = Templates(TemplateRepository(documents), now_ms)
@@ -50,7 +51,7 @@ async def build(settings: VersionSettings | None = None) -> Service:
     consumer.on_job(catalogue.VERSION_RECORD, histories.record, parallel=4)
 
     async def open_collections() -> None:
-        await documents.open((*COLLECTIONS, TEMPLATES, HISTORY))
+        await documents.open((*COLLECTIONS, TEMPLATES, HISTORY, MOVES))
 
     async def check_objects() -> str | None:
         return await objects.check(bucket)
@@ -76,6 +77,8 @@ def _answer(
     calls.answer(version.DELETE, deletion.delete)
     calls.answer(version.SET_ALIAS, aliasing.set_alias)
     calls.answer(version.LIST_ALIASES, aliasing.list_aliases)
+    calls.answer(version.GET_ALIAS, aliasing.get_alias)
+    calls.answer(version.ALIAS_HISTORY, aliasing.history)
     calls.answer(version.LINEAGE, reading.lineage)
     calls.answer(version.FILES, reading.files)
     return calls

@@ -10,25 +10,29 @@ A mark whose number is above the alias's own belongs to a move that is under way
 the version then raises the alias's number (`fenced`): a move that still lives must begin again, and finds it deleted.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from modelyard_contracts import catalogue
+from modelyard_contracts.calls.version import AliasMove
 from modelyard_contracts.catalogue import Event
 from modelyard_contracts.events import VersionAliased
 from modelyard_version.domain.versions import Mark, Outcome, Version
 
-HISTORY: Final = 50
+HISTORY: Final = 20
+"""How many moves the alias document itself remembers: those that may not be kept as documents of their own yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """`model_id` None: the alias was removed. `at` in ms."""
+    """`model_id` None: the alias was removed. `at` in ms, never before that of the move with the next lower number."""
 
     model_id: str | None
     model_version: str | None
     at: int
     by: str
+    move: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class AliasOutcome:
 
 
 def moved(alias: Alias, move: Move) -> AliasOutcome:
+    latest = alias.history[-1].at if alias.history else 0
+    move = replace(move, move=alias.move + 1, at=max(move.at, latest))  # clocks of two processes may differ
     said = VersionAliased(
         model_name=alias.model_name,
         alias=alias.alias,
@@ -65,11 +71,11 @@ def moved(alias: Alias, move: Move) -> AliasOutcome:
         previous_model_id=alias.model_id,
         model_version=move.model_version,
         previous_model_version=alias.held.model_version if alias.held else None,
-        move=alias.move + 1,
+        move=move.move,
         at=move.at,
         by=move.by,
     )
-    done = replace(alias, move=alias.move + 1, history=(*alias.history, move)[-HISTORY:])
+    done = replace(alias, move=move.move, history=(*alias.history, move)[-HISTORY:])
     return AliasOutcome(done, ((catalogue.VERSION_ALIASED, said),))
 
 
@@ -93,3 +99,26 @@ def released(version: Version, alias: Alias) -> Outcome | None:
         return None
     kept = tuple(mark for mark in version.marks if mark.alias != alias.alias or mark.move > alias.move)
     return None if kept == version.marks else Outcome(replace(version, marks=kept), action="released")
+
+
+def at_time(alias: Alias, at: int) -> Move | None:
+    """The newest move at or before `at` (ms) among those that the alias itself remembers."""
+    return next((move for move in reversed(alias.history) if move.at <= at), None)
+
+
+def history_of(moves: Iterable[AliasMove], alias: Alias, at: int | None) -> tuple[AliasMove, ...]:
+    """Newest first, up to `at` (ms): moves that are kept, and those that only the alias itself knows yet."""
+    known = {move.move: move for move in moves}
+    for move in alias.history:
+        if move.move not in known and (at is None or move.at <= at):
+            former = known.get(max((number for number in known if number < move.move), default=0))
+            known[move.move] = AliasMove(
+                move=move.move,
+                at=move.at,
+                by=move.by,
+                model_id=move.model_id,
+                model_version=move.model_version,
+                previous_model_id=former.model_id if former else None,
+                previous_model_version=former.model_version if former else None,
+            )
+    return tuple(known[number] for number in sorted(known, reverse=True))

@@ -6,22 +6,26 @@ from typing import Final
 
 from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls.call import Nothing
-from modelyard_contracts.calls.version import AliasList, ListAliases, SetAlias
+from modelyard_contracts.calls.version import AliasHistory, AliasList, AliasView, GetAlias, ListAliases, SetAlias
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionAliased
-from modelyard_version.domain.aliases import Alias, Move, fenced, marked, moved, released
+from modelyard_version.domain.aliases import Alias, Move, at_time, fenced, history_of, marked, moved, released
 from modelyard_version.domain.versions import Mark, Version
 from modelyard_version.errors import Contended, NotFound, NotPublished
 from modelyard_version.handlers.views import alias_view
+from modelyard_version.move_repository import MoveRepository
 from modelyard_version.repository import AliasRepository, Cause, Overtaken, VersionRepository
 
 ATTEMPTS: Final = 50
+MOST_MOVES: Final = 1000
+"""Of one answer; older ones by the same call with `at`."""
 
 
 @dataclass(frozen=True)
 class Aliasing:
     versions: VersionRepository
     aliases: AliasRepository
+    moves: MoveRepository
     clock: Callable[[], int]
 
     async def set_alias(self, context: CallContext, request: SetAlias) -> Nothing:
@@ -38,11 +42,32 @@ class Aliasing:
 
     async def list_aliases(self, context: CallContext, request: ListAliases) -> AliasList:
         found = await self.aliases.of_name(context.project, request.model_name)
-        views = (alias_view(alias) for alias in found)
+        views = (alias_view(alias, alias.held) for alias in found)
         return AliasList(aliases=tuple(view for view in views if view))
 
+    async def get_alias(self, context: CallContext, request: GetAlias) -> AliasView:
+        """Where the alias points, or pointed at that time: at a version that may be deleted since. Raises NotFound."""
+        alias = await self.aliases.get(context.project, request.model_name, request.alias)
+        view = alias_view(alias, alias.held if request.at is None else await self._held_at(alias, request.at))
+        if view is None:
+            raise NotFound("alias", f"{request.model_name} {request.alias}", "alias")
+        return view
+
+    async def history(self, context: CallContext, request: GetAlias) -> AliasHistory:
+        """The newest moves, those at or before `at` when it is given. Raises NotFound for an alias never moved."""
+        alias = await self.aliases.get(context.project, request.model_name, request.alias)
+        if not alias.history:
+            raise NotFound("alias", f"{request.model_name} {request.alias}", "alias")
+        kept = await self.moves.newest(
+            context.project, request.model_name, request.alias, at=request.at, limit=MOST_MOVES
+        )
+        moves = history_of(kept, alias, request.at)[:MOST_MOVES]
+        return AliasHistory(model_name=request.model_name, alias=request.alias, moves=moves)
+
     async def on_aliased(self, envelope: Envelope, fact: VersionAliased) -> None:
-        """Our own word comes back: whoever moved the alias may have died before releasing the former version."""
+        """Our own word comes back: the move is kept for ever, and whoever moved the alias may have died before
+        releasing the former version."""
+        await self.moves.keep(envelope.project, fact)
         if fact.previous_model_id:
             alias = await self.aliases.get(envelope.project, fact.model_name, fact.alias)
             await self._release(alias, fact.previous_model_id, Cause.of(envelope, by=fact.by))
@@ -52,6 +77,12 @@ class Aliasing:
         for mark in version.marks:
             alias = await self._fence(version, mark, cause)
             await self._release(alias, version.model_id, cause)
+
+    async def _held_at(self, alias: Alias, at: int) -> Move | None:
+        if recent := at_time(alias, at):
+            return recent
+        kept = await self.moves.newest(alias.project, alias.model_name, alias.alias, at=at)
+        return Move(kept[0].model_id, kept[0].model_version, kept[0].at, kept[0].by) if kept else None
 
     async def _target(self, project: str, request: SetAlias) -> Version | None:
         if request.model_version is None:

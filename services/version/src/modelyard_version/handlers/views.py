@@ -1,7 +1,7 @@
 """Domain values as the shapes that calls answer with."""
 
 from modelyard_contracts.calls.version import AliasView, VersionView
-from modelyard_version.domain.aliases import Alias
+from modelyard_version.domain.aliases import Alias, Move
 from modelyard_version.domain.holds import in_use
 from modelyard_version.domain.versions import Version
 
@@ -38,9 +38,8 @@ def version_view(version: Version, now: int) -> VersionView:
     )
 
 
-def alias_view(alias: Alias) -> AliasView | None:
-    """None for an alias that points nowhere."""
-    held = alias.held
+def alias_view(alias: Alias, held: Move | None) -> AliasView | None:
+    """Where that move put the alias; None for nowhere."""
     if held is None or held.model_id is None or held.model_version is None:
         return None
     return AliasView(
