@@ -16,7 +16,7 @@ import uvicorn
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from modelyard import Client, Connection
@@ -349,6 +349,39 @@ def _models(gateway: Scripted) -> None:
     Uploads(gateway).script()
 
 
+def _register(gateway: Scripted) -> None:
+    model = f"models/{replies.MODEL}"
+    gateway.on(f"PATCH {model}", replies.model(labels=("candidate",)))
+    gateway.on(f"GET {model}/deletion", replies.PREVIEW)
+    gateway.on(
+        f"GET {model}/history",
+        version.History(model_id=replies.MODEL, records=replies.HISTORY),
+        version.History(model_id=replies.MODEL, records=()),
+    )
+    gateway.on(f"GET {model}/history/verification", replies.VERDICT)
+    gateway.on(f"GET {model}/lineage.svg", PlainTextResponse("<svg/>", media_type="image/svg+xml"))
+    gateway.on("GET lineage", replies.LINEAGE)
+    gateway.on("GET lineage.svg", PlainTextResponse("<svg/>", media_type="image/svg+xml"))
+    gateway.on("GET models/compare", replies.VERSION_COMPARISON)
+    gateway.on(f"POST {model}/verifications", replies.verification("waiting"))
+    gateway.on(
+        f"GET models/verifications/{replies.uid(70)}",
+        replies.verification("running"),
+        replies.verification("succeeded"),
+    )
+    gateway.on("POST audits", replies.audit("waiting"))
+    gateway.on(f"GET audits/{replies.uid(71)}", replies.audit("running"), replies.audit("succeeded"))
+    gateway.on("GET model-names/digits/aliases/champion", replies.ALIAS)
+    gateway.on("GET model-names/digits/aliases/champion/history", replies.ALIAS_HISTORY)
+    gateway.on("GET models/template", replies.TEMPLATES)
+    gateway.on("GET models/template/onnx-general", replies.TEMPLATE)
+    gateway.on("POST models/template", replies.TEMPLATE)
+    gateway.on("DELETE models/template/onnx-general", {})
+    gateway.on("GET models/infer-formats", replies.MODES)
+    gateway.on("GET models/ai-engine-runtimes", replies.RUNTIMES)
+    gateway.on("POST import-rules/dry-run", replies.DRY_RUN)
+
+
 def _conversions(gateway: Scripted) -> None:
     gateway.on("POST conversions", replies.conversion("initialising"))
     gateway.on(f"GET conversions/{replies.CONVERSION}", replies.conversion("running"), replies.conversion("succeeded"))
@@ -409,6 +442,6 @@ def _operations(gateway: Scripted) -> None:
 @pytest.fixture
 def yard(gateway: Scripted) -> Scripted:
     """A gateway that knows one of everything."""
-    for script in (_models, _conversions, _evaluations, _publications, _operations):
+    for script in (_models, _register, _conversions, _evaluations, _publications, _operations):
         script(gateway)
     return gateway

@@ -34,6 +34,8 @@ def test_help_says_what_it_does(run: Callable[..., Any], command: tuple[str, ...
     about = EVERY[command].help
     assert about
     assert " ".join(about.split()) in said
+    if not hasattr(EVERY[command], "commands"):
+        assert EVERY[command].epilog.startswith(f"Example: modelyard {' '.join(command)}")
     for parameter in EVERY[command].params:
         assert parameter.name == "help" or parameter.help, f"{parameter.name} is not explained"
 
@@ -69,6 +71,19 @@ def test_exit_code_2_for_wrong_usage(run: Callable[..., Any], tmp_path: Path, ga
         (*rule, "--plan", str(tmp_path / "plan.json"), "--gallery"): "the whole plan",
         (*rule, "--plan", str(tmp_path / "missing.json")): "No such file",
         ("import", str(tmp_path / "missing"), "--name", "x"): "is not a folder",
+        ("import", "storage", "/a/folder", "--name", "x"): "'import upload' takes a local folder",
+        ("import", "template", "t", "--input", "s3://b/x/", "--name", "x"): "is not name=value",
+        ("import", "template", "t", "--name", "x"): "Missing option '--input'",
+        ("import", "image", "r", "--config", str(tmp_path / "plan.json"), "--name", "x"): "holds no JSON",
+        ("models", "list", "--all", "--cursor", "c"): "--all begins at the first page",
+        ("models", "update", "digits"): "say what shall change",
+        ("models", "update", "digits", "--label", "a", "--no-labels"): "either new ones or none",
+        ("models", "compare", "digits"): "at least two versions",
+        ("aliases", "show", "digits", "champion", "--at", "yesterday"): "is no time like 2026-11-22T10:00",
+        ("trace",): "give exactly one of",
+        ("trace", "--name", "n", "--code", "c"): "give exactly one of",
+        ("rules", "dry-run"): "name a rule, or give --job-name",
+        ("templates", "create", str(tmp_path / "plan.json")): "holds no JSON",
         ("import", str(tmp_path / "no-package"), "--name", "x"): "is no model package",
         ("--connection", str(tmp_path / "missing.json"), "models", "list"): "cannot be read",
     }
@@ -184,7 +199,7 @@ def test_ctrl_c_ends_events_cleanly(
 
 def test_ctrl_c_while_waiting_for_a_task(started: Callable[..., subprocess.Popen[str]], gateway: Any) -> None:
     asked = len(gateway.asked)
-    gateway.on("POST models", {"model_id": "m1"})
+    gateway.on("POST models", {"model_id": "m1", "model_name": "x", "model_version": "0.0.1"})
     gateway.on("GET models/m1", {"model_status": "publishing"})
     process = started("import", "s3://b/f/", "--name", "x")
     while len(gateway.asked) < asked + 4:

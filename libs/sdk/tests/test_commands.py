@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from modelyard_testkit.replies import COMPETITION, CONVERSION, EVALUATION, JOB, LISTING
+from modelyard_testkit.replies import COMPETITION, CONVERSION, EVALUATION, JOB, LISTING, MODEL
 
 COMMANDS: dict[str, str] = {
     "models list --name dig --status published --sort-by model_version": "digits  0.0.1    published  ONNX  74.7 KiB",
@@ -21,6 +21,47 @@ COMMANDS: dict[str, str] = {
     "import s3://training/digits/V001/ --name digits --version 0.0.1 --label demo": "digits 0.0.1",
     "import s3://training/digits/V001/ --name digits --no-wait": "published",
     "import PACKAGE --name digits": "digits 0.0.1",
+    "import storage s3://training/digits/V001/ --by-reference --name digits --doc card=https://x.org": "digits 0.0.1",
+    "import upload PACKAGE --name digits --label demo --version 0.0.1": "digits 0.0.1",
+    "import --name digits PACKAGE": "digits 0.0.1",
+    "import training digits-mlp": "digits 0.0.1",
+    "import training digits-mlp V001 --name digits --description 手写": "digits 0.0.1",
+    f"import training {JOB} --no-wait": "digits 0.0.1",
+    "import template onnx-general --input model_folder=s3://training/onnx/ --name digits": "digits 0.0.1",
+    "import template ONNX-通用 --input m=s3://b/x/ --mode undefined --name digits": "digits 0.0.1",
+    "import image ghcr.io/team/app:1.4 --config s3://bucket/app/config.json --name app": "digits 0.0.1",
+    "import image ghcr.io/team/app:1.4 --config CONFIG --platform linux/arm64 --name app": "digits 0.0.1",
+    "models list --all --label demo --type ONNX": "#demo",
+    "models list --cursor abc --limit 5 --not-type Image --exact --name digits": "digits  0.0.1",
+    "models update digits --label candidate --doc card=https://x.org": "candidate",
+    "models update digits --description 新 --no-labels --no-docs": "digits 0.0.1",
+    "models delete digits --dry-run --cascade": "would stay: alias champion",
+    "models history digits": "publishing → published",
+    "models history digits --verify": "all 3 records",
+    f"models compare digits {MODEL} digits@champion": "wants float32",
+    "models files digits --artifact openvino-fp16": "digest sha256:cdcd",
+    "models verify digits": "as the manifest says",
+    "models lineage digits --svg SVG": "lineage.svg",
+    "trace --dataset s3://datasets/digits/": "training-job digits-mlp V001",
+    "trace --code abc --svg SVG": "lineage.svg",
+    "trace --training-job digits-mlp/V001": "made",
+    "trace --name digits": "made",
+    "aliases list digits": "alice",
+    "aliases show digits champion": "digits 0.0.1",
+    "aliases show digits champion --at 2026-11-22T10:00:00+01:00": "digits 0.0.1",
+    "aliases move digits champion 0.0.1": "champion",
+    "aliases remove digits champion": "champion",
+    "aliases history digits champion": "0.0.2",
+    "templates list --type ONNX --engine onnx --environment gpu --keyword 通用": "onnx-general",
+    "templates show ONNX-通用": "the folder with the",
+    "templates create CONFIG": "ONNX-通用",
+    "templates delete onnx-general": "is deleted",
+    "runtimes list --type TensorFlow": "tf2.1-python3.7",
+    "infer-formats": "predictive-analysis",
+    "rules dry-run --job-name digits-* --min-metric accuracy=0.92": "reach 0.92",
+    "rules dry-run nightly --runs 10": "1 of 2 runs",
+    "audit": "3 versions, 12 objects",
+    "audit --repair": "3 versions, 12 objects",
     "convert digits --to onnx-int8-static --option per_channel=true --max-rel-error 0.5": "succeeded",
     "convert digits --to onnx-int8-static --calibration digits-held-out --no-wait": "initialising",
     "conversions targets": "per_channel, method",
@@ -53,7 +94,7 @@ COMMANDS: dict[str, str] = {
     f"competitions show {COMPETITION}": "who reads best",
     f"competitions leaderboard {COMPETITION}": "0.9900",
     "training complete --job-name digits-mlp --output s3://training/digits/V001": "digits-mlp V001",
-    "training list --job-name digits-mlp": "accuracy=0.9722",
+    "training list --job-name digits-*  --job-version V001 --status completed --offset 1": "accuracy=0.9722",
     f"training show {JOB}": "does not reach 0.99",
     "rules create --name nightly --job-name digits-* --model-name digits --min-metric accuracy=0.9": "accuracy ≥",
     "rules list": "openvino-fp16",
@@ -70,7 +111,8 @@ COMMANDS: dict[str, str] = {
 
 
 def words(command: str, package: Path, tmp_path: Path) -> list[str]:
-    parts = [str(package) if part == "PACKAGE" else part for part in command.split()]
+    stands_for = {"PACKAGE": package, "CONFIG": package / "config.json", "SVG": tmp_path / "lineage.svg"}
+    parts = [str(stands_for.get(part, part)) for part in command.split()]
     return [*parts, "--to", str(tmp_path / "out")] if {"download", "plots"} & set(parts) else parts
 
 

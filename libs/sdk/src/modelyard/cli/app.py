@@ -9,17 +9,24 @@ from typing import Annotated
 import typer
 
 from modelyard.cli import (
+    aliases,
+    audits,
+    comparison,
     competitions,
     conversions,
     datasets,
     evaluations,
     gallery,
     imports,
+    lineage,
+    model_files,
     models,
     operations,
+    rules,
+    templates,
     training,
 )
-from modelyard.cli.session import Session, err
+from modelyard.cli.session import Session, err, notes
 from modelyard.errors import GatewayUnreachable, ModelyardError, Refused, Reply, TaskFailed
 
 EXIT_TASK_FAILED = 1
@@ -51,12 +58,32 @@ def root(
         typer.Option(envvar="MODELYARD_CONNECTION", help="The connection.json that 'modelyard up' wrote."),
     ] = None,
     project: Annotated[str | None, typer.Option(envvar="MODELYARD_PROJECT", help="The project to work in.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error, only errors.")] = False,
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
+    notes.quiet = quiet
     context.obj = Session(connection, project)
 
 
-for module in (imports, models, conversions, datasets, evaluations, gallery, competitions, training, operations):
+_MODULES = (
+    imports,
+    models,
+    model_files,
+    comparison,
+    lineage,
+    aliases,
+    templates,
+    conversions,
+    datasets,
+    evaluations,
+    gallery,
+    competitions,
+    training,
+    rules,
+    audits,
+    operations,
+)
+for module in _MODULES:
     module.register(app)
 
 

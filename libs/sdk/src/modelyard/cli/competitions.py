@@ -22,7 +22,9 @@ class Metric(StrEnum):
     auc = "auc"
 
 
-@group.command("create")
+@group.command(
+    "create", epilog="Example: modelyard competitions create --title Digits --dataset hidden --deadline 2027-01-31"
+)
 def create(
     context: typer.Context,
     title: Annotated[str, typer.Option(help="At most 100 characters.")],
@@ -60,7 +62,7 @@ def _render_one(competition: Reply) -> None:
     out.print(facts(competition["title"], rows))
 
 
-@group.command("list")
+@group.command("list", epilog="Example: modelyard competitions list")
 def list_competitions(context: typer.Context, as_json: AsJson = False) -> None:
     """List the competitions of all projects, newest first."""
     show(client_of(context).get("competitions"), as_json, _render_list)
@@ -80,13 +82,13 @@ def _render_list(reply: Reply) -> None:
     out.print(table(title, ("title", "open until (UTC)", "entries>", "id"), rows))
 
 
-@group.command("show")
+@group.command("show", epilog="Example: modelyard competitions show COMPETITION")
 def show_competition(context: typer.Context, competition: Competition, as_json: AsJson = False) -> None:
     """Show one competition."""
     show(client_of(context).get(at("competitions", competition)), as_json, _render_one)
 
 
-@group.command("leaderboard")
+@group.command("leaderboard", epilog="Example: modelyard competitions leaderboard COMPETITION")
 def leaderboard(context: typer.Context, competition: Competition, as_json: AsJson = False) -> None:
     """Show the scored entries, best first."""
     show(client_of(context).get(at("competitions", competition, "leaderboard")), as_json, render_leaderboard)

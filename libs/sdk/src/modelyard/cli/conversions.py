@@ -4,8 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from modelyard.cli.models import Model, artifacts_table
-from modelyard.cli.session import AsJson, NoWait, client_of, facts, json_value, out, show, table, wait_and_show
+from modelyard.cli.model_tables import artifacts_table
+from modelyard.cli.models import Model
+from modelyard.cli.progress import wait_and_show
+from modelyard.cli.session import AsJson, NoWait, client_of, facts, json_value, out, show, table
 from modelyard.client import Reply, at
 from modelyard.references import dataset_id, model_id
 
@@ -57,7 +59,7 @@ def render_conversion(conversion: Reply) -> None:
         out.print(artifacts_table([conversion["artifact"]]))
 
 
-@group.command("targets")
+@group.command("targets", epilog="Example: modelyard conversions targets")
 def targets(context: typer.Context, as_json: AsJson = False) -> None:
     """List what can be made from what, and whether a worker offers it now."""
     show(client_of(context).get("conversion-targets"), as_json, _render_targets)
@@ -77,7 +79,7 @@ def _render_targets(reply: Reply) -> None:
     out.print(table("Conversion targets", ("target", "from", "offered", "options", "what it does"), rows))
 
 
-@group.command("list")
+@group.command("list", epilog="Example: modelyard conversions list --model digits --state failed")
 def list_conversions(
     context: typer.Context,
     model: Annotated[str | None, typer.Option(help="Only of this version.")] = None,
@@ -99,13 +101,13 @@ def _render_list(reply: Reply) -> None:
     out.print(table(title, ("model", "target", "state", "id"), rows))
 
 
-@group.command("show")
+@group.command("show", epilog="Example: modelyard conversions show CONVERSION")
 def show_conversion(context: typer.Context, conversion: Conversion, as_json: AsJson = False) -> None:
     """Show state, proof and benchmark of one conversion."""
     show(client_of(context).get(at("conversions", conversion)), as_json, render_conversion)
 
 
-@group.command("log")
+@group.command("log", epilog="Example: modelyard conversions log CONVERSION --follow")
 def log(
     context: typer.Context,
     conversion: Conversion,
@@ -127,7 +129,7 @@ def log(
         typer.echo(piece["text"], nl=False)
 
 
-@group.command("delete")
+@group.command("delete", epilog="Example: modelyard conversions delete CONVERSION")
 def delete(
     context: typer.Context,
     conversion: Annotated[list[str], typer.Argument(help="Ids from 'conversions list'.")],
@@ -145,5 +147,7 @@ def _render_deleted(reply: Reply) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("convert")(convert)
+    app.command("convert", epilog="Example: modelyard convert digits --to onnx-int8-static --option per_channel=true")(
+        convert
+    )
     app.add_typer(group, name="conversions")

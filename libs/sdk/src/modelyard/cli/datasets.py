@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, facts, out, send, show, size, table
+from modelyard.cli.progress import send
+from modelyard.cli.session import AsJson, client_of, facts, out, show, size, table
 from modelyard.client import Reply, at
 from modelyard.references import dataset_id
 
@@ -19,7 +20,7 @@ class Kind(StrEnum):
     npz = "npz"
 
 
-@group.command("add")
+@group.command("add", epilog="Example: modelyard datasets add ./held-out --name held-out")
 def add(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help="A local folder, or s3://bucket/folder/.")],
@@ -53,7 +54,7 @@ def _render_one(dataset: Reply) -> None:
     out.print(facts(dataset["name"], rows))
 
 
-@group.command("list")
+@group.command("list", epilog="Example: modelyard datasets list")
 def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
     """List the datasets of this project."""
     show(client_of(context).get("datasets"), as_json, _render_list)
@@ -75,14 +76,14 @@ def _render_list(reply: Reply) -> None:
     out.print(table(title, ("name", "kind", "samples>", "classes>", "size>", "hidden"), rows))
 
 
-@group.command("show")
+@group.command("show", epilog="Example: modelyard datasets show held-out")
 def show_dataset(context: typer.Context, dataset: Dataset, as_json: AsJson = False) -> None:
     """Show one dataset with its classes."""
     client = client_of(context)
     show(client.get(at("datasets", dataset_id(client, dataset))), as_json, _render_one)
 
 
-@group.command("delete")
+@group.command("delete", epilog="Example: modelyard datasets delete held-out")
 def delete(context: typer.Context, dataset: Dataset, as_json: AsJson = False) -> None:
     """Forget a dataset; its files stay."""
     client = client_of(context)

@@ -13,7 +13,8 @@ from modelyard.cli.evaluation_tables import (
     render_result,
 )
 from modelyard.cli.models import Model
-from modelyard.cli.session import AsJson, NoWait, client_of, out, show, table, wait
+from modelyard.cli.progress import wait
+from modelyard.cli.session import AsJson, NoWait, client_of, out, show, table
 from modelyard.client import Reply, at
 from modelyard.references import artifact_id, dataset_id, model_id
 from modelyard.transfer import save_plots
@@ -61,7 +62,7 @@ def _run(evaluation: str, run: str, what: str) -> str:
     return at("evaluations", evaluation, "versions", run, what)
 
 
-@group.command("list")
+@group.command("list", epilog="Example: modelyard evaluations list --model digits")
 def list_evaluations(
     context: typer.Context,
     model: Annotated[str | None, typer.Option(help="Only of this version.")] = None,
@@ -79,13 +80,13 @@ def _render_list(reply: Reply) -> None:
         render_evaluation(evaluation)
 
 
-@group.command("show")
+@group.command("show", epilog="Example: modelyard evaluations show EVALUATION --run V0002")
 def show_result(context: typer.Context, evaluation: Evaluation, run: Run = "V0001", as_json: AsJson = False) -> None:
     """Show the whole result of one run."""
     show(client_of(context).get(_run(evaluation, run, "result")), as_json, render_result)
 
 
-@group.command("plots")
+@group.command("plots", epilog="Example: modelyard evaluations plots EVALUATION --to plots")
 def plots(
     context: typer.Context,
     evaluation: Evaluation,
@@ -99,7 +100,7 @@ def plots(
     show({"files": saved}, as_json, lambda made: out.print(table("Saved", ("file",), zip(made["files"]))))
 
 
-@group.command("compare")
+@group.command("compare", epilog="Example: modelyard evaluations compare EVALUATION")
 def compare(context: typer.Context, evaluation: Evaluation, as_json: AsJson = False) -> None:
     """Compare what each artifact scored with the first run, in samples and percentage points."""
     show(client_of(context).get(at("evaluations", evaluation, "comparison")), as_json, render_comparison)
@@ -109,13 +110,13 @@ def render_comparison(reply: Reply) -> None:
     out.print(comparison_table(reply["rows"]))
 
 
-@group.command("stop")
+@group.command("stop", epilog="Example: modelyard evaluations stop EVALUATION --run V0002")
 def stop(context: typer.Context, evaluation: Evaluation, run: Run, as_json: AsJson = False) -> None:
     """Stop a waiting or running run for good."""
     show(client_of(context).post(_run(evaluation, run, "stop"), {}), as_json, render_evaluation)
 
 
-@group.command("delete")
+@group.command("delete", epilog="Example: modelyard evaluations delete EVALUATION")
 def delete(context: typer.Context, evaluation: Evaluation, as_json: AsJson = False) -> None:
     """Delete an evaluation with all its runs and results."""
     client_of(context).delete(at("evaluations", evaluation))
@@ -123,5 +124,7 @@ def delete(context: typer.Context, evaluation: Evaluation, as_json: AsJson = Fal
 
 
 def register(app: typer.Typer) -> None:
-    app.command("evaluate")(evaluate)
+    app.command("evaluate", epilog="Example: modelyard evaluate digits --dataset held-out --artifact openvino-fp16")(
+        evaluate
+    )
     app.add_typer(group, name="evaluations")

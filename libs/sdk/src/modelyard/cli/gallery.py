@@ -9,9 +9,11 @@ from rich.markdown import Markdown
 
 from modelyard.cli.competitions import render_entry
 from modelyard.cli.models import Model
-from modelyard.cli.session import AsJson, NoWait, client_of, fetch, out, show, table, wait_and_show
+from modelyard.cli.progress import fetch, wait_and_show
+from modelyard.cli.session import AsJson, NoWait, client_of, out, show, table
 from modelyard.client import Reply, at
 from modelyard.references import artifact_id, model_id
+from modelyard.resources.models import all_links
 
 group = typer.Typer(no_args_is_help=True, help="What all projects have listed.")
 Listing = Annotated[str, typer.Argument(help="Id from 'gallery list'.")]
@@ -66,7 +68,7 @@ def _render_listing(listing: Reply) -> None:
     out.print(f"listing {listing['listing_id']}", highlight=False, markup=False)
 
 
-@group.command("list")
+@group.command("list", epilog="Example: modelyard gallery list --text digits")
 def list_listings(
     context: typer.Context,
     text: Annotated[str | None, typer.Option(help="Part of the title.")] = None,
@@ -85,13 +87,13 @@ def _render_list(reply: Reply) -> None:
     out.print(table(title, ("title", "model", "project", "id"), rows))
 
 
-@group.command("show")
+@group.command("show", epilog="Example: modelyard gallery show LISTING")
 def show_listing(context: typer.Context, listing: Listing, as_json: AsJson = False) -> None:
     """Show a listing with its model card."""
     show(client_of(context).get(at("gallery", listing)), as_json, _render_listing)
 
 
-@group.command("download")
+@group.command("download", epilog="Example: modelyard gallery download LISTING --to ./digits")
 def download_listing(
     context: typer.Context,
     listing: Listing,
@@ -99,10 +101,11 @@ def download_listing(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a listed model and verify each file against the manifest."""
-    fetch(client_of(context).get(at("gallery", listing, "files")), "the listed model", to, as_json)
+    client, path = client_of(context), at("gallery", listing, "files")
+    fetch(lambda: all_links(lambda after: client.get(path, after=after)), "the listed model", to, as_json)
 
 
-@group.command("withdraw")
+@group.command("withdraw", epilog="Example: modelyard gallery withdraw LISTING")
 def withdraw(context: typer.Context, listing: Listing, as_json: AsJson = False) -> None:
     """Take a listing out of the gallery."""
     client_of(context).delete(at("gallery", listing))
@@ -110,5 +113,7 @@ def withdraw(context: typer.Context, listing: Listing, as_json: AsJson = False) 
 
 
 def register(app: typer.Typer) -> None:
-    app.command("publish")(publish)
+    app.command("publish", epilog="Example: modelyard publish digits --to gallery --title 'Handwritten digits'")(
+        publish
+    )
     app.add_typer(group, name="gallery")

@@ -1,18 +1,18 @@
 """`modelyard models …`: the register."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from modelyard.cli.session import AsJson, client_of, facts, fetch, out, show, size, table
-from modelyard.client import Reply, at
+from modelyard.cli.model_tables import render_deleted, render_deletion, render_history, render_model, render_page
+from modelyard.cli.session import AsJson, client_of, out, pair, show
+from modelyard.client import Client, Reply
 from modelyard.errors import TaskFailed
-from modelyard.references import artifact_id, model_id
+from modelyard.references import model_id
+from modelyard.resources.models import Filters
 
-group = typer.Typer(no_args_is_help=True, help="List, show, download and delete versions; aliases and lineage.")
+group = typer.Typer(no_args_is_help=True, help="List, show, change, compare, verify, download and delete versions.")
 Model = Annotated[str, typer.Argument(help="Id, name (its newest version), name:1.0.0 or name@alias.")]
 
 
@@ -33,207 +33,148 @@ class Order(StrEnum):
     asc = "asc"
 
 
-@group.command("list")
+@group.command("list", epilog="Example: modelyard models list --label candidate --sort-by model_version --all")
 def list_models(
     context: typer.Context,
     name: Annotated[str | None, typer.Option(help="Part of the model name.")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="--name is the whole name.")] = False,
+    version: Annotated[str | None, typer.Option(help="This number only.")] = None,
     status: Annotated[Status | None, typer.Option(help="Only these.")] = None,
+    model_type: Annotated[str | None, typer.Option("--type", help="Only of this type, e.g. ONNX.")] = None,
+    not_type: Annotated[str | None, typer.Option(help="Only of other types.")] = None,
+    label: Annotated[str | None, typer.Option(help="Only those that carry this label.")] = None,
+    description: Annotated[str | None, typer.Option(help="Part of the description.")] = None,
     sort_by: Annotated[SortBy, typer.Option(help="By time, by number or by size.")] = SortBy.create_at,
     order: Annotated[Order, typer.Option(help="Descending or ascending.")] = Order.desc,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many on a page.")] = 100,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the page before (see --json).")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every page, one after the other.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the versions of this project, newest first."""
-    reply = client_of(context).get(
-        "models", model_name=name, model_status=status, sort_by=sort_by, order=order, limit=limit
-    )
-    show(reply, as_json, _render_list)
-
-
-def _render_list(reply: Reply) -> None:
-    rows = [
-        (
-            model["model_name"],
-            model["model_version"],
-            model["model_status"],
-            model["model_type"],
-            size(model["model_size"]),
-            ", ".join(model["aliases"]),
-        )
-        for model in reply["models"]
-    ]
-    title = f"{reply['count']} of {reply['total_count']} versions"
-    out.print(table(title, ("name", "version", "status", "type", "size>", "aliases"), rows))
-
-
-@group.command("show")
-def show_model(context: typer.Context, model: Model, as_json: AsJson = False) -> None:
-    """Show one version: where it comes from, its artifacts with their proof, what it scored."""
+    if everything and cursor:
+        raise typer.BadParameter("--all begins at the first page; leave out --cursor")
+    filters: Filters = {
+        "model_name": name,
+        "exact_match": exact,
+        "model_version": version,
+        "model_status": status.value if status else None,
+        "model_type": model_type,
+        "not_model_type": not_type,
+        "label": label,
+        "description": description,
+        "sort_by": sort_by.value,
+        "order": order.value,
+        "limit": 1000 if everything else limit,
+    }
     client = client_of(context)
-    show(client.get(at("models", model_id(client, model))), as_json, render_model)
+    if everything:
+        _show_all(client, filters, as_json)
+        return
+    page = client.models.list(cursor=cursor, **filters)
+    show(page, as_json, render_page)
+    if not as_json and page.get("next_cursor"):
+        out.print("There are more: --all shows every page.", highlight=False)
 
 
-def render_model(model: Reply) -> None:
-    """Printed by every command that ends with a version."""
-    head = [("id", model["model_id"]), ("status", model["model_status"]), ("type", model["model_type"])]
-    if model.get("failure"):
-        head.append(("reason", model["failure"].get("reason")))
-        head += [("problem", _problem(problem)) for problem in model["failure"].get("problems", [])]
-    head += [("description", model["description"])] if model.get("description") else []
-    head.append(("created by", model.get("created_by")))
-    head += _training(model.get("training") or {})
-    head += [("held by", "; ".join(model["in_use"]))] if model.get("in_use") else []
-    out.print(facts(f"{model['model_name']} {model['model_version']}", head))
-    if model["artifacts"]:
-        out.print()
-        out.print(artifacts_table(model["artifacts"]))
-    for found in dict.fromkeys(evaluation["evaluation_id"] for evaluation in model["evaluations"]):
-        out.print()
-        out.print(_runs(found, [each for each in model["evaluations"] if each["evaluation_id"] == found]))
+def _show_all(client: Client, filters: Filters, as_json: bool) -> None:
+    """For people page by page as they come."""
+    if as_json:
+        found = list(client.models.every(**filters))
+        show({"count": len(found), "total_count": len(found), "models": found}, as_json, render_page)
+        return
+    for page in client.models.pages(**filters):
+        render_page(page)
 
 
-def _problem(problem: Reply) -> str:
-    place = " ".join(part for part in (problem.get("file"), problem.get("field")) if part)
-    return f"{place}: {problem.get('message')}"
+@group.command("show", epilog="Example: modelyard models show digits@champion")
+def show_model(context: typer.Context, model: Model, as_json: AsJson = False) -> None:
+    """Show one version: where it comes from, what the scan found, its artifacts with their proof, what it scored."""
+    client = client_of(context)
+    show(client.models.show(model_id(client, model)), as_json, render_model)
 
 
-def _training(training: Reply) -> list[tuple[str, Any]]:
-    if not training:
-        return []
-    rows: list[tuple[str, Any]] = [("training job", f"{training['job_name']} {training['job_version']}")]
-    if dataset := training.get("dataset"):
-        rows.append(("dataset", f"{dataset['uri']} {dataset.get('digest') or ''}"))
-    if code := training.get("code"):
-        rows.append(("code", f"{code['repository']} @ {code['commit']}"))
-    rows.append(("parameters", ", ".join(f"{name}={value}" for name, value in training["parameters"].items())))
-    rows.append(("metrics", ", ".join(f"{name}={value:g}" for name, value in training["metrics"].items())))
-    return rows
+@group.command(
+    "update", epilog='Example: modelyard models update digits --label candidate --doc "card=https://example.org/card"'
+)
+def update(
+    context: typer.Context,
+    model: Model,
+    description: Annotated[str | None, typer.Option(help="At most 100 characters; '' removes it.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="The new labels, 5 at most; repeat the option.")] = None,
+    no_labels: Annotated[bool, typer.Option("--no-labels", help="Remove all labels.")] = False,
+    doc: Annotated[list[str] | None, typer.Option(help="name=https://…, the new links, 3 at most; repeat.")] = None,
+    no_docs: Annotated[bool, typer.Option("--no-docs", help="Remove all links.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change description, labels or links of a version. What is not named stays."""
+    if (label and no_labels) or (doc and no_docs):
+        raise typer.BadParameter("either new ones or none: --label or --no-labels, --doc or --no-docs")
+    changes: dict[str, Any] = {}
+    if description is not None:
+        changes["description"] = description
+    if label or no_labels:
+        changes["labels"] = label or []
+    if doc or no_docs:
+        changes["model_docs"] = docs(doc)
+    if not changes:
+        raise typer.BadParameter("say what shall change: --description, --label, --doc, …")
+    client = client_of(context)
+    show(client.models.update(model_id(client, model), **changes), as_json, render_model)
 
 
-def artifacts_table(artifacts: list[Reply]) -> Table:
-    """Size, parity and latency side by side: what each conversion gained and what it cost."""
-    columns = ("artifact", "size>", "parity", "error>", "top-1>", "ms>", "source ms>")
-    made = table("Artifacts", columns, [_artifact_row(artifact) for artifact in artifacts])
-    if any((artifact.get("benchmark") or {}).get("noisy") for artifact in artifacts):
-        made.caption = "* measured on a busy machine: do not trust it"
-        made.caption_justify = "left"
-    return made
+def docs(given: list[str] | None) -> list[dict[str, str]]:
+    """`name=https://…`. Raises BadParameter."""
+    return [{"doc_name": name, "doc_url": url} for name, url in map(pair, given or [])]
 
 
-def _artifact_row(artifact: Reply) -> tuple[Any, ...]:
-    parity, benchmark = artifact.get("parity") or {}, artifact.get("benchmark") or {}
-    outputs = parity.get("outputs", [])
-    worst = max((output["max_rel_error"] for output in outputs), default=None)
-    agreed = next((output["top1_agree"] for output in outputs if output.get("top1_agree") is not None), None)
-    mark = "*" if benchmark.get("noisy") else ""
-    return (
-        artifact["target"],
-        size(artifact["size"]),
-        parity.get("verdict"),
-        f"{worst:.1e}" if worst is not None else None,
-        f"{agreed}/{parity['samples']}" if agreed is not None else None,
-        f"{benchmark['result']['median_ms']:.3f}{mark}" if benchmark else None,
-        f"{benchmark['source']['median_ms']:.3f}{mark}" if benchmark else None,
-    )
-
-
-def _runs(evaluation: str, runs: list[Reply]) -> Table:
-    names = ("accuracy", "f1", "auc")
-    rows = [
-        (
-            run["version"],
-            run["target"],
-            run["samples"],
-            *(f"{run['metrics'][name]:.4f}" if name in run["metrics"] else None for name in names),
-        )
-        for run in runs
-    ]
-    return table(f"Evaluation {evaluation}", ("run", "artifact", "samples>", "accuracy>", "F1>", "AUC>"), rows)
-
-
-@group.command("delete")
+@group.command("delete", epilog="Example: modelyard models delete digits:0.0.1 --dry-run")
 def delete_model(
     context: typer.Context,
     model: Model,
     cascade: Annotated[bool, typer.Option(help="Every version of the name, 20 at most.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go and what would stay.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete a version for good. One that is in use is kept, with the reason."""
     client = client_of(context)
     identifier = model_id(client, model)
+    if dry_run:
+        show(client.models.deletion(identifier, cascade=cascade), as_json, render_deletion)
+        return
     if not yes:
         what = f"every version of {model}'s name" if cascade else model
         typer.confirm(f"Delete {what} with its artifacts for good?", abort=True, err=True)
-    report = client.delete(at("models", identifier), cascade=cascade)
-    show(report, as_json, _render_deleted)
+    report = client.models.delete(identifier, cascade=cascade)
+    show(report, as_json, render_deleted)
     if report["delete_failed_list"]:
         raise TaskFailed(f"{len(report['delete_failed_list'])} of the versions could not be deleted")
 
 
-def _render_deleted(report: Reply) -> None:
-    rows = [(model, "deleted") for model in report["delete_success_list"]]
-    rows += [(kept["model_id"], f"kept: {kept['error_message']}") for kept in report["delete_failed_list"]]
-    out.print(table("Deletion", ("id", "result"), rows))
-
-
-@group.command("download")
-def download_model(
+@group.command("history", epilog="Example: modelyard models history digits:0.0.1 --verify")
+def history(
     context: typer.Context,
     model: Model,
-    to: Annotated[Path, typer.Option(help="Folder to fill.")] = Path(),
-    artifact: Annotated[str | None, typer.Option(help="Artifact id or target, e.g. openvino-fp16.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Check the chain of records instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch an artifact's files and verify each against the manifest."""
+    """Show every change of a version, also of a deleted one by its id: who, when, before and after."""
     client = client_of(context)
-    found = client.get(at("models", model_id(client, model)))
-    links = client.get(at("models", found["model_id"], "files"), artifact_id=artifact_id(found, artifact))
-    fetch(links, f"{found['model_name']} {found['model_version']}", to, as_json)
+    identifier = model_id(client, model)
+    if not verify:
+        records = list(client.models.history(identifier))
+        show({"model_id": identifier, "records": records}, as_json, render_history)
+        return
+    verdict = client.models.verify_history(identifier)
+    show(verdict, as_json, _render_verdict)
+    if not verdict["intact"]:
+        raise TaskFailed(f"record {verdict['broken_at']}: {verdict['reason']}")
 
 
-@group.command("lineage")
-def lineage(context: typer.Context, model: Model, as_json: AsJson = False) -> None:
-    """Show where a version comes from and what was made of it."""
-    client = client_of(context)
-    reply = client.get(at("models", model_id(client, model), "lineage"))
-    show(reply, as_json, render_lineage)
-
-
-def render_lineage(reply: Reply) -> None:
-    labels = {node["id"]: f"{node['kind']} {node['label']}" for node in reply["nodes"]}
-    rows = [
-        (labels.get(edge["source"], edge["source"]), edge["relation"], labels.get(edge["target"], edge["target"]))
-        for edge in reply["edges"]
-    ]
-    out.print(table("Lineage", ("from", "", "to"), rows))
-
-
-@group.command("alias")
-def alias(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Model name.")],
-    alias: Annotated[str | None, typer.Argument(help="E.g. champion; without it all are listed.")] = None,
-    version: Annotated[str | None, typer.Option(help="Version to point at.")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove the alias.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """List, move or remove the aliases of a name."""
-    if alias and remove == (version is not None):
-        raise typer.BadParameter("give either --version N.N.N or --remove")
-    if not alias and (remove or version):
-        raise typer.BadParameter("name the alias")
-    client, path = client_of(context), at("model-names", name, "aliases")
-    if alias and remove:
-        client.delete(f"{path}/{at(alias)}")
-    elif alias:
-        client.put(f"{path}/{at(alias)}", {"model_version": version})
-    show(client.get(path), as_json, _render_aliases)
-
-
-def _render_aliases(reply: Reply) -> None:
-    rows = [(found["alias"], found["model_version"], found["moved_by"]) for found in reply["aliases"]]
-    out.print(table("Aliases", ("alias", "version", "moved by"), rows))
+def _render_verdict(verdict: Reply) -> None:
+    holds = f"all {verdict['records']} records are as they were written"
+    out.print(holds if verdict["intact"] else f"broken at record {verdict['broken_at']}", highlight=False)
 
 
 def register(app: typer.Typer) -> None:

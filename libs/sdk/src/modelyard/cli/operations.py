@@ -53,7 +53,7 @@ def summary(data: Reply) -> str:
     return plain("  ".join(facts))
 
 
-@dlq.command("list")
+@dlq.command("list", epilog="Example: modelyard dlq list")
 def list_letters(context: typer.Context, as_json: AsJson = False) -> None:
     """List the dead letters, oldest first."""
     show(client_of(context).get("dead-letters"), as_json, _render_letters)
@@ -74,28 +74,28 @@ def _render_letters(reply: Reply) -> None:
     out.print(table(f"Dead letters: {len(rows)}", columns, rows))
 
 
-@dlq.command("show")
+@dlq.command("show", epilog="Example: modelyard dlq show 7")
 def show_letter(context: typer.Context, sequence: Sequence, as_json: AsJson = False) -> None:
     """Show one dead letter with its message."""
     reply = client_of(context).get(at("dead-letters", sequence))
     show(reply, as_json, lambda letter: out.print(facts(f"Dead letter {sequence}", letter.items())))
 
 
-@dlq.command("replay")
+@dlq.command("replay", epilog="Example: modelyard dlq replay 7")
 def replay(context: typer.Context, sequence: Sequence, as_json: AsJson = False) -> None:
     """Send a dead letter again to where it came from."""
     client_of(context).post(at("dead-letters", sequence, "replay"), {})
     show({"replayed": sequence}, as_json, lambda _: out.print(f"dead letter {sequence} is on its way again."))
 
 
-@dlq.command("drop")
+@dlq.command("drop", epilog="Example: modelyard dlq drop 7")
 def drop(context: typer.Context, sequence: Sequence, as_json: AsJson = False) -> None:
     """Forget a dead letter for good."""
     client_of(context).delete(at("dead-letters", sequence))
     show({"dropped": sequence}, as_json, lambda _: out.print(f"dead letter {sequence} is dropped."))
 
 
-@tokens.command("create")
+@tokens.command("create", epilog="Example: modelyard tokens create laptop --role writer")
 def create_token(
     context: typer.Context,
     name: TokenName,
@@ -107,7 +107,7 @@ def create_token(
     show(reply, as_json, lambda made: typer.echo(made["token"]))
 
 
-@tokens.command("list")
+@tokens.command("list", epilog="Example: modelyard tokens list")
 def list_tokens(context: typer.Context, as_json: AsJson = False) -> None:
     """List names and roles; never the secrets."""
     show(client_of(context).get("tokens"), as_json, _render_tokens)
@@ -118,14 +118,14 @@ def _render_tokens(reply: Reply) -> None:
     out.print(table("Tokens", ("name", "role", "made by"), rows))
 
 
-@tokens.command("revoke")
+@tokens.command("revoke", epilog="Example: modelyard tokens revoke laptop")
 def revoke_token(context: typer.Context, name: TokenName, as_json: AsJson = False) -> None:
     """Revoke a token. It stops working at once."""
     client_of(context).delete(at("tokens", name))
     show({"revoked": name}, as_json, lambda _: out.print(f"token {name} is revoked.", markup=False))
 
 
-@projects.command("create")
+@projects.command("create", epilog="Example: modelyard projects create vision-team")
 def create_project(
     context: typer.Context,
     project: Annotated[str, typer.Argument(help="Lower-case letters, digits and -.")],
@@ -137,7 +137,7 @@ def create_project(
 
 
 def register(app: typer.Typer) -> None:
-    app.command("events")(events)
+    app.command("events", epilog="Example: modelyard events --json")(events)
     app.add_typer(dlq, name="dlq")
     app.add_typer(tokens, name="tokens")
     app.add_typer(projects, name="projects")

@@ -1,4 +1,4 @@
-"""What every command shares: the client, the output form, tables, progress and the way to wait for a long task."""
+"""What every command shares: the client, the output form, and tables."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -11,18 +11,24 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
 from modelyard.client import Client
 from modelyard.connection import find_connection
-from modelyard.errors import Reply, TaskFailed
-from modelyard.transfer import download, files_below, upload
 
 out = Console()
 err = Console(stderr=True)
+notes = Console(stderr=True)  # how far something is; quiet with --json and --quiet
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the reply as JSON instead of a table.")]
+
+def _for_programs(wanted: bool) -> bool:
+    notes.quiet = notes.quiet or wanted
+    return wanted
+
+
+AsJson = Annotated[
+    bool, typer.Option("--json", callback=_for_programs, help="Print the reply as JSON instead of a table.")
+]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return at once instead of waiting for the end.")]
 
 
@@ -103,6 +109,17 @@ def moment(instant: int) -> str:
     return datetime.fromtimestamp(instant / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def instant(text: str) -> int:
+    """`2026-11-22T10:00:00+01:00`, or ms since 1970, as ms. Without a zone it is UTC. Raises BadParameter."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time like 2026-11-22T10:00 and no number of ms since 1970") from None
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
 def pair(text: str) -> tuple[str, str]:
     """`name=value`. Raises BadParameter."""
     name, given, value = text.partition("=")
@@ -127,71 +144,3 @@ def json_value(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
-
-
-def transfer_bar(text: str, total: int) -> tuple[Progress, Callable[[int], None]]:
-    """A progress bar in bytes on standard error; call the function with each chunk's length."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    )
-    task = bar.add_task(plain(text), total=total)
-    return bar, lambda count: bar.advance(task, count)
-
-
-def send(client: Client, folder: Path) -> str:
-    """Upload a local folder with a progress bar; the upload's id."""
-    total = sum(path.stat().st_size for path in files_below(folder).values())
-    bar, advance = transfer_bar(f"uploading {folder.name}", total)
-    with bar:
-        return upload(client, folder, advance)
-
-
-def fetch(links: Reply, name: str, folder: Path, as_json: bool) -> None:
-    """Download the files of a `…/files` reply with a progress bar and say what is there."""
-    bar, advance = transfer_bar(f"downloading {name}", sum(link["size"] for link in links["files"]))
-    with bar:
-        paths = download(links, folder, advance)
-    reply = {"digest": links["digest"], "files": [str(path) for path in paths]}
-    rows = [(path, size(link["size"])) for path, link in zip(paths, links["files"], strict=True)]
-
-    def render(made: Reply) -> None:
-        out.print(table("Downloaded and verified", ("file", "size>"), rows))
-        out.print(f"digest {made['digest']}", highlight=False)
-
-    show(reply, as_json, render)
-
-
-def wait(client: Client, text: str, read: Callable[[], Reply], state: str) -> Reply:
-    """Follow a long task with a spinner on standard error until it ends. Raises TaskFailed when it ends badly."""
-    columns = SpinnerColumn(), TextColumn("{task.description}")
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as spinner:
-        task = spinner.add_task(plain(text), total=None)
-
-        def tell(reply: Reply) -> None:
-            spinner.update(task, description=plain(f"{text}: {_note(reply, state)}"))
-
-        return client.follow(read, state, tell)
-
-
-def _note(reply: Reply, state: str) -> str:
-    if reply.get("samples"):
-        return f"{reply[state]}, {reply['samples_done']} of {reply['samples']} samples"
-    return str(reply.get("progress") or reply[state])
-
-
-def wait_and_show(
-    client: Client, text: str, read: Callable[[], Reply], state: str, as_json: bool, render: Callable[[Reply], None]
-) -> None:
-    """A task that ended badly is shown as well: it may hold the numbers that tell why."""
-    try:
-        reply = wait(client, text, read, state)
-    except TaskFailed as failed:
-        show(failed.reply, as_json, render)
-        raise
-    show(reply, as_json, render)

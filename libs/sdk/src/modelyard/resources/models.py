@@ -10,6 +10,16 @@ from modelyard.transfer import download
 from modelyard.transfer.line import Begun, Progress, not_told
 
 
+def all_links(page: Callable[[str | None], Reply]) -> Reply:
+    """A `…/files` reply with the files of all its pages; `page` is asked with the last path that was seen."""
+    reply = page(None)
+    files, after = list(reply["files"]), reply.get("next_after")
+    while after is not None:
+        further = page(after)
+        files, after = files + further["files"], further.get("next_after")
+    return {**reply, "files": files, "next_after": None}
+
+
 class Filters(TypedDict, total=False):
     """Which versions a list holds; what is None does not count."""
 
@@ -95,7 +105,8 @@ class Models:
 
     def files(self, model_id: str, artifact_id: str | None = None) -> Reply:
         """Presigned links of one artifact's files, of all pages; the source when no artifact is named."""
-        return self._gateway.get(at("models", model_id, "files"), artifact_id=artifact_id)
+        path = at("models", model_id, "files")
+        return all_links(lambda after: self._gateway.get(path, artifact_id=artifact_id, after=after))
 
     def download(
         self,

@@ -1,0 +1,61 @@
+"""`modelyard models lineage` and `modelyard trace`: back to the data, and forward from it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelyard.cli.models import Model, group
+from modelyard.cli.session import AsJson, client_of, out, show, table
+from modelyard.client import Reply
+from modelyard.references import model_id
+from modelyard.resources.lineage import Origin
+
+Svg = Annotated[Path | None, typer.Option(help="Draw it into this file, e.g. lineage.svg.")]
+
+
+@group.command("lineage", epilog="Example: modelyard models lineage digits --svg lineage.svg")
+def lineage(context: typer.Context, model: Model, svg: Svg = None, as_json: AsJson = False) -> None:
+    """Show where a version comes from and what was made of it."""
+    client = client_of(context)
+    identifier = model_id(client, model)
+    _show(lambda: client.models.lineage(identifier), lambda: client.models.lineage_svg(identifier), svg, as_json)
+
+
+def trace(
+    context: typer.Context,
+    training_job: Annotated[str | None, typer.Option(help="A job's id, or id/V001 for one run.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Digest or URI of what was trained on, or a dataset id.")] = None,
+    code: Annotated[str | None, typer.Option(help="Commit, or repository@commit.")] = None,
+    name: Annotated[str | None, typer.Option(help="A model name.")] = None,
+    svg: Svg = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show everything that was made from one dataset, commit, training job or under one name."""
+    origin: Origin = {"training_job": training_job, "dataset": dataset, "code": code, "model_name": name}
+    if sum(value is not None for value in origin.values()) != 1:
+        raise typer.BadParameter("give exactly one of --training-job, --dataset, --code and --name")
+    client = client_of(context)
+    _show(lambda: client.lineage.trace(**origin), lambda: client.lineage.trace_svg(**origin), svg, as_json)
+
+
+def _show(read: Callable[[], Reply], draw: Callable[[], str], svg: Path | None, as_json: bool) -> None:
+    if svg is None:
+        show(read(), as_json, render_lineage)
+        return
+    svg.write_text(draw(), "utf-8")
+    show({"file": str(svg)}, as_json, lambda made: out.print(f"drawn: {made['file']}", highlight=False, markup=False))
+
+
+def render_lineage(reply: Reply) -> None:
+    labels = {node["id"]: f"{node['kind']} {node['label']}" for node in reply["nodes"]}
+    rows = [
+        (labels.get(edge["source"], edge["source"]), edge["relation"], labels.get(edge["target"], edge["target"]))
+        for edge in reply["edges"]
+    ]
+    out.print(table("Lineage", ("from", "", "to"), rows))
+
+
+def register(app: typer.Typer) -> None:
+    app.command("trace", epilog="Example: modelyard trace --dataset s3://datasets/digits/ --svg made-of-it.svg")(trace)
