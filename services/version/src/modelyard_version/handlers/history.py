@@ -39,7 +39,7 @@ class Histories:
         head, waiting = await self.versions.head(context.project, request.model_id)
         found = dict(await self.records.after(context.project, request.model_id, request.after, request.limit))
         for record in waiting:
-            if record.seq > request.after:
+            if record.seq - 1 in (*found, request.after):  # never past one that is on its way: it would be skipped
                 found.setdefault(record.seq, record)
         if not found and not await self._known(context.project, request.model_id, head):
             raise NotFound("model", request.model_id, "model_id")
