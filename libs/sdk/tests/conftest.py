@@ -52,6 +52,7 @@ class Scripted:
     storage_status: dict[str, int] = field(default_factory=dict)
     storage_headers: list[dict[str, str]] = field(default_factory=list)
     received: dict[str, int] = field(default_factory=dict)
+    multi: list[list[tuple[str, str]]] = field(default_factory=list)
 
     def on(self, method_and_path: str, *replies: Any) -> None:
         self.answers[method_and_path] = list(replies)
@@ -74,6 +75,7 @@ class Scripted:
         raw = await request.body()
         path = request.url.path.removeprefix("/v1/").removeprefix("p1/")
         body = json.loads(raw) if raw else None
+        self.multi.append(request.query_params.multi_items())
         self.asked.append(Asked(request.method, path, dict(request.query_params), body, dict(request.headers)))
         replies = self.answers.get(f"{request.method} {path}")
         if not replies:

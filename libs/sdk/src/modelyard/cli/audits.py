@@ -39,16 +39,12 @@ def _render(view: Reply) -> None:
     ]
     out.print(facts("Audit", rows))
     if view["strays"]:
-        out.print(
-            table(_title("Strays", len(view["strays"])), ("object",), ((key,) for key in view["strays"][:_SHOWN]))
-        )
+        out.print(table("Strays", ("object",), ((key,) for key in view["strays"][:_SHOWN])))
     if view["incomplete"]:
         damaged = [(each["artifact_id"], each["path"], each["message"]) for each in view["incomplete"][:_SHOWN]]
-        out.print(table(_title("Incomplete", len(view["incomplete"])), ("artifact", "path", "how"), damaged))
-
-
-def _title(what: str, count: int) -> str:
-    return what if count <= _SHOWN else f"{what}: the first {_SHOWN} of {count} (all with --json)"
+        out.print(table("Incomplete", ("artifact", "path", "how"), damaged))
+    if max(len(view["strays"]), len(view["incomplete"])) > _SHOWN:
+        out.print(f"Only the first {_SHOWN} are shown; more are in --json.", highlight=False)
 
 
 def register(app: typer.Typer) -> None:

@@ -98,8 +98,9 @@ def problems_table(problems: list[Reply]) -> Table:
 def findings_table(findings: list[Reply]) -> Table:
     """What the scan noticed; `dangerous` refuses a package, the others are for people to judge."""
     rows = [(each["file"], each["severity"], each["message"], each["rule"]) for each in findings[:_SHOWN]]
-    more = "" if len(findings) <= _SHOWN else f": {_SHOWN} of {len(findings)} findings, all with --json"
-    return table(f"Scan{more}", ("file", "severity", "what was found", "rule"), rows)
+    if len(findings) > _SHOWN:
+        rows.append(("…", None, f"{len(findings) - _SHOWN} more, all with --json", None))
+    return table("Scan", ("file", "severity", "what was found", "rule"), rows)
 
 
 def artifacts_table(artifacts: list[Reply]) -> Table:
