@@ -26,8 +26,9 @@ def test_good_listings(more):
 
 
 def test_nothing_at_all():
-    wanted = "no model file in model/; it needs one *.onnx or one .xml and its .bin"
-    assert messages() == ["model/config.json is missing", wanted]
+    first, second = messages()
+    assert first == "model/config.json is missing"
+    assert second.startswith("no model file in model/; it needs one *.onnx or one .xml and its .bin or ")
     assert refusal(check_listing([])).code == "ModelArts.3015"
 
 

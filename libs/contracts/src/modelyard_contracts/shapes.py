@@ -94,6 +94,9 @@ class Inspection(Shape):
     producer: str = ""
     parameter_count: int = 0
     operators: dict[str, int] = {}
+    details: dict[str, str | int] = Field(
+        default={}, description="what only this kind of model has: `estimator`, `objective`, `classes`, `trees`"
+    )
     image: ContainerImage | None = None
 
 

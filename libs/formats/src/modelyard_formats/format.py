@@ -16,6 +16,7 @@ from modelyard_formats.running import Runner
 
 PrecisionHint = Literal["f32", "default"]
 MODEL_FOLDER = "model"
+CUSTOM_CODE = "customize_service.py"
 UNKNOWN_RANK: tuple[str, ...] = ("...",)
 MAX_TENSORS = 2_000
 MAX_RANK = 32

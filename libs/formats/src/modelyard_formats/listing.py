@@ -5,11 +5,10 @@ from pathlib import PurePosixPath
 
 from modelyard_contracts.failures import Problem
 from modelyard_formats.errors import CONFIG_FILE, BadSource, bounded
-from modelyard_formats.format import MODEL_FOLDER, Entry
+from modelyard_formats.format import CUSTOM_CODE, MODEL_FOLDER, Entry
 from modelyard_formats.table import recognise
 
 MAX_CONFIG = 2**20
-CUSTOM_CODE = "customize_service.py"
 
 
 def check_listing(entries: Iterable[Entry | tuple[str, int]], model_type: str | None = None) -> tuple[Problem, ...]:

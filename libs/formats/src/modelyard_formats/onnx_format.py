@@ -51,7 +51,7 @@ def _session_dtype(kind: str) -> str:
 
 FORMAT = Format(
     name="onnx",
-    model_types=("ONNX",),
+    model_types=("ONNX", "Scikit_Learn", "XGBoost", "LightGBM"),
     wants="one *.onnx",
     find=_find,
     hints=lambda names: (),  # noqa: ARG005 - a single file is a model or it is none

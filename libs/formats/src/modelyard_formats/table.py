@@ -5,12 +5,31 @@ from pathlib import Path
 
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Inspection
-from modelyard_formats import onnx_format, openvino_format
+from modelyard_formats import (
+    lightgbm_format,
+    onnx_format,
+    openvino_format,
+    pytorch_format,
+    sklearn_format,
+    skops_format,
+    xgboost_format,
+)
 from modelyard_formats.errors import BadSource, bad_source
 from modelyard_formats.format import MODEL_FOLDER, Entry, Format, PrecisionHint, Reading
 from modelyard_formats.running import Runner
 
-FORMATS: dict[str, Format] = {row.FORMAT.name: row.FORMAT for row in (onnx_format, openvino_format)}
+FORMATS: dict[str, Format] = {
+    row.FORMAT.name: row.FORMAT
+    for row in (
+        onnx_format,
+        openvino_format,
+        pytorch_format,
+        sklearn_format,
+        skops_format,
+        xgboost_format,
+        lightgbm_format,
+    )
+}
 
 
 def recognise(entries: Iterable[Entry], model_type: str | None = None) -> tuple[Format, tuple[str, ...]]:
@@ -50,10 +69,24 @@ def _in_model(path: str) -> bool:
 
 
 def _nothing_found(rows: list[Format], names: tuple[str, ...]) -> tuple[Problem, ...]:
-    hints = tuple(problem for row in rows for problem in row.hints(names))
+    hints = tuple(problem for row in rows for problem in row.hints(names)) or _ambiguous(rows, names)
     wanted = " or ".join(row.wants for row in rows)
     missing = Problem(message=f"no model file in model/; it needs {wanted}", file=f"{MODEL_FOLDER}/", rule=wanted)
     return hints or (missing,)
+
+
+def _ambiguous(rows: list[Format], names: tuple[str, ...]) -> tuple[Problem, ...]:
+    """Files that are models of one type or another: asked for where config.json does not say of which."""
+    if any(row.by_type_only for row in rows):
+        return ()
+    problems = []
+    for name in names:
+        types = [kind for row in FORMATS.values() if row.by_type_only and row.find([name]) for kind in row.model_types]
+        if types:
+            message = f"{MODEL_FOLDER}/{name} may be a model of {' or '.join(types)}: name the model_type"
+            rule = f"model_type in {MODEL_FOLDER}/config.json is {' or '.join(types)}"
+            problems.append(Problem(message=message, file=f"{MODEL_FOLDER}/{name}", rule=rule))
+    return tuple(problems)
 
 
 def inspect(format_name: str, root: Path) -> Inspection:
