@@ -53,6 +53,7 @@ from modelyard_version.handlers.history import Histories
 from modelyard_version.handlers.reading import Reading
 from modelyard_version.handlers.reports import Reports
 from modelyard_version.handlers.templates import Templates
+from modelyard_version.handlers.tracing import Tracing
 from modelyard_version.handlers.updating import Updating
 from modelyard_version.history_repository import HISTORY, HistoryRepository
 from modelyard_version.move_repository import MOVES, MoveRepository
@@ -95,6 +96,7 @@ class Register:
         arranging = Arranging(self.templates, self.versions, "artifacts")
         self.creation = Creation(self.versions, arranging, "artifacts", self.clock)
         self.aliasing = Aliasing(self.versions, self.aliases, MoveRepository(documents), self.clock)
+        self.tracing = Tracing(self.versions, "artifacts")
         self.reading = Reading(self.versions, objects, 3600, self.clock)
         self.deletion = Deletion(self.versions, self.aliasing, objects, "artifacts", self.clock)
         self.reports = Reports(self.versions, self.deletion, self.clock)

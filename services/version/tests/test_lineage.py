@@ -21,7 +21,7 @@ async def test_the_graph_goes_from_the_dataset_to_the_leaderboard(register: Any,
     )
     await register.tell(reports.entry_scored, scored)
 
-    graph = await register.reading.lineage(register.context(), GetVersion(model_id=model_id))
+    graph = await register.tracing.lineage(register.context(), GetVersion(model_id=model_id))
 
     kinds = {node.id: node.kind for node in graph.nodes}
     assert sorted(kinds.values()) == [
@@ -50,7 +50,7 @@ async def test_a_withdrawn_listing_leaves_the_graph(register: Any) -> None:
     await register.tell(register.reports.listed, listed)
     await register.tell(register.reports.withdrawn, events.PublicationWithdrawn(listing_id="l", model_id=model_id))
     await register.tell(register.reports.listed, listed)
-    graph = await register.reading.lineage(register.context(), GetVersion(model_id=model_id))
+    graph = await register.tracing.lineage(register.context(), GetVersion(model_id=model_id))
     assert "listing" not in {node.kind for node in graph.nodes}
 
 

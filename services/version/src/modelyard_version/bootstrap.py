@@ -19,6 +19,7 @@ from modelyard_version.handlers.history import Histories
 from modelyard_version.handlers.reading import Reading
 from modelyard_version.handlers.reports import Reports
 from modelyard_version.handlers.templates import Templates
+from modelyard_version.handlers.tracing import Tracing
 from modelyard_version.handlers.updating import Updating
 from modelyard_version.history_repository import HISTORY, HistoryRepository
 from modelyard_version.move_repository import MOVES, MoveRepository
@@ -43,6 +44,9 @@ async def build(settings: VersionSettings | None = None) -> Service:
     creation = Creation(versions, Arranging(kept, versions, bucket), bucket, now_ms)
     calls = _answer(CallServer(bus, "version"), creation, reading, deletion, aliasing)
     _answer_templates(calls, kept)
+    tracing = Tracing(versions, bucket)
+    calls.answer(version.LINEAGE, tracing.lineage)
+    calls.answer(version.TRACE, tracing.trace)
     calls.answer(version.UPDATE, Updating(versions, now_ms).update)
     histories = Histories(versions, HistoryRepository(documents), now_ms)
     calls.answer(version.HISTORY, histories.history)
@@ -79,7 +83,6 @@ def _answer(
     calls.answer(version.LIST_ALIASES, aliasing.list_aliases)
     calls.answer(version.GET_ALIAS, aliasing.get_alias)
     calls.answer(version.ALIAS_HISTORY, aliasing.history)
-    calls.answer(version.LINEAGE, reading.lineage)
     calls.answer(version.FILES, reading.files)
     return calls
 

@@ -127,3 +127,10 @@ class ReferenceChanged(Failure):
         problems = tuple(Problem(message=each.message, file=each.path, rule="as it was imported") for each in named)
         message = f"files kept by reference have changed: {', '.join(each.path for each in named)}{more}"
         super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3017", message, problems=problems)
+
+
+class OneTrace(Failure):
+    def __init__(self, given: tuple[str, ...]) -> None:
+        message = f"give exactly one of training_job, dataset, code and model_name, not {len(given)}"
+        problems = tuple(Problem(message=message, field=name, rule="exactly one") for name in given)
+        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, problems=problems)

@@ -1,32 +1,71 @@
-"""Where one version came from and what was made of it, as a graph. Used by the lineage call."""
+"""Where versions came from and what was made of them, as one graph. Used by handlers/tracing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 from modelyard_contracts.calls.version import EvaluationSummary, Lineage, LineageEdge, LineageNode
-from modelyard_contracts.shapes import Artifact, TrainingRef
+from modelyard_contracts.shapes import Artifact, ImageSource, StorageSource, TemplateSource, TrainingRef
+from modelyard_version.domain.origins import reaches
 from modelyard_version.domain.versions import Entry, Listing, Version
+
+MOST_BYTES: Final = 700_000
+"""Of one graph as JSON: a message holds 1 MiB."""
 
 Parts = Iterator[LineageNode | LineageEdge]
 
 
-def lineage(version: Version) -> Lineage:
-    """Datasets and code → training job → version → artifacts → evaluations and entries; version → listings."""
-    nodes: dict[str, LineageNode] = {}
-    edges: dict[tuple[str, str, str], LineageEdge] = {}
-    for part in _parts(version):
-        if isinstance(part, LineageNode):
-            nodes.setdefault(part.id, part)
-        else:
-            edges.setdefault((part.source, part.target, part.relation), part)
-    return Lineage(nodes=tuple(nodes.values()), edges=tuple(edges.values()))
+def lineage(versions: Iterable[Version], bucket: str, cut: str | None = None) -> Lineage:
+    """Datasets and code → training job → version → artifacts → evaluations and entries; version → listings; image and
+    template → version; and from an artifact to the versions that were imported from it, if both are among `versions`.
+
+    A version whose part would make the graph too large is left out, and `cut` says so.
+    """
+    known = {version.model_id: version for version in versions}
+    graph = _Graph()
+    for count, version in enumerate(known.values()):
+        if not graph.add((*_parts(version), *_origins(version, known, bucket))):
+            cut = f"the graph is too large: {count} of {len(known)} versions are shown"
+            break
+    return graph.shown(cut)
+
+
+class _Graph:
+    """What several versions share is there once."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, LineageNode] = {}
+        self._edges: dict[tuple[str, str, str], LineageEdge] = {}
+        self._bytes = 0
+
+    def add(self, parts: Iterable[LineageNode | LineageEdge]) -> bool:
+        """False, and nothing is added, when it would become too large; the first version always is."""
+        nodes: dict[str, LineageNode] = {}
+        edges: dict[tuple[str, str, str], LineageEdge] = {}
+        for part in parts:
+            if isinstance(part, LineageEdge):
+                edges.setdefault((part.source, part.target, part.relation), part)
+            elif part.id not in self._nodes:
+                nodes.setdefault(part.id, part)
+        size = sum(len(part.model_dump_json()) + 1 for part in (*nodes.values(), *edges.values()))
+        if self._nodes and self._bytes + size > MOST_BYTES:
+            return False
+        self._bytes += size
+        self._nodes.update(nodes)
+        self._edges.update(edges)
+        return True
+
+    def shown(self, cut: str | None) -> Lineage:
+        """An edge to a version that was left out goes with it."""
+        edges = (edge for edge in self._edges.values() if {edge.source, edge.target} <= self._nodes.keys())
+        return Lineage(nodes=tuple(self._nodes.values()), edges=tuple(edges), cut=cut)
 
 
 def _parts(version: Version) -> Parts:
     if version.training:
         yield from _training(version.training, version.model_id)
-    facts = {"status": version.model_status, "model_type": version.model_type, "created_by": version.created_by}
+    yield from _source(version)
     label = f"{version.model_name} {version.model_version}"
-    yield LineageNode(id=version.model_id, kind="version", label=label, facts=facts)
+    yield LineageNode(id=version.model_id, kind="version", label=label, facts=_version_facts(version))
     for artifact in version.artifacts:
         yield from _artifact(artifact, version)
     for evaluation in version.evaluations:
@@ -35,6 +74,47 @@ def _parts(version: Version) -> Parts:
         yield from _listing(listing, version.model_id)
     for entry in version.entries:
         yield from _entry(entry, version.model_id)
+
+
+def _version_facts(version: Version) -> dict[str, Any]:
+    facts = {
+        "status": version.model_status,
+        "model_type": version.model_type,
+        "created_by": version.created_by,
+        "source": version.source.kind,
+    }
+    if isinstance(version.source, StorageSource):
+        facts["location"] = f"s3://{version.source.location.bucket}/{version.source.location.prefix}"
+    return facts
+
+
+def _origins(version: Version, known: dict[str, Version], bucket: str) -> Parts:
+    """From the artifact of another version that this one was imported from."""
+    for reach in reaches(version.source, version.project, bucket):
+        origin = known.get(reach.model_id or "")
+        if origin is None or origin is version:
+            continue
+        places = {f"{each.location.bucket}/{each.location.prefix}": each.artifact_id for each in origin.artifacts}
+        within = (id for place, id in places.items() if reach.place.startswith(place))
+        yield LineageEdge(source=next(within, origin.model_id), target=version.model_id, relation="imported as")
+
+
+def _source(version: Version) -> Parts:
+    match version.source:
+        case ImageSource(reference=reference, platform=platform):
+            held = version.source_artifact
+            image = held.inspection.image if held else None
+            facts = {"platform": platform} if image is None else image.model_dump(include=_IMAGE_FACTS)
+            node = f"image:{image.digest if image else reference}"
+            yield LineageNode(id=node, kind="image", label=reference, facts=facts)
+            yield LineageEdge(source=node, target=version.model_id, relation="imported as")
+        case TemplateSource(template_id=template_id):
+            node = f"template:{template_id}"
+            yield LineageNode(id=node, kind="template", label=template_id)
+            yield LineageEdge(source=node, target=version.model_id, relation="shaped")
+
+
+_IMAGE_FACTS: Final = {"reference", "digest", "platform", "size", "created"}
 
 
 def _training(training: TrainingRef, model_id: str) -> Parts:
@@ -56,7 +136,9 @@ def _training(training: TrainingRef, model_id: str) -> Parts:
 
 
 def _artifact(artifact: Artifact, version: Version) -> Parts:
-    facts = artifact.model_dump(include={"format", "target", "size", "digest", "conversion_id"}, exclude_none=True)
+    facts = artifact.model_dump(
+        include={"format", "target", "size", "digest", "conversion_id", "by_reference"}, exclude_none=True
+    )
     yield LineageNode(id=artifact.artifact_id, kind="artifact", label=artifact.target, facts=facts)
     yield LineageEdge(source=version.model_id, target=artifact.artifact_id, relation="holds")
     source = version.source_artifact

@@ -1,4 +1,4 @@
-"""Answers questions about versions: get, list, lineage, download links."""
+"""Answers questions about versions: get, list, download links."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,12 @@ from modelyard_contracts.calls.version import (
     FileLinks,
     GetFiles,
     GetVersion,
-    Lineage,
     ListVersions,
     VersionPage,
     VersionView,
 )
 from modelyard_contracts.shapes import Artifact, FileEntry
 from modelyard_store.objects import Objects
-from modelyard_version.domain.lineage import lineage
 from modelyard_version.domain.versions import Version
 from modelyard_version.errors import NotDownloadable, NotFound, NotPublished, OneTypeFilter, ReferenceChanged
 from modelyard_version.handlers.pins import changed
@@ -45,9 +43,6 @@ class Reading:
             raise OneTypeFilter
         models, total = await self.versions.page(context.project, request)
         return VersionPage(total_count=total, count=len(models), models=models)
-
-    async def lineage(self, context: CallContext, request: GetVersion) -> Lineage:
-        return lineage(await self._found(context, request.model_id))
 
     async def files(self, context: CallContext, request: GetFiles) -> FileLinks:
         """One page of links, by path. Raises NotFound, NotPublished, NotDownloadable, ReferenceChanged.
