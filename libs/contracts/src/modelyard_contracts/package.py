@@ -1,15 +1,18 @@
 """`config.json`: what a model package says of itself (docs/package.md). Users write it: unknown fields are refused."""
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from modelyard_contracts.runtimes import runtime_named, runtimes_of
 
 MODEL_TYPES = (
     "TensorFlow", "PyTorch", "MXNet", "Caffe", "Spark_MLlib", "Scikit_Learn", "XGBoost", "MindSpore", "Image",
     "Template", "ONNX", "OpenVINO", "TFLite", "LightGBM", "Custom",
 )  # fmt: skip
-_FORBIDDEN = re.compile(r"[&!'\"<>=]")
+IMAGE = "Image"
+PLAIN = r"^[^&!'\"<>=\u4e00-\u9fff]*$"
+"""No Chinese and none of `& ! ' " < > =`."""
 
 
 class ConfigModel(BaseModel):
@@ -58,8 +61,8 @@ class Metrics(ConfigModel):
 
 
 class Dependency(ConfigModel):
-    package_name: str = Field(min_length=1, max_length=100)
-    package_version: str | None = Field(default=None, max_length=50)
+    package_name: str = Field(min_length=1, max_length=100, pattern=PLAIN)
+    package_version: str | None = Field(default=None, min_length=1, max_length=50, pattern=PLAIN)
     restraint: Literal["EXACT", "ATLEAST", "ATMOST"] | None = None
 
     @model_validator(mode="after")
@@ -71,34 +74,78 @@ class Dependency(ConfigModel):
 
 class DependencyGroup(ConfigModel):
     installer: Literal["pip"] = "pip"
-    packages: tuple[Dependency, ...]
+    packages: tuple[Dependency, ...] = Field(max_length=200)
 
 
 class Health(ConfigModel):
-    url: str
+    """How a container says that it lives; seconds."""
+
+    url: str = Field(pattern=r"^/", max_length=200)
     protocol: Literal["http", "https"] = "http"
-    initial_delay_seconds: int = Field(default=0, ge=0)
-    timeout_seconds: int = Field(default=10, ge=1)
+    initial_delay_seconds: int = Field(default=0, ge=0, le=3600)
+    timeout_seconds: int = Field(default=10, ge=1, le=600)
+
+
+class ApiMessage(ConfigModel):
+    """A request or an answer: `data` is its JSON Schema."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+
+    content_type: str = Field(default="application/json", alias="Content-type", min_length=1, max_length=100)
+    data: dict[str, Any] = {}
+
+
+class Api(ConfigModel):
+    """One path that the model answers at."""
+
+    protocol: Literal["http", "https"] = "http"
+    url: str = Field(default="/", pattern=r"^/[^\s?#]*$", max_length=200)
+    method: Annotated[
+        Literal["get", "post", "put", "patch", "delete"],
+        BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value),
+    ] = "post"
+    request: ApiMessage = ApiMessage()
+    response: ApiMessage = ApiMessage()
 
 
 class PackageConfig(ConfigModel):
-    model_algorithm: str = Field(min_length=1, max_length=36)
+    model_algorithm: str = Field(min_length=1, max_length=36, pattern=r"^[A-Za-z]" + PLAIN[1:])
     model_type: Literal[MODEL_TYPES]  # type: ignore[valid-type]  # one list serves the schema and the code
-    runtime: str | None = Field(default=None, max_length=100)
-    swr_location: str | None = None
+    runtime: str | None = Field(default=None, max_length=100, description="a row of /models/ai-engine-runtimes")
+    swr_location: str | None = Field(default=None, min_length=1, max_length=500, description="Image only")
     metrics: Metrics = Metrics()
-    apis: tuple[dict[str, Any], ...] = ()
-    dependencies: tuple[DependencyGroup, ...] = ()
-    health: Health | None = None
+    apis: tuple[Api, ...] = Field(default=(), max_length=50, description="only `/`, unless model_type is Image")
+    dependencies: tuple[DependencyGroup, ...] = Field(default=(), max_length=20)
+    health: Health | None = Field(default=None, description="Image only")
     preprocessing: tuple[Preprocessing, ...] = ()
     labels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
     outputs: tuple[OutputRole, ...] = ()
 
-    @field_validator("model_algorithm")
+    @field_validator("runtime")
     @classmethod
-    def _algorithm_name(cls, value: str) -> str:
-        if not re.match(r"[A-Za-z]", value) or _FORBIDDEN.search(value) or re.search(r"[\u4e00-\u9fff]", value):
-            raise ValueError("must begin with a letter and hold no Chinese and none of & ! ' \" < > =")
+    def _in_the_table(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Nothing is said while `model_type` itself is wrong; the same below."""
+        model_type = info.data.get("model_type")
+        if value is None or model_type is None or runtime_named(model_type, value):
+            return value
+        known = ", ".join(row.runtime for row in runtimes_of(model_type)) or "none at all"
+        raise ValueError(f"runtime {value!r} is unknown for {model_type}; known are {known}")
+
+    @field_validator("swr_location", "health")
+    @classmethod
+    def _of_an_image(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("model_type", IMAGE) != IMAGE:
+            raise ValueError("only for model_type Image")
+        return value
+
+    @field_validator("apis")
+    @classmethod
+    def _paths(cls, value: tuple[Api, ...], info: ValidationInfo) -> tuple[Api, ...]:
+        for api in value:
+            if api.url != "/" and info.data.get("model_type", IMAGE) != IMAGE:
+                raise ValueError(f"url must be '/' unless model_type is Image, not {api.url!r}")
+        if len({(api.url, api.method) for api in value}) != len(value):
+            raise ValueError("every url and method once")
         return value
 
     @field_validator("labels")

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +13,8 @@ from modelyard_formats.errors import CONFIG_FILE
 
 # Stand-ins for required fields that are wrong, so that what else the file says can still be checked.
 _STAND_INS = {"model_algorithm": "unknown", "model_type": "Custom"}
+# What is judged by the model type, and cannot be while that is unknown.
+_DEPENDENT = frozenset({"runtime", "swr_location", "health", "apis"})
 
 
 class _NotJson(Exception):  # noqa: N818 - it says what the text is
@@ -29,13 +32,40 @@ def read_config(text: bytes) -> tuple[PackageConfig | None, tuple[Problem, ...],
     except _NotJson as error:
         message = f"{CONFIG_FILE} is not valid JSON: {error}"
         return None, (Problem(message=message, file=CONFIG_FILE, rule="one JSON object in UTF-8"),), frozenset()
+    schemas = tuple(_schema_problems(raw))
     try:
-        return PackageConfig.model_validate(raw), (), frozenset()
+        return PackageConfig.model_validate(raw), schemas, frozenset({"apis"} if schemas else ())
     except ValidationError as error:
         problems = tuple(_problem(item) for item in error.errors(include_url=False, include_context=False))
         wrong = frozenset(str(item["loc"][0]) for item in error.errors(include_url=False, include_context=False))
-    rest = {name: value for name, value in raw.items() if name not in wrong}
-    return PackageConfig.model_validate({**_STAND_INS, **rest}), problems, wrong
+    dropped = wrong | _DEPENDENT if "model_type" in wrong else wrong
+    rest = {name: value for name, value in raw.items() if name not in dropped}
+    return PackageConfig.model_validate({**_STAND_INS, **rest}), (*problems, *schemas), wrong
+
+
+def _schema_problems(raw: dict[str, Any]) -> Iterator[Problem]:
+    """What `apis` calls a JSON Schema and is none. Its form is PackageConfig's business."""
+    apis = raw.get("apis")
+    for index, api in enumerate(apis[:50] if isinstance(apis, list) else ()):
+        for part in ("request", "response"):
+            message = api.get(part) if isinstance(api, dict) else None
+            schema = message.get("data") if isinstance(message, dict) else None
+            if isinstance(schema, dict) and (reason := _why_no_schema(schema)):
+                field = f"apis.{index}.{part}.data"
+                text = f"{CONFIG_FILE}: {field}: {reason}"
+                yield Problem(message=text, file=CONFIG_FILE, field=field, rule="a JSON Schema (draft 2020-12)")
+
+
+def _why_no_schema(schema: dict[str, Any]) -> str | None:
+    from jsonschema import Draft202012Validator, SchemaError  # most packages describe no interface
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        return f"{'.'.join(str(part) for part in error.absolute_path) or 'it'}: {error.message}"[:300]
+    except RecursionError:
+        return "it is nested too deep"
+    return None
 
 
 def _parse(text: bytes) -> dict[str, Any]:

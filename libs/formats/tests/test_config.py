@@ -1,0 +1,134 @@
+"""`config.json`: each rule, all of them at once, and the same in the published JSON Schema."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelyard_contracts.package import MODEL_TYPES
+from modelyard_contracts.runtimes import RUNTIMES
+from modelyard_formats.config_file import read_config
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/generated/schemas/config.json").read_text("utf-8"))
+GOOD: dict[str, Any] = {"model_algorithm": "image_classification", "model_type": "ONNX"}
+IMAGE: dict[str, Any] = {"model_algorithm": "anything", "model_type": "Image"}
+
+
+def problems(**fields: Any) -> dict[str | None, str]:
+    _, found, _ = read_config(json.dumps(GOOD | fields).encode())
+    return {problem.field: problem.message for problem in found}
+
+
+def api(**fields: Any) -> dict[str, Any]:
+    return {"protocol": "http", "url": "/", "method": "post", **fields}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "word"),
+    [
+        ({"runtime": "abacus"}, "runtime", "python3.12"),
+        ({"swr_location": "swr.example/team/app:1"}, "swr_location", "only for model_type Image"),
+        ({"health": {"url": "/health"}}, "health", "only for model_type Image"),
+        ({**IMAGE, "health": {"url": "health"}}, "health.url", "pattern"),
+        ({**IMAGE, "runtime": "python3.12"}, "runtime", "none at all"),
+        ({"apis": [api(url="/predict")]}, "apis", "'/predict'"),
+        ({"apis": [api(), api(method="POST")]}, "apis", "every url and method once"),
+        ({"apis": [api(method="brew")]}, "apis.0.method", "'get', 'post'"),
+        ({"apis": [api(request={"data": {"type": "number", "minimum": "much"}})]}, "apis.0.request.data", "minimum"),
+        ({"apis": [api(response={"data": {"type": "box"}})]}, "apis.0.response.data", "type"),
+        ({"apis": [api(answer={})]}, "apis.0.answer", "there is no such field"),
+        ({"metrics": {"f1": 1.5}}, "metrics.f1", "less than or equal to 1"),
+        ({"model_algorithm": "1st"}, "model_algorithm", "pattern"),
+        ({"model_algorithm": "图像"}, "model_algorithm", "pattern"),
+        ({"model_algorithm": "a" * 37}, "model_algorithm", "36"),
+        ({"model_type": "onnx"}, "model_type", "'ONNX'"),
+    ],
+)
+def test_a_broken_rule_names_its_field(fields: dict[str, Any], field: str, word: str) -> None:
+    found = problems(**fields)
+    assert list(found) == [field]
+    assert word in found[field]
+
+
+@pytest.mark.parametrize(
+    ("package", "field"),
+    [
+        ({"package_name": "数"}, "package_name"),
+        ({"package_name": "a=b"}, "package_name"),
+        ({"package_name": "numpy", "package_version": "2.0"}, ""),
+        ({"package_name": "numpy", "restraint": "EXACT"}, ""),
+        ({"package_name": "numpy", "package_version": "<2", "restraint": "EXACT"}, "package_version"),
+        ({"package_name": "numpy", "package_version": "2", "restraint": "ABOUT"}, "restraint"),
+    ],
+)
+def test_dependencies(package: dict[str, Any], field: str) -> None:
+    found = problems(dependencies=[{"packages": [package]}])
+    assert list(found) == [f"dependencies.0.packages.0.{field}".rstrip(".")]
+
+
+def test_all_problems_come_at_once() -> None:
+    found = problems(model_algorithm="", runtime="abacus", metrics={"f1": 2}, health={}, colour="red")
+    assert set(found) == {"model_algorithm", "runtime", "metrics.f1", "health.url", "colour"}
+
+
+def test_a_wrong_model_type_hides_what_depends_on_it_only() -> None:
+    found = problems(model_type="Nothing", apis=[api(url="/x")], health={"url": "/h"}, metrics={"f1": 2})
+    assert set(found) == {"model_type", "metrics.f1"}
+
+
+def test_every_runtime_of_the_table_is_taken() -> None:
+    for row in RUNTIMES:
+        assert problems(model_type=row.model_type, runtime=row.runtime) == {}
+
+
+def test_an_image_may_answer_anywhere_and_say_how_it_lives() -> None:
+    schema = {"type": "object", "properties": {"x": {"type": "number"}}}
+    message = {"Content-type": "application/json", "data": schema}
+    apis = [api(), api(url="/v2/predict", method="GET", request=message, response=message)]
+    config, found, _ = read_config(json.dumps(IMAGE | {"apis": apis, "health": {"url": "/health"}}).encode())
+    assert not found
+    assert config is not None
+    again = json.loads(config.model_dump_json())
+    assert again["apis"][1]["request"]["Content-type"] == "application/json"
+    assert read_config(json.dumps(again).encode())[0] == config
+
+
+texts = st.sampled_from(["a", "A1", "图", "x=y", "<", "", "'", "a" * 37, "ok_name", " ", '"'])
+numbers = st.sampled_from([-1, 0, 0.5, 1, 2, "1", None])
+dependencies = st.fixed_dictionaries(
+    {"package_name": texts}, optional={"package_version": texts, "restraint": st.sampled_from(["EXACT", "X", None])}
+)
+configs = st.fixed_dictionaries(
+    {},
+    optional={
+        "model_algorithm": texts,
+        "model_type": st.sampled_from([*MODEL_TYPES, "onnx", 3]),
+        "metrics": st.dictionaries(st.sampled_from(["f1", "recall", "speed"]), numbers, max_size=2),
+        "labels": st.lists(texts, max_size=3),
+        "outputs": st.lists(st.fixed_dictionaries({"name": texts, "role": st.sampled_from(["scores", "x"])})),
+        "dependencies": st.lists(st.fixed_dictionaries({"packages": st.lists(dependencies, max_size=2)}), max_size=2),
+        "apis": st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={"url": texts, "method": st.sampled_from(["post", "brew"]), "request": st.just({"data": {}})},
+            ),
+            max_size=2,
+        ),
+        "colour": texts,
+    },
+)
+# What JSON Schema here does not say: rules over several fields, and that every item is another one.
+BEYOND = ("restraint is required", "only for model_type", "every ", "url must be", "unknown for")
+
+
+@settings(max_examples=300, deadline=None)
+@given(configs)
+def test_the_published_schema_says_the_same(config: dict[str, Any]) -> None:
+    found = read_config(json.dumps(config).encode())[1]
+    within = [problem for problem in found if not any(words in problem.message for words in BEYOND)]
+    valid = jsonschema.Draft202012Validator(SCHEMA).is_valid(config)
+    assert valid == (not within), within
