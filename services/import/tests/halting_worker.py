@@ -1,4 +1,4 @@
-"""A worker that is killed with half of its copies made: started by test_resume, it halts at its n-th copy inside the store.
+"""A worker that is killed with half of its copies made: started by test_resume, it halts at its n-th copy or part.
 
 What it has done is saved every 20 ms, so that the test need not wait.
 """
@@ -13,12 +13,13 @@ from typing import Any, cast
 from modelyard_bus.connection import Bus
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import ImportJob
+from modelyard_import.domain.images import Registries
 from modelyard_import.domain.sources import Places
 from modelyard_import.fetching.bring import Bring
 from modelyard_import.fetching.image import Images
 from modelyard_import.fetching.inspection import Inspector
 from modelyard_import.fetching.listing import PackageLimits
-from modelyard_import.fetching.registry import Registries, registry_http
+from modelyard_import.fetching.registry import registry_http
 from modelyard_import.handlers import fetch
 from modelyard_import.repository import COLLECTIONS, Repository
 from modelyard_runtime.subprocesses import Limits
@@ -39,16 +40,17 @@ class Unmoved(Inspector):
         await asyncio.Event().wait()
 
 
-def halting(real: Any, copies: int) -> Any:
-    """`Minio._execute` that stops for ever at every copy after the first few."""
+def halting(real: Any, kind: str, most: int) -> Any:
+    """`Minio._execute` that stops for ever at copies of a `part` of a higher number, or of more `whole` objects."""
     asked, counting = 0, threading.Lock()
 
     def execute(method: str, *args: Any, **more: Any) -> Any:
         nonlocal asked
+        part = int((more.get("query_params") or {}).get("partNumber", 0))
         if method == "PUT" and "x-amz-copy-source" in (more.get("headers") or {}):
             with counting:
-                asked += 1
-                halted = asked > copies
+                asked += not part
+                halted = part > most if kind == "part" else asked > most
             if halted:
                 threading.Event().wait()
         return real(method, *args, **more)
@@ -56,10 +58,10 @@ def halting(real: Any, copies: int) -> Any:
     return execute
 
 
-async def main(path: str, import_id: str, project: str, bucket: str, copies: str, now: str) -> None:
+async def main(path: str, import_id: str, project: str, bucket: str, kind: str, most: str, now: str) -> None:
     server = os.environ["S3"], os.environ["KEY"], os.environ["SECRET"]
     objects = Objects.connect(ObjectSettings(*server, copy_part_size=PART))
-    objects._client._execute = halting(objects._client._execute, int(copies))  # type: ignore[method-assign]  # the halt
+    objects._client._execute = halting(objects._client._execute, kind, int(most))  # type: ignore[method-assign]  # the halt
     documents = SqliteDocuments(Path(path))
     await documents.open(COLLECTIONS)
     repository = Repository(documents, lambda: None)

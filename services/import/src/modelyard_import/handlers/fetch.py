@@ -6,7 +6,7 @@ all the same is in `sweeping`.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -82,7 +82,8 @@ class FetchHandler:
 
     async def _watched(self, taken: Import, notes: Notes) -> ImportSucceeded:
         """The work, while its lease is renewed and its progress told. Raises Lost and Cancelled besides."""
-        reported, renewed = notes.progress(), self.now()
+        reported: Progress | None = notes.progress()
+        renewed = self.now()
 
         async def renew() -> None:
             nonlocal reported, renewed
@@ -91,16 +92,17 @@ class FetchHandler:
 
         return await while_held(self.bring(taken, notes), renew, REPORT_EVERY)
 
-    async def _report(self, taken: Import, notes: Notes) -> Progress:
+    async def _report(self, taken: Import, notes: Notes) -> Progress | None:
+        """What the document says now, without the lines; None when that is unknown."""
         await self._announce(taken, "running", notes)
         progress = notes.progress()
         try:
             await self.repository.report(taken, progress, now=self.now(), lease_ms=self.lease_ms)
         except StoreUnavailable as error:  # said again with the next report; the fence holds without it
             log.warning("progress_not_saved", import_id=taken.import_id, error=str(error))
-        else:
-            notes.saved(progress)
-        return notes.progress()
+            return None
+        notes.saved(progress)
+        return replace(progress, lines=())
 
     async def _succeeded(self, taken: Import, notes: Notes, fact: ImportSucceeded) -> None:
         """A store that is away leaves it open whether the result was saved, so nothing is removed then."""
