@@ -23,8 +23,11 @@ def versions() -> Collection:
             Index(("project", "flag")),
             Index(("project", "owner.team", "size")),
             Index(("request_key",), unique=True),
+            Index(("project", "labels", "created_at")),
+            Index(("project", "labels", "state")),
         ),
         substrings=("name", "about"),
+        members=("labels",),
     )
 
 

@@ -18,6 +18,7 @@ from modelyard_store.documents import (
     Documents,
     Duplicate,
     Equals,
+    Has,
     Index,
     NotStorable,
     Query,
@@ -215,6 +216,97 @@ async def test_substrings_follow_changes(documents: Documents, versions: Collect
     assert await ids(documents, versions, Contains("about", "第一个")) == ["x"]
 
 
+async def test_lists_that_hold_a_text(documents: Documents, versions: Collection) -> None:
+    mine = Equals("project", "p")
+    await fill(
+        documents,
+        versions,
+        {"project": "p", "labels": ["prod", "标签"], "state": "ready", "created_at": 3, "name": "digits"},
+        {"project": "p", "labels": ["prod", "prod", "Prod"], "state": "failed", "created_at": 1, "name": "letters"},
+        {"project": "p", "labels": [], "created_at": 2},
+        {"project": "p", "labels": None, "created_at": 4},
+        {"project": "p", "created_at": 5},
+        {"project": "q", "labels": ["prod"], "created_at": 6},
+        {"project": "p", "labels": ["production", "标签", 'it\'s "odd" $1'], "created_at": 7},
+    )
+
+    async def found(*where: Condition, **query: Any) -> list[str]:
+        assert await documents.count(versions, [mine, *where]) == len(await ids(documents, versions, mine, *where))
+        return await ids(documents, versions, mine, *where, **query)
+
+    assert await found(Has("labels", "prod")) == ["d0", "d1"]
+    assert await found(Has("labels", "prod"), sort=NEWEST) == ["d0", "d1"]
+    assert await found(Has("labels", "prod"), sort=(Sort("created_at"),)) == ["d1", "d0"]
+    assert await found(Has("labels", "prod"), sort=(Sort("size", descending=True),)) == ["d1", "d0"]
+    assert await found(Has("labels", "标签")) == ["d0", "d6"]
+    assert await found(Has("labels", "标签"), Has("labels", "prod")) == ["d0"]
+    assert await found(Has("labels", "prod"), Equals("state", "failed")) == ["d1"]
+    assert await found(Has("labels", "prod"), Contains("name", "digit")) == ["d0"]
+    assert await found(Has("labels", "prod"), Between("created_at", 2, None)) == ["d0"]
+    assert await found(Has("labels", 'it\'s "odd" $1')) == ["d6"]
+    for absent in ("pro", "PROD", "", "null", "[]", "%"):
+        assert await found(Has("labels", absent)) == []
+    assert await ids(documents, versions, Has("labels", "prod"), Equals("project", "q")) == ["d5"]
+
+
+async def test_lists_follow_changes(documents: Documents, versions: Collection) -> None:
+    mine = Equals("project", "p"), Has("labels", "prod")
+    first = await documents.add(versions, "x", {"project": "p", "labels": ["prod"], "created_at": 1})
+    second = await documents.save(versions, replace(first, body={"project": "p", "labels": ["new"], "created_at": 1}))
+    assert await ids(documents, versions, *mine) == []
+    assert await ids(documents, versions, mine[0], Has("labels", "new")) == ["x"]
+    back = {"project": "p", "labels": ["prod", "new"], "created_at": 9}
+    third = await documents.save(versions, replace(second, body=back))
+    with pytest.raises(Stale):
+        await documents.save(versions, replace(first, body={"project": "p", "labels": ["lost"]}))
+    await documents.add(versions, "y", {"project": "p", "labels": ["prod"], "created_at": 5})
+    assert await ids(documents, versions, *mine, sort=NEWEST) == ["x", "y"]
+    moved = await documents.save(versions, replace(third, body=back | {"project": "q"}))
+    assert await ids(documents, versions, *mine) == ["y"]
+    await documents.remove(versions, moved)
+    assert await ids(documents, versions, Equals("project", "q"), Has("labels", "prod")) == []
+
+
+@pytest.mark.parametrize("sort", [(), NEWEST, (Sort("created_at"),), (Sort("size"),), (Sort("size"), *NEWEST)])
+async def test_pages_of_what_holds_a_text(documents: Documents, versions: Collection, sort: tuple[Sort, ...]) -> None:
+    labels = [["a"], ["b", "a"], ["b"], None]
+    bodies = [
+        {"project": "p", "labels": labels[n % 4], "created_at": n // 6 if n % 5 else None, "size": n % 9}
+        for n in range(40)
+    ]
+    await fill(documents, versions, *bodies)
+    query = Query((Equals("project", "p"), Has("labels", "a")), sort, limit=7)
+    everything = await documents.find(versions, replace(query, limit=1000))
+    pages: list[Document] = []
+    while page := await documents.find(versions, query):
+        pages += page
+        query = replace(query, after=query.position(page[-1]))
+    assert pages == everything
+    assert len({each.id for each in pages}) == 20
+    assert await documents.find(versions, replace(query, after=None, offset=15)) == everything[15:]
+
+
+@pytest.mark.parametrize("labels", ["text", 5, {"a": 1}, ["a", 5], ["a", None], [["a"]], [True]])
+async def test_a_member_field_holds_texts(documents: Documents, versions: Collection, labels: Any) -> None:
+    with pytest.raises(NotStorable, match="labels"):
+        await documents.add(versions, "x", {"project": "p", "labels": labels})
+
+
+async def test_a_list_is_found_only_behind_equal_fields(documents: Documents, versions: Collection) -> None:
+    for where in ((Has("labels", "a"),), (AnyOf("project", ("p",)), Has("labels", "a")), (Has("name", "a"),)):
+        with pytest.raises(ValueError, match="no index declares"):
+            await documents.find(versions, Query(where))
+        with pytest.raises(ValueError, match="no index declares"):
+            await documents.count(versions, where)
+    with pytest.raises(ValueError, match="no index declares"):
+        await documents.find(versions, Query((Equals("labels", "a"),)))
+    with pytest.raises(ValueError, match="no index declares"):
+        await documents.find(versions, Query(sort=(Sort("labels"),)))
+    for index in (Index(("labels", "tags")), Index(("labels",), unique=True)):
+        with pytest.raises(ValueError, match="one list"):
+            Collection("x", (index,), members=("labels", "tags"))
+
+
 async def test_sort_on_several_fields_and_id(documents: Documents, versions: Collection) -> None:
     rows = [("a", 2), ("a", 1), ("b", 1), (None, 1), ("a", 2), ("b", None)]
     await fill(documents, versions, *({"state": state, "created_at": at} for state, at in rows))
@@ -301,6 +393,18 @@ async def test_indexes_follow_the_declaration(documents: Documents, another: Ano
     back = Collection("versions", (Index(("project", "size")),), ("name",))
     await documents.open([back])
     assert await ids(documents, back, Contains("name", "resn")) == ["d1"]
+
+
+async def test_indexes_over_lists_follow_the_declaration(documents: Documents, versions: Collection) -> None:
+    await fill(documents, versions, {"project": "p", "labels": ["a"]}, {"project": "p", "owners": ["a", "b"]})
+    changed = Collection("versions", (Index(("owners", "size")),), members=("owners",))
+    for _ in range(2):
+        await documents.open([changed])
+        await documents.add(changed, f"x{_}", {"owners": ["a"], "labels": "not a list here"})
+    assert await ids(documents, changed, Has("owners", "a")) == ["d1", "x0", "x1"]
+    plain = Collection("versions", (Index(("project", "labels", "created_at")),))
+    await documents.open([plain])
+    assert await ids(documents, plain, Equals("labels", "not a list here")) == ["x0", "x1"]
 
 
 async def test_a_cancelled_write_is_whole_or_absent(documents: Documents, versions: Collection) -> None:

@@ -19,6 +19,7 @@ from modelyard_store.documents import (
     Contains,
     Document,
     Equals,
+    Has,
     Query,
     Sort,
     StoreUnavailable,
@@ -73,6 +74,11 @@ async def documents(tmp_path: Path, versions: Collection) -> AsyncIterator[Sqlit
         ((MINE, Contains("name", "模")), NEWEST, "versions (project,created_at)"),
         ((Equals("request_key", "k"),), (), "versions (request_key)"),
         ((AnyOf("id", ("a", "b")),), (), "sqlite_autoindex_versions_1"),
+        ((MINE, Has("labels", "a")), NEWEST, "versions members (project,labels,created_at)"),
+        ((Has("labels", "a"), MINE, Has("labels", "b")), NEWEST, "versions members (project,labels,created_at)"),
+        ((MINE, Has("labels", "a")), (Sort("state"),), "versions members (project,labels,state)"),
+        ((MINE, Has("labels", "a"), Contains("name", "net")), NEWEST, "versions members (project,labels,created_at)"),
+        ((MINE, Has("labels", "a")), (Sort("size"),), "versions members (project,labels,created_at) + sort"),
         ((Equals("flag", True),), (), None),
         ((), NEWEST, None),
     ],
@@ -86,6 +92,8 @@ async def test_the_plan_shows_the_declared_index(
 async def test_later_pages_start_from_the_index(documents: SqliteDocuments, versions: Collection) -> None:
     query = Query((MINE,), NEWEST, after=(5, "x"))
     assert await documents.explain(versions, query) == "versions (project,created_at)"
+    query = Query((MINE, Has("labels", "a")), NEWEST, after=(5, "x"))
+    assert await documents.explain(versions, query) == "versions members (project,labels,created_at)"
 
 
 async def test_the_price_does_not_grow_with_what_is_stored(documents: SqliteDocuments, versions: Collection) -> None:
@@ -95,8 +103,15 @@ async def test_the_price_does_not_grow_with_what_is_stored(documents: SqliteDocu
     assert many < few * 1.5
 
 
+def labels_of(number: int, stored: int) -> list[str]:
+    return ["common", f"rare in {stored}"] if number < 5 else ["common"]
+
+
 async def _steps_of_a_day(documents: SqliteDocuments, versions: Collection, stored: int) -> int:
-    bodies = ({"project": "p", "name": f"{stored}-{n}", "created_at": n, "state": "ready"} for n in range(stored))
+    bodies = (
+        {"project": "p", "name": f"{stored}-{n}", "created_at": n, "state": "ready", "labels": labels_of(n, stored)}
+        for n in range(stored)
+    )
     await asyncio.gather(*(documents.add(versions, f"{stored}-{n}", body) for n, body in enumerate(bodies)))
     newest = Query((MINE,), NEWEST, limit=100)
     steps = 0
@@ -113,6 +128,8 @@ async def _steps_of_a_day(documents: SqliteDocuments, versions: Collection, stor
     page = await documents.find(versions, newest)
     await documents.find(versions, Query((MINE,), NEWEST, limit=100, after=newest.position(page[-1])))
     await documents.find(versions, Query((MINE, Equals("state", "ready")), NEWEST, limit=100))
+    await documents.find(versions, Query((MINE, Has("labels", "common")), NEWEST, limit=100))
+    assert await documents.count(versions, (MINE, Has("labels", f"rare in {stored}"))) == 5
     await documents.get(versions, page[0].id)
     await documents.with_outbox(versions, 100)
     counted.set_progress_handler(None, 10)

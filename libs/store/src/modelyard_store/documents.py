@@ -41,7 +41,8 @@ class StoreUnavailable(Away):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Dotted fields, all holding scalars; ends implicitly with the id.
+    """Dotted fields, all holding scalars; ends implicitly with the id. One of them may be among the collection's
+    `members`: the document then stands in the index once for each text in that list.
 
     A unique index counts only documents in which none of its fields is missing or null.
     """
@@ -58,16 +59,21 @@ class Index:
 class Collection:
     """Declared once, in a service's `repository.py`. Names are shared by all services that use one database.
 
-    `substrings` are the fields that `Contains` may search.
+    `substrings` are the fields that `Contains` may search; `members` those that hold lists of texts, for `Has`.
     """
 
     name: str
     indexes: tuple[Index, ...] = ()
     substrings: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or not all(_FIELD.fullmatch(name) for name in self.substrings):
             raise ValueError(f"collection {self.name!r}: a name is lower_case, a field is dotted names")
+        for index in self.indexes:
+            lists = [name for name in index.fields if name in self.members]
+            if len(lists) > 1 or (lists and index.unique):
+                raise ValueError(f"collection {self.name!r}: an index may hold one list, and must not be unique then")
 
     @property
     def fields(self) -> frozenset[str]:
@@ -115,7 +121,19 @@ class Between:
     high: str | int | float | None = None
 
 
-Condition = Equals | AnyOf | Contains | Between
+@dataclass(frozen=True, slots=True)
+class Has:
+    """The list in a member field holds this very text.
+
+    Some index must name this field, and before it only fields that the same query compares with `Equals`: so it costs
+    in proportion to the documents that have the text among those, whatever else is stored.
+    """
+
+    field: str
+    text: str
+
+
+Condition = Equals | AnyOf | Contains | Between | Has
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +167,13 @@ class Query:
     def position(self, document: Document) -> tuple[Scalar, ...]:
         """Where the page that ends with this document goes on."""
         return tuple(document.id if by.field == "id" else value_at(document.body, by.field) for by in self.order)
+
+
+def member_indexes(collection: Collection, where: Sequence[Condition], field: str) -> list[Index]:
+    """The indexes that find the documents which have a text in this member field; see `Has`."""
+    same = {each.field for each in where if isinstance(each, Equals)}
+    with_field = (index for index in collection.indexes if field in index.fields and field in collection.members)
+    return [index for index in with_field if same.issuperset(index.fields[: index.fields.index(field)])]
 
 
 def value_at(body: Body, dotted: str) -> Any:

@@ -19,6 +19,7 @@ from modelyard_store.documents import (
     Contains,
     Document,
     Equals,
+    Has,
     Query,
     Scalar,
     Sort,
@@ -87,6 +88,8 @@ def _condition(wanted: Condition) -> Filter:
             return _same(field, value)
         case AnyOf(field, values):
             return {_path(field): {"$in": list(values)}}
+        case Has(field, text):
+            return {_path(field): text}  # an index over a list has one entry for each of its elements
         case Contains(field, text):
             return {_path(field): {"$regex": re.escape(text), "$options": "i"}}
         case Between(field, low, high):

@@ -2,10 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from modelyard_store.documents import Body, Collection, Condition, Contains, NotStorable, Query, Sort, value_at
+from modelyard_store.documents import (
+    Body,
+    Collection,
+    Condition,
+    Contains,
+    Has,
+    NotStorable,
+    Query,
+    Sort,
+    member_indexes,
+    value_at,
+)
 
 MAX_BYTES = 8 << 20  # of JSON; MongoDB takes 16 MiB of BSON, which can be larger than the same JSON
 _INT64 = range(-(1 << 63), 1 << 63)
@@ -23,7 +34,11 @@ def to_json(collection: Collection, body: Body) -> str:
         raise NotStorable(f"{collection.name}: {size} bytes of JSON, at most {MAX_BYTES} are allowed")
     if _NUL.search(text):
         raise NotStorable(f"{collection.name}: the character NUL cannot be stored")
-    for name in collection.fields:
+    for name in collection.members:
+        value = value_at(body, name)
+        if value is not None and not (isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)):
+            raise NotStorable(f"{collection.name}: the member field {name} must hold a list of texts")
+    for name in collection.fields.difference(collection.members):
         if isinstance(value_at(body, name), dict | list | tuple):
             raise NotStorable(f"{collection.name}: the indexed field {name} must hold a scalar")
     return text
@@ -35,10 +50,14 @@ def from_json(text: str) -> Body:
     return body
 
 
-def check_declared(collection: Collection, where: Iterable[Condition], sort: Iterable[Sort] = ()) -> None:
+def check_declared(collection: Collection, where: Sequence[Condition], sort: Iterable[Sort] = ()) -> None:
     """Raises ValueError for a field without a declared index, which would make the store read everything."""
-    allowed = collection.fields | {"id"}
+    allowed = collection.fields.difference(collection.members) | {"id"}
     for part in (*where, *sort):
+        if isinstance(part, Has):
+            if not member_indexes(collection, where, part.field):
+                raise ValueError(f"{collection.name}: Has on {part.field}, which no index declares behind equal fields")
+            continue
         if part.field not in (collection.substrings if isinstance(part, Contains) else allowed):
             raise ValueError(f"{collection.name}: {type(part).__name__} on {part.field}, which no index declares")
 

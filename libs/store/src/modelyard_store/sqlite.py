@@ -192,8 +192,11 @@ def _document(row: tuple[str, int, str]) -> Document:
 
 
 def _index_used(collection: Collection, plan: Sequence[str]) -> str | None:
-    table = next(line for line in plan if re.match(rf"(SEARCH|SCAN) {collection.name}\b(?!__)", line))
-    if "USING INTEGER PRIMARY KEY" in table:
+    members = next((line for line in plan if line.startswith(f"SEARCH {collection.name} members")), None)
+    table = members or next(line for line in plan if re.match(rf"(SEARCH|SCAN) {collection.name}\b(?!__)", line))
+    if members:
+        used = members.removeprefix("SEARCH ").partition(" USING ")[0]
+    elif "USING INTEGER PRIMARY KEY" in table:
         used = f"{collection.name}__text"
     elif table.startswith("SCAN"):
         return None

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
+from modelyard_store import sqlite_members
 from modelyard_store.documents import Collection, Index
 from modelyard_store.sqlite_sql import OUTBOX, raw, value_of
 
@@ -17,19 +18,27 @@ def declare(connection: sqlite3.Connection, collections: Sequence[Collection]) -
             connection.execute(f'DROP INDEX IF EXISTS "{name}"')
             if name in wanted:
                 connection.execute(wanted[name])
-        _declare_text(connection, collection)
+        _declare_kept_tables(connection, collection)
 
 
-def _declare_text(connection: sqlite3.Connection, collection: Collection) -> None:
-    name, statements = f"{collection.name}__text", _text_index(collection) if collection.substrings else []
-    there = _existing(connection, "table", name) | _existing(connection, "trigger", collection.name)
-    if set(there.values()) == {statement for statement in statements if statement.startswith("CREATE")}:
-        return
-    for trigger in _existing(connection, "trigger", collection.name):
-        connection.execute(f"DROP TRIGGER {trigger}")
-    connection.execute(f"DROP TABLE IF EXISTS {name}")
-    for statement in statements:
-        connection.execute(statement)
+def _declare_kept_tables(connection: sqlite3.Connection, collection: Collection) -> None:
+    """Those that triggers keep in step with the documents: the text index, and indexes over lists."""
+    text = f"{collection.name}__text"
+    wanted = {text: _text_index(collection) if collection.substrings else [], **sqlite_members.tables(collection)}
+    triggers = _existing(connection, "trigger", collection.name)
+    pattern = f"{collection.name} members (*"
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type='table' AND name GLOB ?", (pattern,))
+    for name in sorted({*wanted, *(row[0] for row in found)}):
+        statements = wanted.get(name, [])
+        mine = {trigger: sql for trigger, sql in triggers.items() if trigger.startswith(name)}
+        there = {*_existing(connection, "table", name).values(), *mine.values()}
+        if there == {statement for statement in statements if statement.startswith("CREATE")}:
+            continue
+        for trigger in mine:
+            connection.execute(f'DROP TRIGGER "{trigger}"')
+        connection.execute(f'DROP TABLE IF EXISTS "{name}"')
+        for statement in statements:
+            connection.execute(statement)
 
 
 def _existing(connection: sqlite3.Connection, kind: str, table: str) -> dict[str, str]:
@@ -57,6 +66,8 @@ def _indexes(collection: Collection) -> dict[str, str]:
     outbox = f"{table} (outbox)"
     wanted = {outbox: f'CREATE INDEX "{outbox}" ON {table}(id) WHERE {OUTBOX}'}
     for index in collection.indexes:
+        if not set(collection.members).isdisjoint(index.fields):
+            continue  # a table of its own, see `sqlite_members`
         name = f"{table} ({','.join(index.fields)})"
         wanted[name] = f'CREATE INDEX "{name}" ON {table}({",".join(map(value_of, index.fields))},id)'
         if index.unique:

@@ -5,61 +5,113 @@ paging and equality need no special case and every one of them can run along an 
 expression instead: SQLite does not compare NULLs there, which is the rule of the port.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
-from modelyard_store.documents import AnyOf, Between, Collection, Condition, Contains, Equals, Query, Scalar
+from modelyard_store.documents import (
+    AnyOf,
+    Between,
+    Collection,
+    Condition,
+    Contains,
+    Equals,
+    Has,
+    Index,
+    Query,
+    Scalar,
+    member_indexes,
+)
 from modelyard_store.documents import Sort as SortBy
 
 _NOTHING = "-9e999"
 _TRIGRAM = 3
 Clause = tuple[str, list[Scalar]]
+Names = Mapping[str, str]
+"""Fields that a member table has as columns; see `sqlite_members`."""
+
+
+def path_of(field: str) -> str:
+    return "$." + ".".join(f'"{name}"' for name in field.split("."))
 
 
 def raw(field: str) -> str:
-    path = ".".join(f'"{name}"' for name in field.split("."))
-    return f"json_extract(body,'$.{path}')"
+    return f"json_extract(body,'{path_of(field)}')"
 
 
 def value_of(field: str) -> str:
     return "id" if field == "id" else f"ifnull({raw(field)},{_NOTHING})"
 
 
+def member_table(collection: Collection, index: Index) -> str:
+    return f"{collection.name} members ({','.join(index.fields)})"
+
+
 OUTBOX = f"{raw('outbox')}>0"
 
 
 def select(collection: Collection, query: Query) -> Clause:
-    clauses = [condition(collection, each) for each in query.where]
+    tables, names = _tables(collection, query.where, query.sort)
+    clauses = _conditions(collection, query.where, names)
     if query.after is not None:
-        clauses.append(_after(query.order, query.after))
+        clauses.append(_after(query.order, query.after, names))
     where, values = _all(clauses)
-    order = ",".join(f"{value_of(by.field)}{' DESC' if by.descending else ''}" for by in query.order)
-    sql = f"SELECT id,revision,body FROM {collection.name} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
+    order = ",".join(f"{_value(by.field, names)}{' DESC' if by.descending else ''}" for by in query.order)
+    sql = f"SELECT id,revision,body FROM {tables} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
     return sql, [*values, query.limit, query.offset]
 
 
-def count(collection: Collection, where: Iterable[Condition]) -> Clause:
-    text, values = _all([condition(collection, each) for each in where])
-    return f"SELECT count(*) FROM {collection.name} WHERE {text}", values  # noqa: S608 - names are checked
+def count(collection: Collection, where: Sequence[Condition]) -> Clause:
+    tables, names = _tables(collection, where, ())
+    text, values = _all(_conditions(collection, where, names))
+    return f"SELECT count(*) FROM {tables} WHERE {text}", values  # noqa: S608 - names are checked
+
+
+def _tables(collection: Collection, where: Sequence[Condition], sort: Sequence[SortBy]) -> tuple[str, Names]:
+    """What to read from. With `Has` first the member table, one that also has the order if there is one; CROSS JOIN
+    keeps the planner from turning them round."""
+    wanted = next((each for each in where if isinstance(each, Has)), None)
+    if wanted is None:
+        return collection.name, {}
+    order = tuple(by.field for by in sort)
+    usable = member_indexes(collection, where, wanted.field)
+    behind = {index: (*index.fields[index.fields.index(wanted.field) + 1 :], "id") for index in usable}
+    index = next((index for index in usable if behind[index][: len(order)] == order), usable[0])
+    names = {"id": "doc", **{field: f"k{number}" for number, field in enumerate(index.fields)}}
+    return f'"{member_table(collection, index)}" CROSS JOIN {collection.name} ON row=owner', names
+
+
+def _value(field: str, names: Names) -> str:
+    return names.get(field) or value_of(field)
 
 
 def _all(clauses: Sequence[Clause]) -> Clause:
     return " AND ".join(text for text, _ in clauses) or "1", [value for _, values in clauses for value in values]
 
 
-def condition(collection: Collection, wanted: Condition) -> Clause:
+def _conditions(collection: Collection, where: Sequence[Condition], names: Names) -> list[Clause]:
+    """The first `Has` starts from its table; others look into the documents which that one finds."""
+    first = next((each for each in where if isinstance(each, Has)), None)
+    return [
+        (f"{names[first.field]}=?", [first.text]) if first and each is first else condition(collection, each, names)
+        for each in where
+    ]
+
+
+def condition(collection: Collection, wanted: Condition, names: Names) -> Clause:
     match wanted:
         case Equals(field, value):
-            return _equals(field, value)
+            return _equals(field, value, names)
         case AnyOf(field, values):
-            return _any_of(field, values)
+            return _any_of(field, values, names)
         case Contains(field, text):
             return _contains(collection, field, text)
         case Between(field, low, high):
-            return _between(field, low, high)
+            return _between(_value(field, names), low, high)
+        case Has(field, text):
+            return f"EXISTS (SELECT 1 FROM json_each(body,'{path_of(field)}') WHERE value=?)", [text]  # noqa: S608
 
 
-def _equals(field: str, value: Scalar) -> Clause:
-    same = f"{value_of(field)}={_NOTHING if value is None else '?'}"
+def _equals(field: str, value: Scalar, names: Names) -> Clause:
+    same = f"{_value(field, names)}={_NOTHING if value is None else '?'}"
     values: list[Scalar] = [] if value is None else [value]
     # json_extract gives 1 for true: only these few values need a second look.
     if isinstance(value, bool):
@@ -69,10 +121,10 @@ def _equals(field: str, value: Scalar) -> Clause:
     return same, values
 
 
-def _any_of(field: str, wanted: tuple[Scalar, ...]) -> Clause:
+def _any_of(field: str, wanted: tuple[Scalar, ...], names: Names) -> Clause:
     if all(isinstance(value, str) for value in wanted):
-        return f"{value_of(field)} IN ({','.join('?' * len(wanted))})", list(wanted)
-    text, values = zip(*(_equals(field, value) for value in wanted), strict=True)
+        return f"{_value(field, names)} IN ({','.join('?' * len(wanted))})", list(wanted)
+    text, values = zip(*(_equals(field, value, names) for value in wanted), strict=True)
     return f"({' OR '.join(text)})", [value for each in values for value in each]
 
 
@@ -85,22 +137,21 @@ def _contains(collection: Collection, field: str, text: str) -> Clause:
     return f"row IN (SELECT rowid FROM {name} WHERE {name} MATCH ?)", [f'{column}:"{phrase}"']  # noqa: S608
 
 
-def _between(field: str, low: str | int | float | None, high: str | int | float | None) -> Clause:
+def _between(value: str, low: str | int | float | None, high: str | int | float | None) -> Clause:
     texts = isinstance(low, str) or isinstance(high, str)
     least, most = ("''", "x''") if texts else (_NOTHING, "''")  # SQLite orders numbers < texts < blobs
-    value = value_of(field)
     above = f"{value}>=?" if low is not None else f"{value}{'>=' if texts else '>'}{least}"
     below = f"{value}<=?" if high is not None else f"{value}<{most}"
     ends: list[Scalar] = [end for end in (low, high) if end is not None]
     return f"{above} AND {below}", ends
 
 
-def _after(order: Sequence[SortBy], position: Sequence[Scalar]) -> Clause:
+def _after(order: Sequence[SortBy], position: Sequence[Scalar], names: Names) -> Clause:
     """Everything behind a position. The first, redundant bound is the one that an index can start from."""
     values: list[Scalar] = [float("-inf") if value is None else value for value in position]
     text, used = "0", list[Scalar]()
     for by, value in reversed(list(zip(order, values, strict=True))):
-        field, than = value_of(by.field), "<" if by.descending else ">"
+        field, than = _value(by.field, names), "<" if by.descending else ">"
         text, used = f"({field}{than}? OR ({field}=? AND {text}))", [value, value, *used]
     first = order[0]
-    return f"{value_of(first.field)}{'<=' if first.descending else '>='}? AND {text}", [values[0], *used]
+    return f"{_value(first.field, names)}{'<=' if first.descending else '>='}? AND {text}", [values[0], *used]
