@@ -184,18 +184,25 @@ def render_history(reply: Reply) -> None:
     """One line for each change of each field."""
     rows = []
     for record in reply["records"]:
-        changes = [f"{name}: {_brief(change)}" for name, change in record["changes"].items()]
+        changes = [f"{name}: {_brief(change)}" for name, change in record["changes"].items() if _says(change)]
         rows.append((record["seq"], moment(record["at"])[:16], record["by"], record["action"], "\n".join(changes)))
     out.print(table(f"{len(rows)} changes", ("#>", "when (UTC)", "by", "what", "before → after"), rows))
 
 
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
+
+
+def _says(change: Reply) -> bool:
+    return change.get("before") not in _NOTHING or change.get("after") not in _NOTHING
+
+
 def _brief(change: Reply) -> str:
     before, after = (_cut(change.get(side)) for side in ("before", "after"))
-    return after if change.get("before") in (None, "", [], {}) else f"{before} → {after}"
+    return after if change.get("before") in _NOTHING else f"{before} → {after}"
 
 
 def _cut(value: Any, longest: int = 60) -> str:
     if isinstance(value, list):
         value = ", ".join(map(str, value))
-    text = "–" if value in (None, "", {}) else str(value)
+    text = "–" if value in _NOTHING else str(value)
     return text if len(text) <= longest else text[: longest - 1] + "…"
