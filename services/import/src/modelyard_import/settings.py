@@ -39,7 +39,7 @@ class ImportSettings(ServiceSettings):
     source_prefixes: Annotated[dict[str, Folder], NoDecode, BeforeValidator(_pairs)] = Field(
         default={}, description="the folder to which each project is kept, by bucket: `training={project}/`"
     )
-    max_package_bytes: int = Field(default=10 * GIB, ge=1)
+    max_package_bytes: int = Field(default=100 * GIB, ge=1)
     max_package_files: int = Field(default=2_000, ge=1, le=5_000, description="all are named in one event")
 
     import_registries: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
