@@ -45,6 +45,7 @@ from modelyard_store.documents import Documents
 from modelyard_store.objects import Objects
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
+from modelyard_version.checks_repository import AUDITS, VERIFICATIONS
 from modelyard_version.handlers.aliasing import Aliasing
 from modelyard_version.handlers.arranging import Arranging
 from modelyard_version.handlers.creation import Creation
@@ -256,7 +257,7 @@ def facts() -> Facts:
 
 async def open_register(url: str) -> AsyncIterator[Register]:
     documents = open_documents(url)
-    await documents.open((*COLLECTIONS, TEMPLATES, HISTORY, MOVES))
+    await documents.open((*COLLECTIONS, TEMPLATES, HISTORY, MOVES, VERIFICATIONS, AUDITS))
     yield Register(documents)
     await documents.close()
 

@@ -7,7 +7,7 @@ cancelled transfer stops at its next chunk or part, aborts its multipart upload 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -52,11 +52,12 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """`size` in bytes; `etag` changes whenever the object does."""
+    """`size` in bytes; `etag` changes whenever the object does. `modified`: by the store's clock, ms since 1970 UTC."""
 
     key: str
     size: int
     etag: str
+    modified: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,4 +294,5 @@ class Objects(Links):
 
 
 def _info(found: Object) -> ObjectInfo:
-    return ObjectInfo(str(found.object_name), found.size or 0, (found.etag or "").strip('"'))
+    modified = round(found.last_modified.timestamp() * 1000) if found.last_modified else None
+    return ObjectInfo(str(found.object_name), found.size or 0, (found.etag or "").strip('"'), modified)

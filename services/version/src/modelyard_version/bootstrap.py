@@ -11,6 +11,8 @@ from modelyard_runtime.process import Service
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
+from modelyard_version.checks_repository import AUDITS, VERIFICATIONS, Checks
+from modelyard_version.domain.verification import Verification
 from modelyard_version.handlers.aliasing import Aliasing
 from modelyard_version.handlers.arranging import Arranging
 from modelyard_version.handlers.creation import Creation
@@ -21,6 +23,7 @@ from modelyard_version.handlers.reports import Reports
 from modelyard_version.handlers.templates import Templates
 from modelyard_version.handlers.tracing import Tracing
 from modelyard_version.handlers.updating import Updating
+from modelyard_version.handlers.verification import Verifying
 from modelyard_version.history_repository import HISTORY, HistoryRepository
 from modelyard_version.move_repository import MOVES, MoveRepository
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
@@ -34,7 +37,7 @@ async def build(settings: VersionSettings | None = None) -> Service:
     objects = Objects.connect(ObjectSettings(**settings.s3()))
     documents = open_documents(settings.document_url)
     bus = await Bus.connect(BusSettings(**settings.nats("version")))
-    relay = Relay(bus, [Outbox(documents, collection) for collection in COLLECTIONS])
+    relay = Relay(bus, [Outbox(documents, collection) for collection in (*COLLECTIONS, VERIFICATIONS, AUDITS)])
     versions = VersionRepository(documents, relay.nudge)
     bucket = settings.artifacts_bucket
     aliasing = Aliasing(versions, AliasRepository(documents, relay.nudge), MoveRepository(documents), now_ms)
@@ -53,9 +56,14 @@ async def build(settings: VersionSettings | None = None) -> Service:
     calls.answer(version.VERIFY_HISTORY, histories.verify)
     consumer = _listen(Consumer(bus, "version"), Reports(versions, deletion, now_ms), deletion, aliasing)
     consumer.on_job(catalogue.VERSION_RECORD, histories.record, parallel=4)
+    checks = Checks(documents, VERIFICATIONS, Verification, relay.nudge)
+    verifying = Verifying(versions, checks, objects, now_ms)
+    calls.answer(version.VERIFY, verifying.start)
+    calls.answer(version.GET_VERIFICATION, verifying.get)
+    consumer.on_job(catalogue.VERSION_VERIFY, verifying.work, parallel=settings.verify_parallel)
 
     async def open_collections() -> None:
-        await documents.open((*COLLECTIONS, TEMPLATES, HISTORY, MOVES))
+        await documents.open((*COLLECTIONS, TEMPLATES, HISTORY, MOVES, VERIFICATIONS, AUDITS))
 
     async def check_objects() -> str | None:
         return await objects.check(bucket)

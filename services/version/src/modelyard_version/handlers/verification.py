@@ -1,0 +1,155 @@
+"""Verifies versions: every file of every artifact is read again and compared with its manifest."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modelyard_bus.calls import CallContext
+from modelyard_bus.repeats import KeyReused, created_id
+from modelyard_contracts.calls.version import (
+    VERIFY,
+    DamagedFile,
+    GetVerification,
+    GetVersion,
+    VerificationView,
+)
+from modelyard_contracts.catalogue import VERSION_VERIFY
+from modelyard_contracts.envelope import Envelope
+from modelyard_contracts.jobs import VerifyJob
+from modelyard_contracts.shapes import Artifact, FileEntry
+from modelyard_store.documents import Duplicate
+from modelyard_store.objects import AccessDenied, NoSuchBucket, NoSuchObject, ObjectChanged, Objects
+from modelyard_version.checks_repository import Checks
+from modelyard_version.domain import verification as domain
+from modelyard_version.domain.checks import Named
+from modelyard_version.domain.verification import Verification
+from modelyard_version.domain.versions import Version
+from modelyard_version.errors import NotFound, NotPublished
+from modelyard_version.handlers.checking import CannotCheck, Change, Working
+from modelyard_version.repository import VersionRepository
+
+AT_ONCE: Final = 4
+"""Files that one verification reads at the same time: what a disk and a hash can use."""
+
+
+@dataclass(frozen=True)
+class Verifying:
+    versions: VersionRepository
+    checks: Checks[Verification]
+    objects: Objects
+    clock: Callable[[], int]
+    lease_ms: int = 15_000
+
+    async def start(self, context: CallContext, request: GetVersion) -> VerificationView:
+        """Raises NotFound, NotPublished, KeyReused."""
+        version = await self.versions.get(context.project, request.model_id)
+        if version is None:
+            raise NotFound("model", request.model_id, "model_id")
+        if not version.artifacts:
+            raise NotPublished(version.model_id, version.model_status)
+        verification = Verification(
+            id=created_id(context, VERIFY),
+            project=context.project,
+            created_at=self.clock(),
+            created_by=context.actor,
+            correlationid=context.correlationid,
+            model_id=version.model_id,
+            total_bytes=domain.bytes_of(version),
+        )
+        try:
+            await self.checks.add(verification, VERSION_VERIFY, VerifyJob(verification_id=verification.id))
+        except Duplicate:
+            made = await self.checks.get(context.project, verification.id)
+            if made is None or made.model_id != version.model_id:
+                raise KeyReused from None
+            verification = made
+        return _view(verification)
+
+    async def get(self, context: CallContext, request: GetVerification) -> VerificationView:
+        found = await self.checks.get(context.project, request.verification_id)
+        if found is None:
+            raise NotFound("verification", request.verification_id, "verification_id")
+        return _view(found)
+
+    async def work(self, _: Envelope, job: VerifyJob) -> None:
+        """Job version.verify. An attempt after a break begins anew: what was read before may have rotted since."""
+
+        def begin(
+            taken: Verification,
+        ) -> tuple[Coroutine[Any, Any, Change[Verification]], Callable[[], Change[Verification]]]:
+            reading = _Reading(self, taken)
+            return reading(), reading.progress
+
+        await Working(self.checks, self.clock, self.lease_ms).work(job.verification_id, begin)
+
+
+class _Reading:
+    """One attempt at one verification."""
+
+    def __init__(self, verifying: Verifying, taken: Verification) -> None:
+        self._verifying = verifying
+        self._taken = taken
+        self._checked = 0
+        self._room = asyncio.Semaphore(AT_ONCE)
+
+    async def __call__(self) -> Change[Verification]:
+        version = await self._version()
+        if version is None:
+            raise CannotCheck("the version was deleted meanwhile")
+        damaged = [fault for fault in await self._all(version) if fault]
+        now = await self._version() if damaged else version
+        if now is None:
+            raise CannotCheck("the version was deleted while it was read")
+        named = Named(fault for fault in damaged if domain.still_there(now, fault))
+        at = self._verifying.clock()
+        return lambda taken: domain.result(taken, tuple(named), named.total, at)
+
+    def progress(self) -> Change[Verification]:
+        checked = min(self._checked, self._taken.total_bytes)
+        return lambda taken: domain.progressed(taken, checked)
+
+    async def _version(self) -> Version | None:
+        return await self._verifying.versions.get(self._taken.project, self._taken.model_id)
+
+    async def _all(self, version: Version) -> list[DamagedFile | None]:
+        tasks = []
+        async with asyncio.TaskGroup() as group:
+            for artifact, file in domain.files_of(version):
+                tasks.append(group.create_task(self._look(artifact, file)))
+        return [task.result() for task in tasks]
+
+    async def _look(self, artifact: Artifact, file: FileEntry) -> DamagedFile | None:
+        """Raises ObjectStoreUnavailable."""
+        place = artifact.location
+        pin = file.etag if artifact.by_reference else None
+        async with self._room:
+            try:
+                found = await self._verifying.objects.digest(
+                    place.bucket, place.prefix + file.path, if_etag=pin, on_read=self._read
+                )
+            except (NoSuchObject, NoSuchBucket, AccessDenied) as error:
+                return domain.damage(artifact, file, "missing", f"{file.path} cannot be read: {error}")
+            except ObjectChanged:
+                message = f"{file.path} is not the object that was imported: somebody has written to its key"
+                return domain.damage(artifact, file, "changed", message)
+        return domain.fault(artifact, file, found)
+
+    def _read(self, count: int) -> None:
+        """In worker threads; a sum that is a chunk behind does no harm."""
+        self._checked += count
+
+
+def _view(verification: Verification) -> VerificationView:
+    return VerificationView(
+        verification_id=verification.id,
+        model_id=verification.model_id,
+        state=verification.state,
+        checked_bytes=verification.checked_bytes,
+        total_bytes=verification.total_bytes,
+        intact=verification.intact,
+        damaged=verification.damaged,
+        reason=verification.reason or (f"{verification.more} more files are damaged" if verification.more else None),
+        created_at=verification.created_at,
+        finished_at=verification.finished_at,
+    )
