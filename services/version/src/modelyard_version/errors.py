@@ -42,6 +42,11 @@ class OneTypeFilter(Failure):
         )
 
 
+class BadCursor(Failure):
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field=field, rule="next_cursor of the list")
+
+
 class NotPublished(Failure):
     def __init__(self, model_id: str, status: str) -> None:
         message = f"version {model_id} is {status}; only a published one can be used so"

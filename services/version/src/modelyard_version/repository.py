@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from modelyard_bus.calls import CallContext
-from modelyard_contracts.calls.version import HistoryRecord, ListVersions, VersionSummary
+from modelyard_contracts.calls.version import HistoryRecord, ListVersions, VersionPage, VersionSummary
 from modelyard_contracts.catalogue import VERSION_RECORD
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.ids import derived_id
@@ -27,12 +27,14 @@ from modelyard_store.documents import (
     Documents,
     Duplicate,
     Equals,
+    Has,
     Index,
     Query,
     Sort,
     Stale,
 )
 from modelyard_version.domain.aliases import Alias, AliasOutcome
+from modelyard_version.domain.cursors import Position, cursor_after, position_of
 from modelyard_version.domain.history import Head, Occasion, recorded
 from modelyard_version.domain.versions import GENESIS, Outcome, Version, folder_of
 from modelyard_version.errors import Contended
@@ -52,6 +54,9 @@ VERSIONS: Final = Collection(
         Index(("project", "model_status", "create_at")),
         Index(("project", "model_type", "create_at")),
         Index(("project", "workspace_id", "create_at")),
+        Index(("project", "labels", "create_at")),
+        Index(("project", "labels", "version_order")),
+        Index(("project", "labels", "model_size")),
         Index(("project", "training.job_id", "create_at")),
         Index(("project", "training.job_id", "training.job_version", "create_at")),
         Index(("project", "training.dataset.digest", "create_at")),
@@ -62,6 +67,7 @@ VERSIONS: Final = Collection(
         Index(("project", "source.location.bucket", "source.location.prefix")),
     ),
     substrings=("model_name", "description"),
+    members=("labels",),
 )
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
 ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")),))
@@ -193,15 +199,25 @@ class VersionRepository:
         )
         return await self._versions.find(Query(where=where, sort=(Sort("source.location.prefix"),), limit=limit))
 
-    async def page(self, project: str, wanted: ListVersions) -> tuple[tuple[VersionSummary, ...], int]:
-        """One page of rows, and how many there are on all pages."""
+    async def page(self, project: str, wanted: ListVersions) -> VersionPage:
+        """One page of rows, how many there are on all pages unless the page has a cursor, and where the next begins.
+        Raises BadCursor."""
         where = tuple(_conditions(project, wanted))
         sort = (Sort(SORTS[wanted.sort_by], descending=wanted.order == "desc"),)
-        query = Query(where=where, sort=sort, offset=wanted.offset, limit=wanted.limit)
-        rows = tuple(_summary(found) for found in await self._documents.find(VERSIONS, query))
-        if 0 < len(rows) < wanted.limit:  # the last page tells the total; counting costs time per match
-            return rows, wanted.offset + len(rows)
-        return rows, await self._documents.count(VERSIONS, where)
+        after = position_of(wanted)
+        query = Query(where=where, sort=sort, offset=wanted.offset, limit=wanted.limit + 1, after=after)
+        found = await self._documents.find(VERSIONS, query)
+        rows, more = found[: wanted.limit], len(found) > wanted.limit
+        total = None
+        if after is None:  # the last page tells the total; counting costs time per match
+            last = not more and (rows or not wanted.offset)
+            total = wanted.offset + len(rows) if last else await self._documents.count(VERSIONS, where)
+        return VersionPage(
+            total_count=total,
+            count=len(rows),
+            models=tuple(_summary(row) for row in rows),
+            next_cursor=cursor_after(wanted, _position(query, rows[-1])) if more else None,
+        )
 
 
 class AliasRepository:
@@ -258,6 +274,13 @@ def _conditions(project: str, wanted: ListVersions) -> Iterable[Condition]:
         yield AnyOf("model_type", (None, *(name for name in MODEL_TYPES if name != wanted.not_model_type)))
     if wanted.description:
         yield Contains("description", wanted.description)
+    if wanted.label is not None:
+        yield Has("labels", wanted.label)
+
+
+def _position(query: Query, row: Document) -> Position:
+    value, id = query.position(row)
+    return int(value or 0), str(id)
 
 
 def _says(outcome: Outcome, cause: Cause) -> tuple[Say, ...]:

@@ -41,8 +41,7 @@ class Reading:
     async def list(self, context: CallContext, request: ListVersions) -> VersionPage:
         if request.model_type and request.not_model_type:
             raise OneTypeFilter
-        models, total = await self.versions.page(context.project, request)
-        return VersionPage(total_count=total, count=len(models), models=models)
+        return await self.versions.page(context.project, request)
 
     async def files(self, context: CallContext, request: GetFiles) -> FileLinks:
         """One page of links, by path. Raises NotFound, NotPublished, NotDownloadable, ReferenceChanged.
