@@ -70,17 +70,18 @@ def test_the_built_in_ones_are_whole() -> None:
 def test_every_mode_says_how_it_is_called() -> None:
     modes = built_in.modes()
     for mode in modes.values():
-        assert [(api["url"], api["method"]) for api in mode.apis] == [("/", "post")]
-    detection = modes["object-detection"].apis[0]["response"]["data"]
+        assert [(api.url, api.method) for api in mode.apis] == [("/", "post")]
+    detection = modes["object-detection"].apis[0].response.data
     assert set(detection["required"]) == {"detection_classes", "detection_boxes", "detection_scores"}
-    assert "images" in modes["image-processing"].apis[0]["request"]["data"]["required"]
-    asked = modes["predictive-analysis"].apis[0]["request"]["data"]["properties"]["data"]
+    assert "images" in modes["image-processing"].apis[0].request.data["required"]
+    asked = modes["predictive-analysis"].apis[0].request.data["properties"]["data"]
     assert asked["properties"]["req_data"]["type"] == "array"
 
 
 async def test_modes_and_runtimes_are_shown(register: Any) -> None:
     modes = await register.templates.list_modes(register.context(), Nothing())
     assert [(mode.infer_format, mode.batch) for mode in modes.modes][-1] == ("undefined", False)
+    assert modes.modes[0].apis[0]["request"]["Content-type"] == "multipart/form-data"
     everything = await register.templates.list_runtimes(register.context(), calls.ListRuntimes())
     assert everything.total_count == len(RUNTIMES)
     caffe = await register.templates.list_runtimes(register.context(), calls.ListRuntimes(model_type="Caffe"))

@@ -6,7 +6,7 @@ Templates and modes are data; the built-in ones lie in `built_in/*.json`, own on
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -14,7 +14,7 @@ from modelyard_contracts.calls.templates import ListTemplates, TemplateInputView
 from modelyard_contracts.calls.version import InstallType
 from modelyard_contracts.events import Assembly, PlacedFolder
 from modelyard_contracts.failures import Problem
-from modelyard_contracts.package import PackageConfig
+from modelyard_contracts.package import Api, PackageConfig
 from modelyard_contracts.runtimes import Runtime, runtime_named, runtimes_of
 from modelyard_contracts.shapes import TemplateSource
 
@@ -36,7 +36,7 @@ class Mode:
     infer_format: str
     description: str
     batch: bool
-    apis: tuple[dict[str, Any], ...]
+    apis: tuple[Api, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +174,6 @@ def _template_problems(template: Template, modes: dict[str, Mode]) -> Iterator[C
     if not runtimes_of(template.model_type):
         message = f"a template cannot be of type {template.model_type}"
         yield _coded(INVALID, message, "model_type", "a type that has runtimes")
-    elif template.runtime and template.environment is None:
-        names = ", ".join(row.runtime for row in runtimes_of(template.model_type))
-        message = f"{template.model_type} has no runtime {template.runtime!r}"
-        yield _coded(INVALID, message, "runtime", f"one of {names}")
     yield from _config_problems(template)
 
 
@@ -187,7 +183,7 @@ def _config_problems(template: Template) -> Iterator[Coded]:
     except ValidationError as error:
         for found in error.errors():
             field = ".".join(str(part) for part in found["loc"])
-            yield _coded(INVALID, f"{field}: {found['msg']}", field, found["type"])
+            yield _coded(INVALID, found["msg"].removeprefix("Value error, "), field, found["type"])
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

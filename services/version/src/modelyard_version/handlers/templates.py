@@ -93,7 +93,7 @@ class Templates:
         return Nothing()
 
     async def list_modes(self, _: CallContext, __: Nothing) -> calls.ModeList:
-        return calls.ModeList(modes=tuple(calls.ModeView(**asdict(mode)) for mode in self.modes.values()))
+        return calls.ModeList(modes=tuple(_mode_view(mode) for mode in self.modes.values()))
 
     async def list_runtimes(self, _: CallContext, request: calls.ListRuntimes) -> calls.RuntimeList:
         rows = [row for row in RUNTIMES if request.model_type in (None, row.model_type)]
@@ -127,6 +127,11 @@ def _repeated(made: Template, wanted: Template) -> calls.TemplateView:
     if made.request_digest != wanted.request_digest:
         raise KeyReused
     return _view(made)
+
+
+def _mode_view(mode: Mode) -> calls.ModeView:
+    apis = tuple(api.model_dump(mode="json") for api in mode.apis)
+    return calls.ModeView(infer_format=mode.infer_format, description=mode.description, batch=mode.batch, apis=apis)
 
 
 def _view(template: Template) -> calls.TemplateView:
