@@ -7,7 +7,7 @@ understand, or too many fields, it keeps from there on.
 
 from collections.abc import Iterator, Mapping
 
-from modelyard_formats.onnx_kinds import KINDS
+from modelyard_formats import onnx_kinds, tensorflow_kinds
 from modelyard_formats.protobuf_scan import KEEP, Kind
 
 MOST_FIELDS = 200_000  # then it costs more than it saves, and stops looking
@@ -19,7 +19,12 @@ Piece = tuple[int, bytes]
 
 def skimmer_for(name: str, size: int) -> "Skimmer | None":
     """For a model file of a format that can be skimmed; `size` in bytes."""
-    return Skimmer(KINDS, "Model", size) if name.endswith(".onnx") else None
+    if name.endswith(".onnx"):
+        return Skimmer(onnx_kinds.KINDS, "Model", size)
+    if name.endswith(".pb"):
+        root = "SavedModel" if name.endswith("saved_model.pb") else "Graph"
+        return Skimmer(tensorflow_kinds.KINDS, root, size)
+    return None
 
 
 class _Unfinished(Exception):  # noqa: N818 - says what the bytes are

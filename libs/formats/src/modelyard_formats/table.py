@@ -6,12 +6,17 @@ from pathlib import Path
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Inspection
 from modelyard_formats import (
+    custom_format,
+    image_format,
     lightgbm_format,
     onnx_format,
     openvino_format,
     pytorch_format,
     sklearn_format,
     skops_format,
+    spark_format,
+    tensorflow_format,
+    tensorflow_frozen_format,
     xgboost_format,
 )
 from modelyard_formats.errors import BadSource, bad_source
@@ -28,6 +33,11 @@ FORMATS: dict[str, Format] = {
         skops_format,
         xgboost_format,
         lightgbm_format,
+        tensorflow_format,
+        tensorflow_frozen_format,
+        spark_format,
+        image_format,
+        custom_format,
     )
 }
 
@@ -80,8 +90,9 @@ def _ambiguous(rows: list[Format], names: tuple[str, ...]) -> tuple[Problem, ...
     if any(row.by_type_only for row in rows):
         return ()
     problems = []
+    asking = [row for row in FORMATS.values() if row.by_type_only and row is not custom_format.FORMAT]
     for name in names:
-        types = [kind for row in FORMATS.values() if row.by_type_only and row.find([name]) for kind in row.model_types]
+        types = [kind for row in asking if row.find([name]) for kind in row.model_types]
         if types:
             message = f"{MODEL_FOLDER}/{name} may be a model of {' or '.join(types)}: name the model_type"
             rule = f"model_type in {MODEL_FOLDER}/config.json is {' or '.join(types)}"
