@@ -165,7 +165,7 @@ async def test_a_template_that_could_never_work_is_refused_with_every_reason(reg
         await register.templates.create(register.context(), wrong)
     assert caught.value.code == "ModelArts.3019"
     fields = [problem.field for problem in caught.value.problems]
-    assert fields == ["infer_format", "template_inputs", "template_inputs", "runtime", "model_algorithm"]
+    assert fields == ["infer_format", "template_inputs", "template_inputs", "model_algorithm", "runtime"]
     with pytest.raises(Failure, match="cannot be of type Image"):
         await register.templates.create(register.context(), own(model_type="Image", runtime=None))
 

@@ -18,7 +18,7 @@ from modelyard_contracts.shapes import (
     TrainingRef,
     TrainingSource,
 )
-from modelyard_store.documents import Equals, Query, Sort
+from modelyard_store.documents import Equals, Has, Query, Sort
 from modelyard_version.domain.lineage import MOST_BYTES
 from modelyard_version.handlers import tracing
 from modelyard_version.repository import VERSIONS
@@ -114,7 +114,17 @@ async def test_what_was_imported_from_a_version_hangs_on_its_artifact(register: 
     assert (copy, "imported as", third) in edges(graph)
     assert ("template:onnx", "shaped", third) in edges(graph)
     assert {origin, copy} <= versions(await trace(register, training_job="j-1"))
-    assert versions(await register.tracing.lineage(register.context(), GetVersion(model_id=copy))) == {origin, copy}
+    assert third in versions(await register.tracing.lineage(register.context(), GetVersion(model_id=origin)))
+
+
+async def test_a_dataset_is_traced_to_what_was_evaluated_on_it(register: Any, facts: Any) -> None:
+    made = [await published(register, facts) for _ in range(2)]
+    for _ in range(2):
+        await register.tell(register.reports.evaluation_succeeded, facts.evaluated(made[0]))
+    assert versions(await trace(register, dataset="d-1")) == {made[0]}
+    hidden = facts.evaluated(made[1], "r-2", "en-1")
+    await register.tell(register.reports.evaluation_succeeded, hidden)
+    assert versions(await trace(register, dataset="d-1")) == {made[0]}
 
 
 async def test_an_image_is_a_node_by_its_digest(register: Any, facts: Any) -> None:
@@ -169,11 +179,16 @@ async def test_a_graph_fits_into_a_message(register: Any, facts: Any) -> None:
         ("training.code.commit",),
         ("training.code.commit", "training.code.repository"),
         ("source.training_job_id",),
+        ("evaluated_on",),
+        ("imported_from",),
     ],
 )
 async def test_every_trace_has_its_index(register: Any, facts: Any, fields: tuple[str, ...]) -> None:
     await published(register, facts, training=trained())
-    where = (Equals("project", "p1"), *(Equals(name, "x") for name in fields))
+    where = (
+        Equals("project", "p1"),
+        *(Has(name, "x") if name in VERSIONS.members else Equals(name, "x") for name in fields),
+    )
     plan = await register.documents.explain(VERSIONS, Query(where=where, sort=(Sort("create_at", descending=True),)))
     assert plan is not None
     assert fields[-1].rpartition(".")[2] in plan

@@ -4,7 +4,7 @@ A tombstone lies in a project of its own (see domain.versions.deleted), so every
 except `any` and `bury`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,6 @@ from modelyard_runtime.clock import now_ms
 from modelyard_store.aggregates import Aggregates, Nudge, Say
 from modelyard_store.documents import (
     AnyOf,
-    Between,
     Collection,
     Condition,
     Contains,
@@ -36,7 +35,7 @@ from modelyard_store.documents import (
 from modelyard_version.domain.aliases import Alias, AliasOutcome
 from modelyard_version.domain.cursors import Position, cursor_after, position_of
 from modelyard_version.domain.history import Head, Occasion, recorded
-from modelyard_version.domain.versions import GENESIS, Outcome, Version, folder_of
+from modelyard_version.domain.versions import GENESIS, Outcome, Version
 from modelyard_version.errors import Contended
 from modelyard_version.history_repository import all_kept
 
@@ -64,10 +63,11 @@ VERSIONS: Final = Collection(
         Index(("project", "training.code.commit", "create_at")),
         Index(("project", "training.code.commit", "training.code.repository", "create_at")),
         Index(("project", "source.training_job_id", "create_at")),
-        Index(("project", "source.location.bucket", "source.location.prefix")),
+        Index(("project", "evaluated_on", "create_at")),
+        Index(("project", "imported_from", "create_at")),
     ),
     substrings=("model_name", "description"),
-    members=("labels",),
+    members=("labels", "evaluated_on", "imported_from"),
 )
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
 ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")),))
@@ -183,21 +183,12 @@ class VersionRepository:
         sort = (Sort("version_order", descending=newest_first),)
         return await self._versions.find(Query(where=_named(project, model_name), sort=sort, limit=limit))
 
-    async def with_fields(self, project: str, fields: Mapping[str, str], limit: int) -> list[Version]:
+    async def traced(self, project: str, wanted: Sequence[Condition], limit: int) -> list[Version]:
         """Newest first. Each field must be indexed."""
-        where = (Equals("project", project), *(Equals(name, value) for name, value in fields.items()))
-        query = Query(where=where, sort=(Sort("create_at", descending=True),), limit=limit)
-        return await self._versions.find(query)
-
-    async def derived(self, project: str, bucket: str, model_id: str, limit: int) -> list[Version]:
-        """Imported from below the folder of this version."""
-        folder = folder_of(project, model_id)
-        where = (
-            Equals("project", project),
-            Equals("source.location.bucket", bucket),
-            Between("source.location.prefix", folder, f"{folder}\U0010ffff"),
+        query = Query(
+            where=(Equals("project", project), *wanted), sort=(Sort("create_at", descending=True),), limit=limit
         )
-        return await self._versions.find(Query(where=where, sort=(Sort("source.location.prefix"),), limit=limit))
+        return await self._versions.find(query)
 
     async def page(self, project: str, wanted: ListVersions) -> VersionPage:
         """One page of rows, how many there are on all pages unless the page has a cursor, and where the next begins.

@@ -83,7 +83,8 @@ class Version:
     """One version of a model. Sizes are bytes, instants ms since 1970 UTC; `model_size` is the source artifact's.
 
     `keyed`: made with an idempotency key, so that the key has to answer for it for ever. `settled` holds ids of ended
-    work and withdrawn listings, newest last. `history_*` tell of the newest record (domain/history.py).
+    work and withdrawn listings, newest last. `evaluated_on` are ids of datasets, `imported_from` of versions whose
+    files were copied. `history_*` tell of the newest record (domain/history.py).
     """
 
     model_id: str
@@ -111,6 +112,8 @@ class Version:
     model_size: int = 0
     artifacts: tuple[Artifact, ...] = ()
     evaluations: tuple[EvaluationSummary, ...] = ()
+    evaluated_on: tuple[str, ...] = ()
+    imported_from: tuple[str, ...] = ()
     training: TrainingRef | None = None
     scan: ScanReport | None = None
     failure: dict[str, Any] | None = None
@@ -226,7 +229,8 @@ def evaluated(version: Version, fact: EvaluationSucceeded, now: int) -> Outcome 
     done = _settle(version, fact.run_id, now)
     if fact.entry_id is None:
         summary = EvaluationSummary.model_validate(fact, from_attributes=True)
-        done = replace(done, evaluations=(*done.evaluations, summary)[-KEPT:])
+        datasets = dict.fromkeys((*done.evaluated_on, fact.dataset_id))
+        done = replace(done, evaluations=(*done.evaluations, summary)[-KEPT:], evaluated_on=tuple(datasets)[-KEPT:])
     return Outcome(done, action="evaluated")
 
 

@@ -75,6 +75,7 @@ def _publishing(
         labels=request.labels,
         model_docs=request.model_docs,
         install_type=arranged.install_type,
+        imported_from=arranged.imported_from,
         source_type=request.source_type,
         workspace_id=request.workspace_id,
     )

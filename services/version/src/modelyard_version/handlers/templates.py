@@ -32,10 +32,11 @@ OWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """What a request comes to, once its template is known. `assembly` is set exactly for a template source."""
+    """What a request comes to. `assembly` is set exactly for a template source; `imported_from` are ids of versions."""
 
     install_type: tuple[InstallType, ...]
     assembly: Assembly | None = None
+    imported_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

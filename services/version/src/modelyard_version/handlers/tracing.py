@@ -7,8 +7,8 @@ from typing import Final
 
 from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls.version import GetVersion, Lineage, TraceLineage
+from modelyard_store.documents import Condition, Equals, Has
 from modelyard_version.domain.lineage import lineage
-from modelyard_version.domain.origins import reaches
 from modelyard_version.domain.versions import Version
 from modelyard_version.errors import NotFound, OneTrace
 from modelyard_version.repository import VersionRepository
@@ -16,7 +16,6 @@ from modelyard_version.repository import VersionRepository
 MOST: Final = 200
 """Versions in one graph."""
 _RUN: Final = re.compile(r"(?P<job>.+)/(?P<run>V\d{3,6})")
-Fields = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class Tracing:
         if len(given) != 1:
             raise OneTrace(tuple(given) or tuple(TraceLineage.model_fields))
         found: dict[str, Version] = {}
-        for fields in _wanted(request):
-            matching = await self.versions.with_fields(context.project, fields, MOST + 1)
+        for conditions in _wanted(request):
+            matching = await self.versions.traced(context.project, conditions, MOST + 1)
             found.update((version.model_id, version) for version in matching)
         newest = sorted(found.values(), key=lambda version: (version.create_at, version.model_id), reverse=True)
         return await self._graph(newest[:MOST], newest[MOST:])
@@ -51,7 +50,8 @@ class Tracing:
             await self._ancestors(version, known)
         for version in (queue := list(wanted)):  # grows: what came from a copy came from its original
             room = MOST - len(known)
-            derived = await self.versions.derived(version.project, self.bucket, version.model_id, max(room, 0) + 1)
+            copies = (Has("imported_from", version.model_id),)
+            derived = await self.versions.traced(version.project, copies, max(room, 0) + 1)
             new = [each for each in derived if each.model_id not in known]
             cut = cut or len(new) > room
             for each in new[: max(room, 0)]:
@@ -60,30 +60,29 @@ class Tracing:
         return lineage(known.values(), self.bucket, f"only {len(known)} versions are shown" if cut else None)
 
     async def _ancestors(self, version: Version, known: dict[str, Version]) -> None:
-        ids = [reach.model_id for reach in reaches(version.source, version.project, self.bucket)]
-        while ids:
+        ids = list(version.imported_from)
+        while ids and len(known) < MOST:
             model_id = ids.pop()
-            if model_id is None or model_id in known or len(known) >= MOST:
-                continue
-            if origin := await self.versions.get(version.project, model_id):
+            if model_id not in known and (origin := await self.versions.get(version.project, model_id)):
                 known[model_id] = origin
-                ids += [reach.model_id for reach in reaches(origin.source, origin.project, self.bucket)]
+                ids += origin.imported_from
 
 
-def _wanted(request: TraceLineage) -> Iterator[Fields]:
-    """Each a set of fields that a version must have."""
+def _wanted(request: TraceLineage) -> Iterator[tuple[Condition, ...]]:
+    """Each a set of conditions that a version must meet."""
     if request.training_job is not None:
         if run := _RUN.fullmatch(request.training_job):
-            yield {"training.job_id": run["job"], "training.job_version": run["run"]}
-        yield {"training.job_id": request.training_job}
-        yield {"source.training_job_id": request.training_job}
+            yield Equals("training.job_id", run["job"]), Equals("training.job_version", run["run"])
+        yield (Equals("training.job_id", request.training_job),)
+        yield (Equals("source.training_job_id", request.training_job),)
     if request.dataset is not None:
-        yield {"training.dataset.digest": request.dataset}
-        yield {"training.dataset.uri": request.dataset}
+        yield (Equals("training.dataset.digest", request.dataset),)
+        yield (Equals("training.dataset.uri", request.dataset),)
+        yield (Has("evaluated_on", request.dataset),)
     if request.code is not None:
         repository, at, commit = request.code.rpartition("@")
-        yield {"training.code.commit": request.code}
+        yield (Equals("training.code.commit", request.code),)
         if at:
-            yield {"training.code.commit": commit, "training.code.repository": repository}
+            yield Equals("training.code.commit", commit), Equals("training.code.repository", repository)
     if request.model_name is not None:
-        yield {"model_name": request.model_name}
+        yield (Equals("model_name", request.model_name),)
