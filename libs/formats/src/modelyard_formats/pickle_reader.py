@@ -7,6 +7,7 @@ What a real unpickler does with stack, marks and memo is done exactly, because s
 import math
 import pickletools
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
@@ -106,14 +107,19 @@ class Machine:
     def run(self) -> object:
         """The value, read up to its STOP. Raises `Unreadable`, `TooMuch`."""
         try:
+            return self._run()
+        except (ValueError, IndexError, KeyError, TypeError, OverflowError, UnicodeError) as error:
+            raise Unreadable(f"it breaks off before byte {self._source.tell():,}: {error}") from error
+
+    def _run(self) -> object:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in texts
             for opcode, argument, _ in pickletools.genops(self._source):  # type: ignore[arg-type]  # all that it uses
                 left, self._source.left = self._source.left, None
                 value = argument if left is None else left
                 self._allowance.take(len(value) if left is None and isinstance(value, str | bytes) else 0)
                 self._step(opcode.name, value)
-            return self._stack.pop()
-        except (ValueError, IndexError, KeyError, TypeError, OverflowError, UnicodeError) as error:
-            raise Unreadable(f"it breaks off before byte {self._source.tell():,}: {error}") from error
+        return self._stack.pop()
 
     def _step(self, name: str, value: object) -> None:
         action = _ACTIONS.get(name)

@@ -113,8 +113,10 @@ def _member(file: BinaryIO, size: int, info: zipfile.ZipInfo) -> tuple[Member | 
     wrong = [("archive-path", f"member {shown} {reason}") for reason in path_reasons(info.orig_filename)]
     if stat.S_ISLNK(info.external_attr >> 16):
         wrong.append(("archive-link", f"member {shown} is a symbolic link"))
-    file.seek(info.header_offset)
-    head = file.read(_LOCAL.size)
+    head = b""
+    if 0 <= info.header_offset < size:
+        file.seek(info.header_offset)
+        head = file.read(_LOCAL.size)
     if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
         return None, [*wrong, ("archive-inconsistent", f"member {shown} is not where the directory says")]
     _, _, flags, method, _, _, crc, packed, full, name_size, extra = _LOCAL.unpack(head)
