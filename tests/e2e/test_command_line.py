@@ -2,10 +2,12 @@
 
 import json
 import select
+import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -146,6 +148,139 @@ def test_competition(yard: Yard, client: Client, model: dict[str, Any], competit
     ]
     refused = yard.command("models", "delete", NAME, "--yes", client=client, code=1)
     assert "kept" in refused.stdout
+
+
+MIB = 1 << 20
+
+
+class Cut(Exception):  # noqa: N818 - what happens to a line
+    pass
+
+
+class Counted:
+    """Bytes that travelled; the line is cut after `most` of them."""
+
+    def __init__(self, most: int | None = None) -> None:
+        self.moved, self._most, self._lock = 0, most, Lock()
+        self.total = self.arrived = 0
+
+    def begun(self, total: int, arrived: int) -> None:
+        self.total, self.arrived = total, arrived
+
+    def __call__(self, count: int) -> None:
+        with self._lock:
+            self.moved += count
+            if self._most is not None and self.moved > self._most:
+                raise Cut
+
+
+def test_a_cut_line_sends_and_fetches_nothing_twice(client: Client, package: Path, tmp_path: Path) -> None:
+    """Of six parts four travel at a time: after as many bytes as five have, one has arrived at least."""
+    large = shutil.copytree(package, tmp_path / "large")
+    with (large / "model" / "weights.bin").open("wb") as file:
+        file.truncate(6 * 64 * MIB)
+    with pytest.raises(Cut):
+        client.imports.upload("大模型", large, progress=Counted(5 * 64 * MIB))
+    counted = Counted()
+    made = client.imports.upload("大模型", large, progress=counted, begun=counted.begun)
+    assert counted.arrived >= 64 * MIB
+    assert counted.moved == counted.total - counted.arrived
+    model = client.imports.wait(made["model_id"])
+    with pytest.raises(Cut):
+        client.models.download(model["model_id"], tmp_path / "back", progress=Counted(100 * MIB))
+    counted = Counted()
+    client.models.download(model["model_id"], tmp_path / "back", progress=counted, begun=counted.begun)
+    assert counted.arrived >= 100 * MIB - 4 * MIB
+    assert counted.moved == counted.total - counted.arrived
+    assert {path: size(tmp_path / "back" / path) for path in names(large)} == {
+        path: size(large / path) for path in names(large)
+    }
+    assert names(tmp_path / "back") == names(large)
+
+
+def names(root: Path) -> set[str]:
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def test_the_same_folder_is_not_sent_again(yard: Yard, client: Client, package: Path) -> None:
+    yard.json("import", "upload", str(package), "--name", "再来", client=client)
+    again = yard.command("import", "upload", str(package), "--name", "再来", client=client)
+    assert "are there already" in again.stderr
+    assert "再来 0.0.2" in again.stdout
+    quiet = yard.command("--quiet", "import", str(package), "--name", "再来", client=client)
+    assert quiet.stderr == ""
+
+
+def test_the_register(yard: Yard, client: Client, model: dict[str, Any], package: Path, tmp_path: Path) -> None:
+    """Two versions of a Chinese name, through every command of the register."""
+    name, options = "登记", ("--label", "候选", "--doc", "卡片=https://example.org/card")
+    for number in ("0.0.1", "0.0.2"):
+        yard.json("import", str(package), "--name", name, "--version", number, *options, client=client)
+    listed = yard.json("models", "list", "--label", "候选", "--all", "--sort-by", "model_version", client=client)
+    assert [found["model_version"] for found in listed["models"]] == ["0.0.2", "0.0.1"]
+    page = yard.json("models", "list", "--label", "候选", "--limit", "1", client=client)
+    rest = yard.json("models", "list", "--label", "候选", "--cursor", page["next_cursor"], client=client)
+    assert [found["model_version"] for found in page["models"] + rest["models"]] == ["0.0.2", "0.0.1"]
+    changed = yard.json("models", "update", f"{name}:0.0.1", "--description", "改过", "--no-labels", client=client)
+    assert (changed["description"], changed["labels"]) == ("改过", [])
+    history = yard.json("models", "history", f"{name}:0.0.1", client=client)["records"]
+    assert [record["action"] for record in history][:2] == ["created", "published"]
+    assert history[-1]["changes"]["description"]["after"] == "改过"
+    assert yard.json("models", "history", f"{name}:0.0.1", "--verify", client=client)["intact"]
+    assert yard.json("models", "compare", f"{name}:0.0.1", f"{name}:0.0.2", client=client)["signature_changes"] == []
+    assert yard.json("models", "verify", name, client=client)["intact"]
+    files = yard.json("models", "files", name, client=client)["files"]
+    assert {link["path"] for link in files} == names(package)
+    preview = yard.json("models", "delete", name, "--dry-run", "--cascade", client=client)
+    assert {each["model_version"] for each in preview["versions"]} == {"0.0.1", "0.0.2"}
+    traced = yard.json("trace", "--name", name, client=client)
+    assert {node["label"] for node in traced["nodes"] if node["kind"] == "version"} >= {
+        f"{name} 0.0.1",
+        f"{name} 0.0.2",
+    }
+    yard.command("models", "lineage", name, "--svg", str(tmp_path / "线.svg"), client=client)
+    assert "<svg" in (tmp_path / "线.svg").read_text("utf-8")
+
+
+def test_who_was_champion_when(yard: Yard, client: Client, package: Path) -> None:
+    name = "冠军史"
+    for number in ("0.0.1", "0.0.2"):
+        yard.json("import", str(package), "--name", name, "--version", number, client=client)
+        yard.json("aliases", "move", name, "生产", number, client=client)
+    assert yard.json("aliases", "show", name, "生产", client=client)["model_version"] == "0.0.2"
+    moves = yard.json("aliases", "history", name, "生产", client=client)["moves"]
+    assert [(move["previous_model_version"], move["model_version"]) for move in moves] == [
+        ("0.0.1", "0.0.2"),
+        (None, "0.0.1"),
+    ]
+    before = str(moves[0]["at"] - 1)
+    assert yard.json("aliases", "show", name, "生产", "--at", before, client=client)["model_version"] == "0.0.1"
+    held = yard.command("models", "delete", f"{name}@生产", "--yes", client=client, code=1)
+    assert "生产" in held.stdout
+
+
+def test_what_imports_lean_on(yard: Yard, client: Client) -> None:
+    templates = yard.json("templates", "list", "--type", "ONNX", client=client)["templates"]
+    assert [found["template_id"] for found in templates] == ["onnx"]
+    assert "model_folder" in yard.command("templates", "show", "onnx", client=client).stdout
+    runtimes = yard.json("runtimes", "list", "--type", "TensorFlow", client=client)["runtimes"]
+    assert {found["model_type"] for found in runtimes} == {"TensorFlow"}
+    assert "predictive-analysis" in yard.command("infer-formats", client=client).stdout
+    assert yard.json("rules", "dry-run", "--job-name", "no-such-*", client=client)["taken"] == 0
+
+
+def test_audit(yard: Yard) -> None:
+    """As the operator: bucket and register agree, or the strays are named."""
+    audited = subprocess.run(
+        [PROGRAM, "audit", "--json"], env=yard.environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    view = json.loads(audited.stdout)
+    assert view["state"] == "succeeded"
+    assert audited.returncode == (1 if view["stray_objects"] or view["incomplete"] else 0)
 
 
 def test_training_job(yard: Yard, client: Client, tmp_path: Path) -> None:

@@ -31,16 +31,23 @@ class Heard:
 
 
 def test_what_belongs_to_a_folder(tmp_path: Path) -> None:
-    for name in ("b.txt", "模型/数字 1.onnx", ".hidden", ".git/x", "sub/.DS_Store"):
+    for name in ("b.txt", "模型/数字 1\u3000.onnx", ".hidden", ".git/x", "sub/.DS_Store"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text("x")
     (tmp_path / "link").symlink_to("/etc/hostname")
-    assert list(files_below(tmp_path)) == ["b.txt", "模型/数字 1.onnx"]
+    assert list(files_below(tmp_path)) == ["b.txt", "模型/数字 1\u3000.onnx"]
     with pytest.raises(NotFoundHere, match="is not a folder"):
         files_below(tmp_path / "b.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(NotFoundHere, match="holds no files"):
         files_below(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.onnx", b"line\nbreak", b"bell\x07"])
+def test_names_that_nobody_can_print(tmp_path: Path, name: bytes) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"x")
+    with pytest.raises(NotFoundHere, match="no printable UTF-8"):
+        files_below(tmp_path)
 
 
 def test_whole_files_of_any_name_and_size(client: Client, gateway: Any, uploads: Any, tmp_path: Path) -> None:

@@ -170,8 +170,8 @@ def _fetch(line: Line, links: Links, progress: Progress, file: Growing) -> None:
 
 
 def _append(line: Line, response: httpx.Response, progress: Progress, file: Growing) -> None:
-    with file.part.open("ab") as growing:
-        for chunk in response.iter_raw(CHUNK):
+    with file.part.open("ab", CHUNK) as growing:
+        for chunk in response.iter_raw():  # as they come: joining them to larger ones would copy each
             line.check()
             if file.arrived + len(chunk) > file.size:
                 raise Spoiled(file.path)

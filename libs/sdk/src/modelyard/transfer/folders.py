@@ -14,9 +14,16 @@ def files_below(folder: Path) -> dict[str, Path]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.is_symlink() and not _hidden(path.relative_to(folder))
     }
+    if odd := [name for name in found if not _can_be_sent(name)]:
+        raise NotFoundHere(f"{folder} holds a file whose name is no printable UTF-8: {odd[0]!r}; rename it")
     if not found:
         raise NotFoundHere(f"{folder} holds no files")
     return found
+
+
+def _can_be_sent(name: str) -> bool:
+    """Bytes that are no UTF-8 come as surrogates."""
+    return not any(sign < " " or sign == "\x7f" or "\ud800" <= sign <= "\udfff" for sign in name)
 
 
 def _hidden(relative: Path) -> bool:
