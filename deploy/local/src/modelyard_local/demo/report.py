@@ -6,7 +6,8 @@ from rich.markdown import Markdown
 
 from modelyard.cli.competitions import render_leaderboard
 from modelyard.cli.evaluations import classes_table, confusion_table, render_comparison
-from modelyard.cli.models import render_lineage, render_model
+from modelyard.cli.lineage import render_lineage
+from modelyard.cli.model_tables import render_model
 from modelyard.cli.session import out, table
 from modelyard_local.demo.scenario import TARGETS, Outcome
 
