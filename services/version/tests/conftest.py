@@ -48,6 +48,7 @@ from modelyard_store.outbox import Outbox
 from modelyard_version.checks_repository import AUDITS, VERIFICATIONS
 from modelyard_version.handlers.aliasing import Aliasing
 from modelyard_version.handlers.arranging import Arranging
+from modelyard_version.handlers.comparing import Comparing
 from modelyard_version.handlers.creation import Creation
 from modelyard_version.handlers.deletion import Deletion
 from modelyard_version.handlers.history import Histories
@@ -103,6 +104,7 @@ class Register:
         self.reports = Reports(self.versions, self.deletion, self.clock)
         self.histories = Histories(self.versions, HistoryRepository(documents), self.clock)
         self.updating = Updating(self.versions, self.clock)
+        self.comparing = Comparing(self.versions)
 
     def clock(self) -> int:
         return self.now

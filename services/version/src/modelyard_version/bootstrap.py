@@ -15,6 +15,7 @@ from modelyard_version.checks_repository import AUDITS, VERIFICATIONS, Checks
 from modelyard_version.domain.verification import Verification
 from modelyard_version.handlers.aliasing import Aliasing
 from modelyard_version.handlers.arranging import Arranging
+from modelyard_version.handlers.comparing import Comparing
 from modelyard_version.handlers.creation import Creation
 from modelyard_version.handlers.deletion import Deletion
 from modelyard_version.handlers.history import Histories
@@ -51,6 +52,7 @@ async def build(settings: VersionSettings | None = None) -> Service:
     calls.answer(version.LINEAGE, tracing.lineage)
     calls.answer(version.TRACE, tracing.trace)
     calls.answer(version.UPDATE, Updating(versions, now_ms).update)
+    calls.answer(version.COMPARE, Comparing(versions).compare)
     histories = Histories(versions, HistoryRepository(documents), now_ms)
     calls.answer(version.HISTORY, histories.history)
     calls.answer(version.VERIFY_HISTORY, histories.verify)

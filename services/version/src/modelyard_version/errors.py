@@ -47,6 +47,12 @@ class BadCursor(Failure):
         super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field=field, rule="next_cursor of the list")
 
 
+class ComparedTwice(Failure):
+    def __init__(self, model_id: str) -> None:
+        message = f"version {model_id} is named more than once; a version is compared with others"
+        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field="model_id", rule="every id once")
+
+
 class NotPublished(Failure):
     def __init__(self, model_id: str, status: str) -> None:
         message = f"version {model_id} is {status}; only a published one can be used so"
