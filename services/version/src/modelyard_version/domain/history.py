@@ -84,6 +84,11 @@ def recorded(before: Version | None, outcome: Outcome, occasion: Occasion) -> Ou
     return replace(outcome, version=version, says=(*outcome.says, (catalogue.VERSION_RECORD, RecordJob(record=record))))
 
 
+def visible(version: Version) -> dict[str, Any]:
+    """Everything that a user sees of a version, as its history tells it."""
+    return dict(_visible(version, None))
+
+
 def sealed(record: HistoryRecord) -> HistoryRecord:
     """With the hash that belongs to the rest of it."""
     return record.model_copy(update={"hash": hash_of(record)})
