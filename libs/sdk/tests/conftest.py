@@ -22,7 +22,7 @@ from starlette.routing import Route
 from modelyard import Client, Connection
 from modelyard.cli import main
 from modelyard_contracts.calls import convert, evaluate, imports, publish, version
-from modelyard_testkit import replies
+from modelyard_testkit import register_replies, replies
 
 TOKEN = "a-token-for-tests"
 
@@ -354,34 +354,34 @@ def _models(gateway: Scripted) -> None:
 def _register(gateway: Scripted) -> None:
     model = f"models/{replies.MODEL}"
     gateway.on(f"PATCH {model}", replies.model(labels=("candidate",)))
-    gateway.on(f"GET {model}/deletion", replies.PREVIEW)
+    gateway.on(f"GET {model}/deletion", register_replies.PREVIEW)
     gateway.on(
         f"GET {model}/history",
-        version.History(model_id=replies.MODEL, records=replies.HISTORY),
+        version.History(model_id=replies.MODEL, records=register_replies.HISTORY),
         version.History(model_id=replies.MODEL, records=()),
     )
-    gateway.on(f"GET {model}/history/verification", replies.VERDICT)
+    gateway.on(f"GET {model}/history/verification", register_replies.VERDICT)
     gateway.on(f"GET {model}/lineage.svg", PlainTextResponse("<svg/>", media_type="image/svg+xml"))
     gateway.on("GET lineage", replies.LINEAGE)
     gateway.on("GET lineage.svg", PlainTextResponse("<svg/>", media_type="image/svg+xml"))
-    gateway.on("GET models/compare", replies.VERSION_COMPARISON)
-    gateway.on(f"POST {model}/verifications", replies.verification("waiting"))
+    gateway.on("GET models/compare", register_replies.VERSION_COMPARISON)
+    gateway.on(f"POST {model}/verifications", register_replies.verification("waiting"))
     gateway.on(
         f"GET models/verifications/{replies.uid(70)}",
-        replies.verification("running"),
-        replies.verification("succeeded"),
+        register_replies.verification("running"),
+        register_replies.verification("succeeded"),
     )
-    gateway.on("POST audits", replies.audit("waiting"))
-    gateway.on(f"GET audits/{replies.uid(71)}", replies.audit("running"), replies.audit("succeeded"))
+    gateway.on("POST audits", register_replies.audit("waiting"))
+    gateway.on(f"GET audits/{replies.uid(71)}", register_replies.audit("running"), register_replies.audit("succeeded"))
     gateway.on("GET model-names/digits/aliases/champion", replies.ALIAS)
-    gateway.on("GET model-names/digits/aliases/champion/history", replies.ALIAS_HISTORY)
-    gateway.on("GET models/template", replies.TEMPLATES)
-    gateway.on("GET models/template/onnx-general", replies.TEMPLATE)
-    gateway.on("POST models/template", replies.TEMPLATE)
+    gateway.on("GET model-names/digits/aliases/champion/history", register_replies.ALIAS_HISTORY)
+    gateway.on("GET models/template", register_replies.TEMPLATES)
+    gateway.on("GET models/template/onnx-general", register_replies.TEMPLATE)
+    gateway.on("POST models/template", register_replies.TEMPLATE)
     gateway.on("DELETE models/template/onnx-general", {})
-    gateway.on("GET models/infer-formats", replies.MODES)
-    gateway.on("GET models/ai-engine-runtimes", replies.RUNTIMES)
-    gateway.on("POST import-rules/dry-run", replies.DRY_RUN)
+    gateway.on("GET models/infer-formats", register_replies.MODES)
+    gateway.on("GET models/ai-engine-runtimes", register_replies.RUNTIMES)
+    gateway.on("POST import-rules/dry-run", register_replies.DRY_RUN)
 
 
 def _conversions(gateway: Scripted) -> None:

@@ -11,19 +11,8 @@ import pytest
 
 from modelyard import Client
 from modelyard_contracts.calls import version
-from modelyard_testkit.replies import (
-    DAMAGED,
-    HISTORY,
-    MODEL,
-    VERDICT,
-    audit,
-    file_links,
-    model,
-    record,
-    summary_of,
-    uid,
-    verification,
-)
+from modelyard_testkit.register_replies import DAMAGED, HISTORY, VERDICT, audit, record, verification
+from modelyard_testkit.replies import MODEL, file_links, model, summary_of, uid
 
 PROGRAM = [sys.executable, "-c", "from modelyard.cli import main; main()"]
 

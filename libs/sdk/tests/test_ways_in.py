@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from modelyard_contracts.calls import imports
-from modelyard_testkit.replies import JOB, MODEL, SCAN, TEMPLATE, TEMPLATES, TRAINING_JOB, model, page, uid
+from modelyard_testkit.register_replies import SCAN, TEMPLATE, TEMPLATES
+from modelyard_testkit.replies import JOB, MODEL, TRAINING_JOB, model, page, uid
 
 NAMED = {"model_name": "digits", "description": "", "labels": []}
 
