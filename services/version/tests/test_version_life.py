@@ -4,7 +4,14 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls.version import HistoryRecord, Specification, UpdateVersion
@@ -33,7 +40,7 @@ class Life(RuleBasedStateMachine):
         self.began: set[str] = set()
         self.ended: set[str] = set()
         self.deadlines: dict[str, int] = {}
-        self.rejected: set[str] = set()
+        self.judged: dict[str, str] = {}
         self.told: list[Any] = []
         self.version = Version(
             model_id="m", project="p1", model_name="digits", model_version="0.0.1", version_order=1,
@@ -58,6 +65,11 @@ class Life(RuleBasedStateMachine):
         """As the repository does it: a transition is of living versions only."""
         if outcome and self.version.deleted_at is None:
             self.save(recorded(self.version, outcome, self.occasion()))
+
+    @initialize(ends=st.sampled_from(["published", "published", "failed", None]))
+    def mostly_begin_published(self, ends: str | None) -> None:
+        if ends:
+            (self.publish if ends == "published" else self.fail)()
 
     @rule()
     def time_passes(self) -> None:
@@ -106,10 +118,8 @@ class Life(RuleBasedStateMachine):
     @rule(id=FEW, state=st.sampled_from(["submitted", "scored", "rejected"]))
     def enter(self, id: str, state: Any) -> None:
         deadline = self.deadlines.setdefault(f"en-{id}", self.now + 15) if state == "submitted" else None
-        if state == "rejected":
-            self.rejected.add(f"en-{id}")
-        if state == "scored":
-            self.rejected.discard(f"en-{id}")
+        if state != "submitted" and self.version.deleted_at is None:
+            self.judged[f"en-{id}"] = state
         score = 0.9 if state == "scored" else None
         entry = Entry(f"en-{id}", "co", "a" if deadline else None, deadline, state, "accuracy", score)
         self.apply(domain.entered(self.version, entry, self.now))
@@ -133,9 +143,9 @@ class Life(RuleBasedStateMachine):
         if released_too:
             self.apply(released(self.version, self.aliases[name]))
 
-    @rule()
-    def delete(self) -> None:
-        if self.version.deleted_at is not None:
+    @rule(rarely=st.integers(0, 4))
+    def delete(self, rarely: int) -> None:
+        if rarely or self.version.deleted_at is not None:
             return
         for mark in self.version.marks:
             alias = self.aliases[mark.alias]
@@ -156,6 +166,9 @@ class Life(RuleBasedStateMachine):
                 assert f"held by alias {name!r}" in reasons
         known = {work.id for work in self.version.work}
         assert known == self.began - self.ended
+        assert {
+            entry.entry_id: entry.state for entry in self.version.entries if entry.state != "submitted"
+        } == self.judged
         for entry in self.version.entries:
             deadline = self.deadlines.get(entry.entry_id)
             if entry.state != "rejected" and deadline and self.now < deadline:
@@ -199,4 +212,4 @@ class Life(RuleBasedStateMachine):
 
 def test_a_version_lives_through_anything(facts: Any) -> None:
     Life.facts = facts
-    run_state_machine_as_test(Life, settings=settings(max_examples=60, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(Life, settings=settings(max_examples=100, stateful_step_count=30, deadline=None))
