@@ -88,9 +88,16 @@ def _scan_hdf5(part: Part, search: Search) -> None:
         before = chunk[-200:]
 
 
+def _ends_as_zip(file: BinaryIO) -> bool:
+    try:
+        return zipfile.is_zipfile(file)
+    except zipfile.BadZipFile:  # one of several disks: its end is there
+        return True
+
+
 def _look_for_hidden_zip(part: Part, head: bytes, search: Search) -> None:
     """A zip archive is found from its end: some readers take for an archive what others take for something else."""
-    if head.startswith(_ZIP) or not zipfile.is_zipfile(part.file):
+    if head.startswith(_ZIP) or not _ends_as_zip(part.file):
         return
     search.found("suspicious", "two-formats", "it begins as one kind of file and ends as a zip archive")
     scan_zip(part, search, look_at)
