@@ -1,5 +1,8 @@
 """The one place where the version service opens its clients and binds its handlers."""
 
+from typing import Final
+
+from modelyard_bus.backlog import caught_up
 from modelyard_bus.calls import CallServer
 from modelyard_bus.connection import Bus, BusSettings
 from modelyard_bus.consume import Consumer
@@ -12,9 +15,11 @@ from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
 from modelyard_version.checks_repository import AUDITS, VERIFICATIONS, Checks
+from modelyard_version.domain.audit import Audit
 from modelyard_version.domain.verification import Verification
 from modelyard_version.handlers.aliasing import Aliasing
 from modelyard_version.handlers.arranging import Arranging
+from modelyard_version.handlers.audit import Auditing
 from modelyard_version.handlers.comparing import Comparing
 from modelyard_version.handlers.creation import Creation
 from modelyard_version.handlers.deletion import Deletion
@@ -30,6 +35,9 @@ from modelyard_version.move_repository import MOVES, MoveRepository
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
 from modelyard_version.settings import VersionSettings
 from modelyard_version.template_repository import TEMPLATES, TemplateRepository
+
+CATCH_UP: Final = 10.0
+"""Seconds that an audit waits for events which lie before it."""
 
 
 async def build(settings: VersionSettings | None = None) -> Service:
@@ -63,6 +71,19 @@ async def build(settings: VersionSettings | None = None) -> Service:
     calls.answer(version.VERIFY, verifying.start)
     calls.answer(version.GET_VERIFICATION, verifying.get)
     consumer.on_job(catalogue.VERSION_VERIFY, verifying.work, parallel=settings.verify_parallel)
+    auditing = Auditing(
+        versions,
+        Checks(documents, AUDITS, Audit, relay.nudge),
+        objects,
+        bucket,
+        now_ms,
+        grace_ms=settings.audit_grace_seconds * 1000,
+        caught_up=lambda: caught_up(bus, "version", CATCH_UP),
+    )
+    calls.answer(version.AUDIT, auditing.start)
+    calls.answer(version.GET_AUDIT, auditing.get)
+    calls.answer(version.PREVIEW_DELETION, deletion.preview)
+    consumer.on_job(catalogue.VERSION_AUDIT, auditing.work)
 
     async def open_collections() -> None:
         await documents.open((*COLLECTIONS, TEMPLATES, HISTORY, MOVES, VERIFICATIONS, AUDITS))

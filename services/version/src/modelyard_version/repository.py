@@ -4,8 +4,8 @@ A tombstone lies in a project of its own (see domain.versions.deleted), so every
 except `any` and `bury`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from modelyard_bus.calls import CallContext
@@ -47,6 +47,7 @@ VERSIONS: Final = Collection(
         Index(("project", "model_name", "create_at")),
         Index(("project", "model_name", "model_size")),
         Index(("project", "model_version", "create_at")),
+        Index(("project",)),
         Index(("project", "create_at")),
         Index(("project", "version_order")),
         Index(("project", "model_size")),
@@ -72,6 +73,8 @@ VERSIONS: Final = Collection(
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
 ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")),))
 COLLECTIONS: Final = (VERSIONS, ALIASES)
+PAGE: Final = 50
+"""Versions that are in memory at once while all are walked."""
 
 Decide = Callable[[Version], Outcome | None]
 
@@ -182,6 +185,14 @@ class VersionRepository:
         """In the order of their numbers."""
         sort = (Sort("version_order", descending=newest_first),)
         return await self._versions.find(Query(where=_named(project, model_name), sort=sort, limit=limit))
+
+    async def all_of(self, project: str) -> AsyncIterator[Version]:
+        """Every version of the project by id, a page at a time; what is made or deleted meanwhile may be missed."""
+        query = Query(where=(Equals("project", project),), limit=PAGE)
+        while found := await self._versions.find(query):
+            for version in found:
+                yield version
+            query = replace(query, after=(found[-1].model_id,))
 
     async def traced(self, project: str, wanted: Sequence[Condition], limit: int) -> list[Version]:
         """Newest first. Each field must be indexed."""

@@ -1,12 +1,18 @@
 """Deletes versions for good, and frees their objects in a job of its own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from modelyard_bus.calls import CallContext
 from modelyard_bus.consume import Reject, Retry
-from modelyard_contracts.calls.version import DeleteFailure, DeleteReport, DeleteVersions
+from modelyard_contracts.calls.version import (
+    DeleteFailure,
+    DeleteReport,
+    DeleteVersions,
+    DeletionPreview,
+    VersionCreated,
+)
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import PurgeJob
 from modelyard_store.objects import NoSuchBucket, Objects
@@ -43,6 +49,25 @@ class Deletion:
                 kept.append(_failure(version, refusal))
         return DeleteReport(delete_success_list=tuple(gone), delete_failed_list=tuple(kept))
 
+    async def preview(self, context: CallContext, request: DeleteVersions) -> DeletionPreview:
+        """What `delete` would do now, without doing it. Raises NotFound as it does."""
+        named = await self.versions.get(context.project, request.model_id)
+        if named is None:
+            raise NotFound("model", request.model_id, "model_id")
+        wanted = await self._cascade(named) if request.cascade else [named]
+        held = {version.model_id: await self._held(version) for version in wanted}
+        going = [version for version in wanted if not held[version.model_id]]
+        sizes = [size for version in going for size in await self._sizes(version)]
+        rest = await self.versions.of_name(named.project, named.model_name, CASCADE + 1) if request.cascade else []
+        return DeletionPreview(
+            versions=tuple(_named(version) for version in going),
+            kept=tuple(_failure(each, InUse(held[each.model_id])) for each in wanted if held[each.model_id]),
+            objects=len(sizes),
+            bytes=sum(sizes),
+            by_reference=tuple(v.model_id for v in going if any(each.by_reference for each in v.artifacts)),
+            more=len(rest) > CASCADE,
+        )
+
     async def purge(self, envelope: Envelope, job: PurgeJob) -> None:
         """Repeatable: it ends when the objects are gone, the messages are sent and the tombstone is removed."""
         version = await self.versions.any(job.model_id)
@@ -63,6 +88,23 @@ class Deletion:
         others = [version for version in found if version.model_id != named.model_id]
         return [*others, named][:CASCADE]
 
+    async def _held(self, version: Version) -> tuple[str, ...]:
+        """A mark of an alias that points elsewhere does not hold: `delete` takes it off."""
+        marks = []
+        for mark in version.marks:
+            alias = await self.aliasing.aliases.get(version.project, version.model_name, mark.alias)
+            if alias.model_id == version.model_id:
+                marks.append(mark)
+        return in_use(replace(version, marks=tuple(marks)), self.clock())
+
+    async def _sizes(self, version: Version) -> list[int]:
+        """Of every object below the version's folder, whether a manifest names it or not."""
+        folder = folder_of(version.project, version.model_id)
+        try:
+            return [found.size async for found in self.objects.list(self.bucket, folder)]
+        except NoSuchBucket:
+            return []
+
     async def _delete(self, version: Version, cause: Cause) -> None:
         """Raises InUse. Somebody else having deleted it meanwhile is as good."""
         await self.aliasing.clear(version, cause)
@@ -80,6 +122,10 @@ class Deletion:
             await self.objects.remove_prefix(bucket, prefix)
         except NoSuchBucket:
             return  # nothing was ever written
+
+
+def _named(version: Version) -> VersionCreated:
+    return VersionCreated(model_id=version.model_id, model_name=version.model_name, model_version=version.model_version)
 
 
 def _failure(version: Version, refusal: InUse) -> DeleteFailure:

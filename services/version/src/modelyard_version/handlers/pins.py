@@ -1,6 +1,7 @@
-"""Whether files that are kept by reference are still the ones that were imported. Asked before links are given.
+"""Whether files are still there, and those kept by reference still the ones that were imported.
 
-One request for each object, no bytes: the ETag that was pinned when the digest was taken.
+One request for each object, no bytes: size, and the ETag that was pinned when the digest was taken. Asked before links
+are given, and by audits.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from typing import Final
 from modelyard_contracts.calls.version import DamagedFile
 from modelyard_contracts.shapes import Artifact, FileEntry
 from modelyard_store.objects import AccessDenied, NoSuchBucket, ObjectInfo, Objects
+from modelyard_version.domain.verification import damage
 
 AT_ONCE: Final = 16
 
@@ -24,7 +26,7 @@ async def changed(objects: Objects, artifact: Artifact, files: Iterable[FileEntr
             try:
                 found = await objects.stat(place.bucket, place.prefix + file.path)
             except (NoSuchBucket, AccessDenied) as error:
-                return _damaged(artifact, file, "missing", f"{file.path} cannot be read: {error}")
+                return damage(artifact, file, "missing", f"{file.path} cannot be read: {error}")
             return _fault(artifact, file, found)
 
     looked = await asyncio.gather(*(look(file) for file in files))
@@ -34,13 +36,9 @@ async def changed(objects: Objects, artifact: Artifact, files: Iterable[FileEntr
 def _fault(artifact: Artifact, file: FileEntry, found: ObjectInfo | None) -> DamagedFile | None:
     where = f"{artifact.location.bucket}/{artifact.location.prefix}{file.path}"
     if found is None:
-        return _damaged(artifact, file, "missing", f"{file.path} is gone from {where}")
+        return damage(artifact, file, "missing", f"{file.path} is gone from {where}")
+    if found.size != file.size and not artifact.by_reference:
+        return damage(artifact, file, "size", f"{where} has {found.size} bytes, the manifest says {file.size}")
     if found.size != file.size or (file.etag is not None and found.etag != file.etag.strip('"')):
-        return _damaged(artifact, file, "changed", f"{file.path}: somebody has written to {where} since the import")
+        return damage(artifact, file, "changed", f"{file.path}: somebody has written to {where} since the import")
     return None
-
-
-def _damaged(artifact: Artifact, file: FileEntry, reason: str, message: str) -> DamagedFile:
-    return DamagedFile.model_validate(
-        {"artifact_id": artifact.artifact_id, "path": file.path, "reason": reason, "message": message}
-    )
