@@ -16,6 +16,7 @@ from modelyard_runtime.clock import now_ms
 from modelyard_store.opening import open_documents
 from modelyard_testkit.servers import MongoWireServer
 from modelyard_version.handlers.aliasing import Aliasing
+from modelyard_version.move_repository import MoveRepository
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
 
 _NAME = "many"
@@ -79,7 +80,7 @@ async def _ask_all(url: str, versions: int, repeats: int) -> dict[str, list[floa
     documents = open_documents(url)
     await documents.open(COLLECTIONS)
     register = VersionRepository(documents, lambda: None)
-    aliasing = Aliasing(register, AliasRepository(documents, lambda: None), now_ms)
+    aliasing = Aliasing(register, AliasRepository(documents, lambda: None), MoveRepository(documents), now_ms)
     first = await register.page("default", ListVersions(limit=100))
     questions: dict[str, Ask] = {
         "show": lambda turn: register.get("default", ids[turn * 7 % versions]),
