@@ -15,11 +15,13 @@ import pytest
 from modelyard_bus.calls import CallClient, CallContext
 from modelyard_bus.connection import Bus, BusSettings
 from modelyard_contracts import catalogue
+from modelyard_contracts.calls import templates
 from modelyard_contracts.calls import version as calls
+from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionRequested
 from modelyard_contracts.failures import Failure
-from modelyard_contracts.shapes import FileEntry, Location, Role, StorageSource
+from modelyard_contracts.shapes import FileEntry, Location, Role, StorageSource, TemplateInput, TemplateSource
 from modelyard_runtime.process import supervise
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
@@ -144,6 +146,53 @@ async def test_what_comes_for_an_unknown_version_is_removed(yard: Yard, facts: A
     await yard.objects.put("artifacts", f"{yard.project}/models/{model_id}/source/model/late.onnx", b"late")
     await say(yard.importer, yard.project, catalogue.IMPORT_SUCCEEDED, facts.imported(model_id))
     await reached(lambda: nothing_below(yard.objects, "artifacts", f"{yard.project}/"))
+
+
+async def test_templates_checks_and_audits_over_the_wire(yard: Yard, facts: Any) -> None:
+    place = TemplateInput(input_id="model_folder", location=Location(bucket="training", prefix="jobs/1/"))
+    source = TemplateSource(template_id="onnx", template_inputs=(place,))
+    created = await yard.ask(calls.CREATE, calls.CreateVersion(model_name="digits", source=source))
+    requested = VersionRequested.model_validate((await yard.next_said()).data)
+    assert requested.assembly is not None
+    key = f"{requested.destination.prefix}1/model/digits.onnx"
+    await yard.objects.put("artifacts", key, b"model bytes")
+    sha256, size = await yard.objects.digest("artifacts", key)
+    fact = facts.imported(created.model_id)
+    update = {
+        "location": Location(bucket="artifacts", prefix=f"{requested.destination.prefix}1/"),
+        "files": (FileEntry(path="model/digits.onnx", size=size, sha256=sha256),),
+    }
+    artifact = fact.artifact.model_copy(update=update)
+    await say(yard.importer, yard.project, catalogue.IMPORT_SUCCEEDED, fact.model_copy(update={"artifact": artifact}))
+
+    async def published() -> bool:
+        view = await yard.ask(calls.GET, calls.GetVersion(model_id=created.model_id))
+        return bool(view.model_status == "published")
+
+    await reached(published)
+    await yard.objects.put("artifacts", key, b"model Bytes")
+    verification = await yard.ask(calls.VERIFY, calls.GetVersion(model_id=created.model_id))
+    wanted = calls.GetVerification(verification_id=verification.verification_id)
+    done = await ended(yard, calls.GET_VERIFICATION, wanted)
+    assert (done.intact, [each.reason for each in done.damaged]) == (False, ["digest"])
+    audit = await yard.ask(calls.AUDIT, calls.StartAudit(repair=True))
+    looked = await ended(yard, calls.GET_AUDIT, calls.GetAudit(audit_id=audit.audit_id))
+    assert (looked.state, looked.objects, looked.stray_objects) == ("succeeded", 1, 0)
+    traced = await yard.ask(calls.TRACE, calls.TraceLineage(model_name="digits"))
+    assert {"template", "version", "artifact"} <= {node.kind for node in traced.nodes}
+    preview = await yard.ask(calls.PREVIEW_DELETION, calls.DeleteVersions(model_id=created.model_id))
+    assert (preview.objects, preview.bytes) == (1, 11)
+    assert (await yard.ask(templates.LIST_TEMPLATES, templates.ListTemplates())).total_count >= 19
+    assert (await yard.ask(templates.LIST_MODES, Nothing())).modes
+    assert (await yard.ask(templates.LIST_RUNTIMES, templates.ListRuntimes())).runtimes
+
+
+async def ended(yard: Yard, call: Any, request: Any) -> Any:
+    async def done() -> bool:
+        return (await yard.ask(call, request)).state in ("succeeded", "failed")
+
+    await reached(done)
+    return await yard.ask(call, request)
 
 
 async def say(bus: Bus, project: str, event: Any, fact: Any) -> None:
