@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,7 +83,7 @@ async def yard(tmp_path: Path, nats_server: Any, s3_server: Any) -> AsyncIterato
             "documents": None,
             "objects": None,
         }
-        heard = gateway.watch_events(since=datetime.now(UTC))
+        heard = await stack.enter_async_context(aclosing(gateway.watch_events(since=datetime.now(UTC))))
         yield Yard(gateway, importer, objects, f"p-{uuid4().hex[:8]}", heard, settings.document_url)
 
 
