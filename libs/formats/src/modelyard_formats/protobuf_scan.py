@@ -45,9 +45,9 @@ class Condenser:
         self._kept = 0
         self._runs: dict[bytes, re.Pattern[bytes]] = {}
 
-    def condense(self, kind: str) -> bytes:
-        """The message of type `kind` without fields larger than `KEEP`. Raises `Malformed`."""
-        return self._message(self._kinds[kind], 0, len(self._data), 0)
+    def condense(self, kind: str, start: int = 0, stop: int | None = None) -> bytes:
+        """The message of type `kind` in these bytes, without fields larger than `KEEP`. Raises `Malformed`."""
+        return self._message(self._kinds[kind], start, len(self._data) if stop is None else stop, 0)
 
     def _message(self, kind: Kind, start: int, end: int, depth: int) -> bytes:
         if depth > MAX_DEPTH:

@@ -9,6 +9,8 @@ from modelyard_formats import (
     custom_format,
     image_format,
     lightgbm_format,
+    mindir_format,
+    mindspore_om_format,
     onnx_format,
     openvino_format,
     pytorch_format,
@@ -37,6 +39,8 @@ FORMATS: dict[str, Format] = {
         tensorflow_frozen_format,
         spark_format,
         image_format,
+        mindspore_om_format,
+        mindir_format,
         custom_format,
     )
 }
