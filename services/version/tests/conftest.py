@@ -283,3 +283,10 @@ async def either(document_url: str) -> AsyncIterator[Register]:
     """The register on SQLite, and over the MongoDB wire: who wins a race is up to the database."""
     async for register in open_register(document_url):
         yield register
+
+
+@pytest.fixture
+async def another_register(document_url: str, either: Register) -> AsyncIterator[Register]:
+    """A second process on the documents of `either`."""
+    async for register in open_register(document_url):
+        yield register

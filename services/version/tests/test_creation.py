@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 
 from modelyard_contracts import catalogue
-from modelyard_contracts.calls.version import CREATE
+from modelyard_contracts.calls.version import CREATE, ListVersions
 from modelyard_contracts.events import VersionRequested
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.ids import derived_id
-from modelyard_store.documents import Body, Collection, Document, StoreUnavailable
+from modelyard_store.documents import Body, Collection, Document, Query, StoreUnavailable
+from modelyard_version.errors import Exists
+from modelyard_version.history_repository import HISTORY
+from modelyard_version.repository import VERSIONS
 
 
 async def number_of(register: Any, model_id: str) -> str:
@@ -62,6 +65,34 @@ async def test_of_twenty_that_want_one_number_one_gets_it(either: Any) -> None:
     assert len(refusals) == 19
     assert {refusal.code for refusal in refusals} == {"ModelArts.3002"}
     assert len(await either.said()) == 1
+
+
+async def test_of_two_processes_that_want_one_number_the_loser_leaves_nothing(
+    either: Any, another_register: Any
+) -> None:
+    """No document, no record, no message: so no import begins and no object is ever written for it."""
+    results = await asyncio.gather(
+        *(
+            process.create(model_version="1.0.0", description=f"try {n}", key=f"k{n}")
+            for n in range(6)
+            for process in (either, another_register)
+        ),
+        return_exceptions=True,
+    )
+    [winner] = {result for result in results if isinstance(result, str)}
+    assert {type(result) for result in results} <= {str, Exists}
+    stored = await either.documents.find(VERSIONS, Query())
+    assert [document.id for document in stored] == [winner]
+    [message] = await either.said()
+    assert (message.type, message.subject) == (catalogue.VERSION_REQUESTED.subject, winner)
+    records = await either.documents.find(HISTORY, Query())
+    assert [document.id for document in records] == [f"{winner}:1"]
+    page = await either.reading.list(either.context(), ListVersions())
+    assert [row.model_id for row in page.models] == [winner]
+    with pytest.raises(Exists) as caught:
+        await either.create(model_version="1.0.0", key="late")
+    assert (caught.value.kind, caught.value.code) == (FailureKind.CONFLICT, "ModelArts.3002")
+    assert either.objects.removed == []
 
 
 async def test_twenty_without_a_number_get_twenty(either: Any) -> None:
