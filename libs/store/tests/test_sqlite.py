@@ -25,6 +25,7 @@ from modelyard_store.documents import (
     StoreUnavailable,
 )
 from modelyard_store.sqlite import SqliteDocuments
+from modelyard_store.sqlite_sql import FEW
 
 NEWEST = (Sort("created_at", descending=True),)
 MINE = Equals("project", "p")
@@ -34,6 +35,7 @@ import asyncio, sys
 from pathlib import Path
 from modelyard_store.documents import Collection, Index
 from modelyard_store.sqlite import SqliteDocuments
+from modelyard_store.sqlite_sql import FEW
 
 async def main(path, name, writers):
     documents = SqliteDocuments(Path(path))
@@ -69,15 +71,15 @@ async def documents(tmp_path: Path, versions: Collection) -> AsyncIterator[Sqlit
         ((MINE, AnyOf("state", ("ready", "failed"))), NEWEST, "versions (project,created_at)"),
         ((MINE, Between("created_at", 5, 9)), NEWEST, "versions (project,created_at)"),
         ((MINE, Equals("name", "n")), (), "versions (project,name)"),
-        ((MINE, Contains("name", "net")), NEWEST, "versions (project,created_at)"),
+        ((MINE, Contains("name", "net")), NEWEST, "versions__text + sort"),
         ((Contains("name", "net"),), (), "versions__text + sort"),
-        ((MINE, Contains("name", "模")), NEWEST, "versions (project,created_at)"),
+        ((MINE, Contains("name", "模")), NEWEST, "versions__text + sort"),
         ((Equals("request_key", "k"),), (), "versions (request_key)"),
         ((AnyOf("id", ("a", "b")),), (), "sqlite_autoindex_versions_1"),
         ((MINE, Has("labels", "a")), NEWEST, "versions members (project,labels,created_at)"),
         ((Has("labels", "a"), MINE, Has("labels", "b")), NEWEST, "versions members (project,labels,created_at)"),
         ((MINE, Has("labels", "a")), (Sort("state"),), "versions members (project,labels,state)"),
-        ((MINE, Has("labels", "a"), Contains("name", "net")), NEWEST, "versions members (project,labels,created_at)"),
+        ((MINE, Has("labels", "a"), Contains("name", "net")), NEWEST, "versions__text + sort"),
         ((MINE, Has("labels", "a")), (Sort("size"),), "versions members (project,labels,created_at) + sort"),
         ((Equals("flag", True),), (), None),
         ((), NEWEST, None),
@@ -87,6 +89,32 @@ async def test_the_plan_shows_the_declared_index(
     documents: SqliteDocuments, versions: Collection, where: tuple[Condition, ...], sort: tuple[Sort, ...], plan: str
 ) -> None:
     assert await documents.explain(versions, Query(where, sort)) == plan
+
+
+@pytest.mark.parametrize("text", ["net", "t"])
+async def test_a_text_that_many_hold_is_found_along_an_index(
+    documents: SqliteDocuments, versions: Collection, text: str
+) -> None:
+    bodies = [
+        {"project": "pq"[n % 2], "name": f"net-{n}", "created_at": n, "labels": ["a"] if n % 3 else ["b"]}
+        for n in range(FEW + 10)
+    ]
+    await asyncio.gather(*(documents.add(versions, f"d{n}", body) for n, body in enumerate(bodies)))
+    holds, labelled = Contains("name", text), Has("labels", "a")
+    assert await documents.explain(versions, Query((MINE, holds), NEWEST)) == "versions (project,created_at)"
+    assert await documents.count(versions, (MINE, holds)) == FEW / 2 + 5
+    found = await documents.find(versions, Query((MINE, holds), NEWEST, limit=3))
+    assert [each.body["created_at"] for each in found] == [FEW + 8, FEW + 6, FEW + 4]
+    plan = await documents.explain(versions, Query((MINE, holds, labelled), NEWEST))
+    assert plan == "versions members (project,labels,created_at)"
+    assert await documents.count(versions, (MINE, holds, labelled)) == sum(
+        body["project"] == "p" and body["labels"] == ["a"] for body in bodies
+    )
+    rare = Contains("name", "net-10")
+    assert await documents.explain(versions, Query((MINE, holds, rare), NEWEST)) == "versions__text + sort"
+    assert [each.id for each in await documents.find(versions, Query((MINE, holds, rare), NEWEST, limit=3))] == [
+        "d108", "d106", "d104",
+    ]  # fmt: skip
 
 
 async def test_later_pages_start_from_the_index(documents: SqliteDocuments, versions: Collection) -> None:

@@ -207,7 +207,7 @@ async def test_an_index_answers_every_combination(register: Any, filters: dict[s
     sort = (Sort(SORTS[sort_by], descending=True),)
     plan = await register.documents.explain(VERSIONS, Query(where=where, sort=sort, limit=10))
     assert plan
-    assert "sort" not in plan
+    assert "sort" not in plan or "__text" in plan  # what few versions hold is sorted when it has been found
     if filters.get("exact_match") and len(filters) == 2:  # not along the whole project, which may be large
         assert "model_name" in plan
     if "label" in filters:

@@ -8,8 +8,9 @@ file. Needs SQLite 3.38 with FTS5.
 import asyncio
 import re
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import local
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from modelyard_store.documents import (
     Body,
     Collection,
     Condition,
+    Contains,
     Document,
     Duplicate,
     NotStorable,
@@ -80,15 +82,24 @@ class SqliteDocuments:
     async def find(self, collection: Collection, query: Query) -> list[Document]:
         rules.check_query(collection, query)
         self._table(collection)
-        return await self._off_loop(
-            lambda: [_document(row) for row in self._rows(*sqlite_sql.select(collection, query))]
-        )
+
+        def read() -> list[Document]:
+            with self._snapshot():
+                hits = self._few_hits(collection, query.where)
+                return [_document(row) for row in self._rows(*sqlite_sql.select(collection, query, hits))]
+
+        return await self._off_loop(read)
 
     async def count(self, collection: Collection, where: Sequence[Condition]) -> int:
         rules.check_declared(collection, where)
         self._table(collection)
-        rows = await self._read(*sqlite_sql.count(collection, where))
-        return int(rows[0][0])
+
+        def read() -> int:
+            with self._snapshot():
+                hits = self._few_hits(collection, where)
+                return int(self._rows(*sqlite_sql.count(collection, where, hits))[0][0])
+
+        return await self._off_loop(read)
 
     async def with_outbox(self, collection: Collection, limit: int) -> list[Document]:
         sql = (
@@ -99,8 +110,12 @@ class SqliteDocuments:
 
     async def explain(self, collection: Collection, query: Query) -> str | None:
         rules.check_query(collection, query)
-        sql, values = sqlite_sql.select(collection, query)
-        return _index_used(collection, [row[3] for row in await self._read(f"EXPLAIN QUERY PLAN {sql}", values)])
+
+        def read() -> str | None:
+            sql, values = sqlite_sql.select(collection, query, self._few_hits(collection, query.where))
+            return _index_used(collection, [row[3] for row in self._rows(f"EXPLAIN QUERY PLAN {sql}", values)])
+
+        return await self._off_loop(read)
 
     async def check(self) -> str | None:
         sql = f"INSERT OR REPLACE INTO {_CHECK.name}(id,revision,body) VALUES ('check',1,'{{}}')"  # noqa: S608
@@ -153,12 +168,34 @@ class SqliteDocuments:
             raise StoreUnavailable(f"{self._path}: {error}") from error
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        return self._connection().execute(sql, values).fetchall()
+
+    def _few_hits(self, collection: Collection, where: Sequence[Condition]) -> sqlite_sql.Hits | None:
+        """The rows that hold one of the texts looked for, if they are few: the query then starts from them."""
+        for wanted in sorted((each for each in where if isinstance(each, Contains)), key=lambda each: -len(each.text)):
+            rows = [row[0] for row in self._rows(*sqlite_sql.hits(collection, wanted))]
+            if len(rows) <= sqlite_sql.FEW:
+                return sqlite_sql.Hits(wanted, tuple(rows))
+        return None
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """What is read within belongs to one moment."""
+        connection = self._connection()
+        connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            connection.execute("COMMIT")
+
+    def _connection(self) -> sqlite3.Connection:
+        """The one of this thread."""
         connection: sqlite3.Connection | None = getattr(self._mine, "connection", None)
         if connection is None:
             connection = self._mine.connection = connect(self._path)
             connection.execute("PRAGMA query_only=1")
             self._connections.append(connection)
-        return connection.execute(sql, values).fetchall()
+        return connection
 
 
 def _unless_duplicate(

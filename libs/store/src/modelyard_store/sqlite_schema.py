@@ -77,16 +77,16 @@ def _indexes(collection: Collection) -> dict[str, str]:
 
 
 def _text_index(collection: Collection) -> list[str]:
-    """A trigram index kept by triggers, in step with the documents whoever writes them."""
+    """A trigram index kept by triggers, in step with the documents whoever writes them. It holds the texts too: what
+    is too short for trigrams is looked for in them."""
     name, target = collection.name, f"{collection.name}__text"
     columns = [f"c{n}" for n in range(len(collection.substrings))]
-    into = f"{target}({','.join((target, 'rowid', *columns))})"
     texts = [raw(field) for field in collection.substrings]
     new, old = (",".join(text.replace("(body", f"({row}.body") for text in texts) for row in ("new", "old"))
     insert = f"INSERT INTO {target}(rowid,{','.join(columns)}) VALUES (new.row,{new});"  # noqa: S608 - checked names
-    delete = f"INSERT INTO {into} VALUES ('delete',old.row,{old});"  # noqa: S608 - checked names
+    delete = f"DELETE FROM {target} WHERE rowid=old.row;"  # noqa: S608 - checked names
     return [
-        f"CREATE VIRTUAL TABLE {target} USING fts5({','.join(columns)}, content='', tokenize='trigram')",
+        f"CREATE VIRTUAL TABLE {target} USING fts5({','.join(columns)}, tokenize='trigram')",
         f"INSERT INTO {target}(rowid,{','.join(columns)}) SELECT row,{','.join(texts)} FROM {name}",  # noqa: S608 - checked names
         f"CREATE TRIGGER {target}_add AFTER INSERT ON {name} BEGIN {insert} END",
         f"CREATE TRIGGER {target}_remove AFTER DELETE ON {name} BEGIN {delete} END",

@@ -5,7 +5,10 @@ paging and equality need no special case and every one of them can run along an 
 expression instead: SQLite does not compare NULLs there, which is the rule of the port.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from modelyard_store.documents import (
     AnyOf,
@@ -48,26 +51,53 @@ def member_table(collection: Collection, index: Index) -> str:
 OUTBOX = f"{raw('outbox')}>0"
 
 
-def select(collection: Collection, query: Query) -> Clause:
-    tables, names = _tables(collection, query.where, query.sort)
-    clauses = _conditions(collection, query.where, names)
+FEW: Final = 500
+"""Documents that hold a text, up to which reading each of them is cheaper than walking along an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """The rows of all documents for which one of a query's conditions holds."""
+
+    of: Contains
+    rows: tuple[int, ...]
+
+
+def hits(collection: Collection, wanted: Contains) -> Clause:
+    """The rows for which it holds; FEW + 1 of them if there are more."""
+    name = _text_table(collection)
+    text, values = _matches(collection, wanted)
+    return f"SELECT rowid FROM {name} WHERE {text} LIMIT {FEW + 1}", values  # noqa: S608 - names are checked
+
+
+def select(collection: Collection, query: Query, found: Hits | None = None) -> Clause:
+    tables, names = _tables(collection, query.where, query.sort, found)
+    clauses = _conditions(collection, query.where, names, found)
     if query.after is not None:
         clauses.append(_after(query.order, query.after, names))
     where, values = _all(clauses)
     order = ",".join(f"{_value(by.field, names)}{' DESC' if by.descending else ''}" for by in query.order)
     sql = f"SELECT id,revision,body FROM {tables} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
-    return sql, [*values, query.limit, query.offset]
+    return sql, [*_bound(found), *values, query.limit, query.offset]
 
 
-def count(collection: Collection, where: Sequence[Condition]) -> Clause:
-    tables, names = _tables(collection, where, ())
-    text, values = _all(_conditions(collection, where, names))
-    return f"SELECT count(*) FROM {tables} WHERE {text}", values  # noqa: S608 - names are checked
+def count(collection: Collection, where: Sequence[Condition], found: Hits | None = None) -> Clause:
+    tables, names = _tables(collection, where, (), found)
+    text, values = _all(_conditions(collection, where, names, found))
+    return f"SELECT count(*) FROM {tables} WHERE {text}", [*_bound(found), *values]  # noqa: S608 - names are checked
 
 
-def _tables(collection: Collection, where: Sequence[Condition], sort: Sequence[SortBy]) -> tuple[str, Names]:
-    """What to read from. With `Has` first the member table, one that also has the order if there is one; CROSS JOIN
-    keeps the planner from turning them round."""
+def _bound(found: Hits | None) -> list[Scalar]:
+    return [json.dumps(found.rows)] if found else []
+
+
+def _tables(
+    collection: Collection, where: Sequence[Condition], sort: Sequence[SortBy], found: Hits | None
+) -> tuple[str, Names]:
+    """What to read from. Few hits come first; else with `Has` its member table, one that also has the order if there
+    is one. CROSS JOIN keeps the planner from turning them round."""
+    if found:
+        return f"(SELECT value AS hit FROM json_each(?)) CROSS JOIN {collection.name} ON row=hit", {}  # noqa: S608
     wanted = next((each for each in where if isinstance(each, Has)), None)
     if wanted is None:
         return collection.name, {}
@@ -87,12 +117,13 @@ def _all(clauses: Sequence[Clause]) -> Clause:
     return " AND ".join(text for text, _ in clauses) or "1", [value for _, values in clauses for value in values]
 
 
-def _conditions(collection: Collection, where: Sequence[Condition], names: Names) -> list[Clause]:
-    """The first `Has` starts from its table; others look into the documents which that one finds."""
-    first = next((each for each in where if isinstance(each, Has)), None)
+def _conditions(collection: Collection, where: Sequence[Condition], names: Names, found: Hits | None) -> list[Clause]:
+    """The first `Has` starts from its table, if there is one; others look into the documents at hand."""
+    first = next((each for each in where if isinstance(each, Has) and each.field in names), None)
     return [
         (f"{names[first.field]}=?", [first.text]) if first and each is first else condition(collection, each, names)
         for each in where
+        if not (found and each is found.of)
     ]
 
 
@@ -102,8 +133,9 @@ def condition(collection: Collection, wanted: Condition, names: Names) -> Clause
             return _equals(field, value, names)
         case AnyOf(field, values):
             return _any_of(field, values, names)
-        case Contains(field, text):
-            return _contains(collection, field, text)
+        case Contains():
+            matching, texts = _matches(collection, wanted)
+            return f"row IN (SELECT rowid FROM {_text_table(collection)} WHERE {matching})", texts  # noqa: S608
         case Between(field, low, high):
             return _between(_value(field, names), low, high)
         case Has(field, text):
@@ -128,13 +160,16 @@ def _any_of(field: str, wanted: tuple[Scalar, ...], names: Names) -> Clause:
     return f"({' OR '.join(text)})", [value for each in values for value in each]
 
 
-def _contains(collection: Collection, field: str, text: str) -> Clause:
-    if len(text) < _TRIGRAM:  # too short for trigrams: read what the other conditions leave
-        return f"instr(lower_text({raw(field)}),lower_text(?))>0", [text]
-    column = f"c{collection.substrings.index(field)}"
-    phrase = text.replace('"', '""')
-    name = f"{collection.name}__text"
-    return f"row IN (SELECT rowid FROM {name} WHERE {name} MATCH ?)", [f'{column}:"{phrase}"']  # noqa: S608
+def _text_table(collection: Collection) -> str:
+    return f"{collection.name}__text"
+
+
+def _matches(collection: Collection, wanted: Contains) -> Clause:
+    column = f"c{collection.substrings.index(wanted.field)}"
+    if len(wanted.text) < _TRIGRAM:  # too short for trigrams: read all the texts, which are far less than the documents
+        return f"instr(lower_text({column}),lower_text(?))>0", [wanted.text]
+    phrase = wanted.text.replace('"', '""')
+    return f"{_text_table(collection)} MATCH ?", [f'{column}:"{phrase}"']
 
 
 def _between(value: str, low: str | int | float | None, high: str | int | float | None) -> Clause:
