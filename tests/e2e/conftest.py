@@ -22,6 +22,7 @@ def registry() -> Iterator[RegistryDouble]:
 def yard(tmp_path_factory: pytest.TempPathFactory, registry: RegistryDouble) -> Iterator[Yard]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MODELYARD_IMPORT_REGISTRIES", registry.host)
+        environment.setenv("MODELYARD_AUDIT_GRACE_SECONDS", "1")
         with running_yard(tmp_path_factory.mktemp("yard") / "data") as running:
             yield running
 

@@ -73,6 +73,24 @@ def test_everything_is_drawn_from_left_to_right() -> None:
     assert "training-job digits V001 produced version 手写数字 1.0.0." in desc.text
 
 
+def test_what_was_taken_in_again_stands_to_the_right_of_what_it_came_from() -> None:
+    again = graph(
+        node("v", "version"),
+        node("a", "artifact"),
+        node("w", "version"),
+        node("b", "artifact"),
+        node("t", "template"),
+        v_a="holds",
+        a_w="imported as",
+        t_w="shaped",
+        w_b="holds",
+    )
+    columns = {place.node.id: place.column for place in arranged(again).boxes if place.node}
+    assert columns == {"v": 0, "a": 1, "t": 2, "w": 3, "b": 4}
+    root = read(picture(again.model_copy(update={"cut": "only 200 versions are shown"})))
+    assert "only 200 versions are shown." in texts(root)
+
+
 def test_the_same_graph_is_the_same_picture() -> None:
     assert picture(WHOLE) == picture(Lineage.model_validate_json(WHOLE.model_dump_json()))
 

@@ -16,6 +16,7 @@ HEIGHT: Final = 60
 GAP: Final = 132  # between columns; a relation's name fits into it
 _ROW_GAP, _PASS_HEIGHT = 16, 12
 _SWEEPS = 6
+_GENERATIONS = 8
 
 _RANK: Final = {
     "dataset": 0, "code": 0, "training-job": 1, "template": 1, "image": 1, "version": 2, "artifact": 3,
@@ -99,8 +100,31 @@ def _columns(nodes: dict[str, LineageNode], edges: Sequence[LineageEdge]) -> dic
     for name, node in nodes.items():
         if node.kind == "dataset" and reaches[name] == {"evaluation"}:
             rank[name] = _DERIVED
-    used = sorted(set(rank.values()))
-    return {name: used.index(value) for name, value in rank.items()}
+    generation = _generations(nodes, edges)
+    stands = {name: (generation[name], value) for name, value in rank.items()}
+    used = sorted(set(stands.values()))
+    return {name: used.index(value) for name, value in stands.items()}
+
+
+def _generations(nodes: dict[str, LineageNode], edges: Sequence[LineageEdge]) -> dict[str, int]:
+    """How often something was taken in as a version again on the way here. What only leads on stands beside that.
+
+    At most `_GENERATIONS`: who goes in circles is not followed further.
+    """
+    found = dict.fromkeys(nodes, 0)
+    for _ in range(_GENERATIONS * 4):
+        before = dict(found)
+        for edge in edges:
+            again = nodes[edge.target].kind == "version" and nodes[edge.source].kind in ("artifact", "version")
+            found[edge.target] = min(max(found[edge.target], found[edge.source] + again), _GENERATIONS)
+        if found == before:
+            break
+    for kinds in (("training-job", "template", "image"), ("dataset", "code")):
+        onward: dict[str, list[int]] = defaultdict(list)
+        for edge in edges:
+            onward[edge.source].append(found[edge.target])
+        found |= {name: min(onward[name]) for name, node in nodes.items() if node.kind in kinds and onward[name]}
+    return found
 
 
 def _routes(boxes: dict[str, Place], edges: Iterable[LineageEdge], columns: list[list[Place]]) -> list[Route]:

@@ -47,7 +47,7 @@ def picture(graph: Lineage) -> str:
     for box in boxes:
         if box.node:
             _box(stage, box, box.node)
-    _foot(root, height, len(graph.nodes) - len(drawn.nodes), len(graph.edges) - len(drawn.edges), not boxes)
+    _foot(root, height, graph, drawn)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
@@ -120,12 +120,13 @@ def _way(stops: tuple[Place, ...], y: float) -> str:
     return path
 
 
-def _foot(root: Element, height: int, nodes: int, edges: int, empty: bool) -> None:
-    words = "Nothing is known." if empty else ""
-    if nodes or edges:
-        words = f"Not drawn: {nodes:,} more things and {edges:,} more relations."
+def _foot(root: Element, height: int, graph: Lineage, drawn: Lineage) -> None:
+    nodes, edges = len(graph.nodes) - len(drawn.nodes), len(graph.edges) - len(drawn.edges)
+    words = [] if graph.nodes else ["Nothing is known."]
+    words += [f"{shown(graph.cut, 120)}."] if graph.cut else []
+    words += [f"Not drawn: {nodes:,} more things and {edges:,} more relations."] if nodes or edges else []
     if words:
-        _put(root, "text", words, x=_MARGIN, y=height - 14, font_size=11, fill=_SOFT)
+        _put(root, "text", " ".join(words), x=_MARGIN, y=height - 14, font_size=11, fill=_SOFT)
 
 
 def _in_words(graph: Lineage) -> str:

@@ -12,6 +12,6 @@ class VersionSettings(ServiceSettings):
     verify_parallel: int = Field(default=2, ge=1, le=16, description="versions that are verified at the same time")
     audit_grace_seconds: int = Field(
         default=86_400,
-        ge=60,
+        ge=1,
         description="an audit leaves objects alone that are younger: somebody may be writing them",
     )
