@@ -1,5 +1,6 @@
 """The one place where the version service opens its clients and binds its handlers."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from modelyard_bus.backlog import caught_up
@@ -11,6 +12,7 @@ from modelyard_contracts import catalogue
 from modelyard_contracts.calls import templates, version
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.process import Service
+from modelyard_store.documents import Documents
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
@@ -40,6 +42,20 @@ CATCH_UP: Final = 10.0
 """Seconds that an audit waits for events which lie before it."""
 
 
+@dataclass(frozen=True)
+class _Ground:
+    """What the handlers stand on."""
+
+    settings: VersionSettings
+    bus: Bus
+    documents: Documents
+    objects: Objects
+    relay: Relay
+    versions: VersionRepository
+    calls: CallServer
+    consumer: Consumer
+
+
 async def build(settings: VersionSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or VersionSettings()
@@ -48,48 +64,17 @@ async def build(settings: VersionSettings | None = None) -> Service:
     bus = await Bus.connect(BusSettings(**settings.nats("version")))
     relay = Relay(bus, [Outbox(documents, collection) for collection in (*COLLECTIONS, VERIFICATIONS, AUDITS)])
     versions = VersionRepository(documents, relay.nudge)
-    bucket = settings.artifacts_bucket
-    aliasing = Aliasing(versions, AliasRepository(documents, relay.nudge), MoveRepository(documents), now_ms)
-    deletion = Deletion(versions, aliasing, objects, bucket, now_ms)
-    reading = Reading(versions, objects, settings.link_seconds, now_ms)
-    kept = Templates(TemplateRepository(documents), now_ms)
-    creation = Creation(versions, Arranging(kept, versions, bucket), bucket, now_ms)
-    calls = _answer(CallServer(bus, "version"), creation, reading, deletion, aliasing)
-    _answer_templates(calls, kept)
-    tracing = Tracing(versions, bucket)
-    calls.answer(version.LINEAGE, tracing.lineage)
-    calls.answer(version.TRACE, tracing.trace)
-    calls.answer(version.UPDATE, Updating(versions, now_ms).update)
-    calls.answer(version.COMPARE, Comparing(versions).compare)
-    histories = Histories(versions, HistoryRepository(documents), now_ms)
-    calls.answer(version.HISTORY, histories.history)
-    calls.answer(version.VERIFY_HISTORY, histories.verify)
-    consumer = _listen(Consumer(bus, "version"), Reports(versions, deletion, now_ms), deletion, aliasing)
-    consumer.on_job(catalogue.VERSION_RECORD, histories.record, parallel=4)
-    checks = Checks(documents, VERIFICATIONS, Verification, relay.nudge)
-    verifying = Verifying(versions, checks, objects, now_ms)
-    calls.answer(version.VERIFY, verifying.start)
-    calls.answer(version.GET_VERIFICATION, verifying.get)
-    consumer.on_job(catalogue.VERSION_VERIFY, verifying.work, parallel=settings.verify_parallel)
-    auditing = Auditing(
-        versions,
-        Checks(documents, AUDITS, Audit, relay.nudge),
-        objects,
-        bucket,
-        now_ms,
-        grace_ms=settings.audit_grace_seconds * 1000,
-        caught_up=lambda: caught_up(bus, "version", CATCH_UP),
-    )
-    calls.answer(version.AUDIT, auditing.start)
-    calls.answer(version.GET_AUDIT, auditing.get)
-    calls.answer(version.PREVIEW_DELETION, deletion.preview)
-    consumer.on_job(catalogue.VERSION_AUDIT, auditing.work)
+    calls, consumer = CallServer(bus, "version"), Consumer(bus, "version")
+    ground = _Ground(settings, bus, documents, objects, relay, versions, calls, consumer)
+    _bind_register(ground)
+    _bind_tracing(ground)
+    _bind_checks(ground)
 
     async def open_collections() -> None:
         await documents.open((*COLLECTIONS, TEMPLATES, HISTORY, MOVES, VERIFICATIONS, AUDITS))
 
     async def check_objects() -> str | None:
-        return await objects.check(bucket)
+        return await objects.check(settings.artifacts_bucket)
 
     return Service(
         name="version",
@@ -103,9 +88,57 @@ async def build(settings: VersionSettings | None = None) -> Service:
     )
 
 
-def _answer(
-    calls: CallServer, creation: Creation, reading: Reading, deletion: Deletion, aliasing: Aliasing
-) -> CallServer:
+def _bind_register(ground: _Ground) -> None:
+    """Versions, their aliases and what they are made from."""
+    calls, versions, documents = ground.calls, ground.versions, ground.documents
+    bucket = ground.settings.artifacts_bucket
+    aliasing = Aliasing(versions, AliasRepository(documents, ground.relay.nudge), MoveRepository(documents), now_ms)
+    deletion = Deletion(versions, aliasing, ground.objects, bucket, now_ms)
+    reading = Reading(versions, ground.objects, ground.settings.link_seconds, now_ms)
+    kept = Templates(TemplateRepository(documents), now_ms)
+    creation = Creation(versions, Arranging(kept, versions, bucket), bucket, now_ms)
+    _answer(calls, creation, reading, deletion, aliasing)
+    _answer_templates(calls, kept)
+    calls.answer(version.UPDATE, Updating(versions, now_ms).update)
+    _listen(ground.consumer, Reports(versions, deletion, now_ms), deletion, aliasing)
+
+
+def _bind_tracing(ground: _Ground) -> None:
+    """Where versions came from, what became of them, how they differ."""
+    calls, versions = ground.calls, ground.versions
+    tracing = Tracing(versions, ground.settings.artifacts_bucket)
+    calls.answer(version.LINEAGE, tracing.lineage)
+    calls.answer(version.TRACE, tracing.trace)
+    calls.answer(version.COMPARE, Comparing(versions).compare)
+    histories = Histories(versions, HistoryRepository(ground.documents), now_ms)
+    calls.answer(version.HISTORY, histories.history)
+    calls.answer(version.VERIFY_HISTORY, histories.verify)
+    ground.consumer.on_job(catalogue.VERSION_RECORD, histories.record, parallel=4)
+
+
+def _bind_checks(ground: _Ground) -> None:
+    """Whether what is stored is what the register says."""
+    calls, settings, nudge = ground.calls, ground.settings, ground.relay.nudge
+    verifications = Checks(ground.documents, VERIFICATIONS, Verification, nudge)
+    verifying = Verifying(ground.versions, verifications, ground.objects, now_ms)
+    calls.answer(version.VERIFY, verifying.start)
+    calls.answer(version.GET_VERIFICATION, verifying.get)
+    ground.consumer.on_job(catalogue.VERSION_VERIFY, verifying.work, parallel=settings.verify_parallel)
+    auditing = Auditing(
+        ground.versions,
+        Checks(ground.documents, AUDITS, Audit, nudge),
+        ground.objects,
+        settings.artifacts_bucket,
+        now_ms,
+        grace_ms=settings.audit_grace_seconds * 1000,
+        caught_up=lambda: caught_up(ground.bus, "version", CATCH_UP),
+    )
+    calls.answer(version.AUDIT, auditing.start)
+    calls.answer(version.GET_AUDIT, auditing.get)
+    ground.consumer.on_job(catalogue.VERSION_AUDIT, auditing.work)
+
+
+def _answer(calls: CallServer, creation: Creation, reading: Reading, deletion: Deletion, aliasing: Aliasing) -> None:
     calls.answer(version.CREATE, creation.create)
     calls.answer(version.GET, reading.get)
     calls.answer(version.LIST, reading.list)
@@ -115,7 +148,7 @@ def _answer(
     calls.answer(version.GET_ALIAS, aliasing.get_alias)
     calls.answer(version.ALIAS_HISTORY, aliasing.history)
     calls.answer(version.FILES, reading.files)
-    return calls
+    calls.answer(version.PREVIEW_DELETION, deletion.preview)
 
 
 def _answer_templates(calls: CallServer, kept: Templates) -> None:
@@ -127,7 +160,7 @@ def _answer_templates(calls: CallServer, kept: Templates) -> None:
     calls.answer(templates.LIST_RUNTIMES, kept.list_runtimes)
 
 
-def _listen(consumer: Consumer, reports: Reports, deletion: Deletion, aliasing: Aliasing) -> Consumer:
+def _listen(consumer: Consumer, reports: Reports, deletion: Deletion, aliasing: Aliasing) -> None:
     consumer.on_event(catalogue.VERSION_ALIASED, aliasing.on_aliased)
     consumer.on_event(catalogue.IMPORT_SUCCEEDED, reports.import_succeeded)
     consumer.on_event(catalogue.IMPORT_FAILED, reports.import_failed)
@@ -144,4 +177,3 @@ def _listen(consumer: Consumer, reports: Reports, deletion: Deletion, aliasing: 
     consumer.on_event(catalogue.ENTRY_SCORED, reports.entry_scored)
     consumer.on_event(catalogue.ENTRY_REJECTED, reports.entry_rejected)
     consumer.on_job(catalogue.VERSION_PURGE, deletion.purge)
-    return consumer
