@@ -58,7 +58,7 @@ def running(attempt: int = 1) -> Import:
 
 
 def test_it_starts_reports_and_succeeds_with_a_readable_log() -> None:
-    half = report(running(), Progress(total_bytes=9, copied_bytes=4, lines=(LogLine(3, "copying"),)))
+    half = report(running(), Progress(total_bytes=9, copied_bytes=4, lines=(LogLine(3, "copying"),)), now=3)
     assert (half.state, half.total_bytes, half.copied_bytes) == ("running", 9, 4)
     done = succeed(half, Progress(copied_bytes=9), ARTIFACT, now=1_500)
     shown = view(done)
@@ -77,7 +77,7 @@ def test_a_failure_keeps_code_reason_and_every_problem() -> None:
 def test_an_attempt_goes_on_where_there_is_word_of_the_one_before_and_else_begins_anew() -> None:
     assert attempt_location(running(1)).prefix == "p/models/m/source/1/"
     assert attempt_location(running(2)).prefix == "p/models/m/source/2/"
-    half = report(running(1), Progress(copied_bytes=5, pins="x", files=(FileState("model/a", 9, copied=True),)))
+    half = report(running(1), Progress(copied_bytes=5, pins="x", files=(FileState("model/a", 9, copied=True),)), now=3)
     again = start(replace(half, claim=Claim(attempt=2, lease_until=99, token="u")), now=3)
     assert (attempt_location(again).prefix, again.copied_bytes) == ("p/models/m/source/1/", 5)
     assert again.files == half.files
@@ -98,11 +98,11 @@ def test_a_deleted_version_cancels_what_has_not_ended_and_nothing_else() -> None
     with pytest.raises(Cancelled):
         succeed(gone, Progress(), ARTIFACT, now=4)
     with pytest.raises(Cancelled):
-        report(gone, Progress())
+        report(gone, Progress(), now=4)
 
 
 def test_the_log_does_not_grow_without_bound() -> None:
     job = running()
     for at in range(500):
-        job = report(job, Progress(lines=(LogLine(at, "line"),)))
+        job = report(job, Progress(lines=(LogLine(at, "line"),)), now=at)
     assert len(job.log) == 200

@@ -15,8 +15,11 @@ from modelyard_import.fetching.inspection import Inspector
 from modelyard_import.fetching.listing import PackageLimits
 from modelyard_import.fetching.registry import registry_http
 from modelyard_import.fetching.registry_auth import Login
+from modelyard_import.handlers.expiry import UploadExpiry
 from modelyard_import.handlers.fetch import FetchHandler
+from modelyard_import.handlers.housekeeping import Housekeeping
 from modelyard_import.handlers.imports import ImportHandlers
+from modelyard_import.handlers.revival import ImportRevival
 from modelyard_import.handlers.rules import RuleHandlers
 from modelyard_import.handlers.training import TrainingHandlers
 from modelyard_import.handlers.uploads import UploadHandlers
@@ -41,6 +44,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
     calls, consumer = CallServer(bus, "import"), Consumer(bus, "import")
     inspector, http = Inspector(_limits(settings)), registry_http()
     workers: tuple[Step, ...] = ()
+    chores = Housekeeping((), settings.housekeeping_seconds)
     if "api" in settings.import_roles:
         uploads = UploadHandlers(
             repository, objects, now_ms, settings.artifacts_bucket, _upload_limits(settings), settings.upload_seconds
@@ -48,6 +52,8 @@ async def build(settings: ImportSettings | None = None) -> Service:
         training = TrainingHandlers(repository, CallClient(bus), now_ms)
         _answer(calls, ImportHandlers(repository, now_ms), training, RuleHandlers(repository, now_ms), uploads)
         _listen(consumer, ImportHandlers(repository, now_ms), training)
+        expiry, revival = UploadExpiry(repository, objects, now_ms), ImportRevival(repository, objects, now_ms)
+        chores = Housekeeping((expiry.sweep, revival.sweep), settings.housekeeping_seconds)
     if "worker" in settings.import_roles:
         limits = PackageLimits(settings.max_package_files, settings.max_package_bytes)
         places = Places(settings.source_buckets, settings.source_prefixes)
@@ -66,7 +72,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
     return Service(
         name="import",
         checks={"nats": bus.check, "documents": documents.check, "objects": bucket_missing},
-        start=(open_collections, *workers, relay.start, consumer.start, calls.start),
+        start=(open_collections, *workers, relay.start, consumer.start, calls.start, chores.start),
         stop=(
             bus.close,
             documents.close,
@@ -76,6 +82,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
             relay.stop,
             consumer.stop,
             calls.stop,
+            chores.stop,
         ),
         closed=bus.closed,
         stats={"bus": bus.stats},
@@ -91,6 +98,8 @@ def _answer(
     calls.answer(imports.BEGIN_UPLOAD, uploads.begin)
     calls.answer(imports.COMPLETE_UPLOAD, uploads.complete)
     calls.answer(imports.GET_UPLOAD, uploads.get)
+    calls.answer(imports.RESUME_UPLOAD, uploads.resume)
+    calls.answer(imports.KEEP_UPLOAD, uploads.keep)
     calls.answer(imports.COMPLETE_TRAINING, training.complete)
     calls.answer(imports.GET_TRAINING_JOB, training.get)
     calls.answer(imports.LIST_TRAINING_JOBS, training.list)

@@ -60,6 +60,13 @@ class UploadRefused(Failure):
         super().__init__(kind, code, problems[0].message + more, problems=problems)
 
 
+class UploadExpired(UploadRefused):
+    def __init__(self, upload_id: str) -> None:
+        message = f"upload {upload_id} has expired and its files are gone: upload them again"
+        rule = "used or resumed in time"
+        super().__init__((Problem(message=message, field="upload_id", rule=rule),), FailureKind.CONFLICT)
+
+
 class ImportBroken(Failure):
     """The machinery, not the package, is at fault, and trying again has been tried."""
 

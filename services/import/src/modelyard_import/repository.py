@@ -8,22 +8,23 @@ from pydantic import BaseModel, TypeAdapter
 from modelyard_contracts.catalogue import IMPORT_FAILED, IMPORT_STARTED, IMPORT_SUCCEEDED, Event
 from modelyard_contracts.events import ImportFailed, ImportStarted, ImportSucceeded
 from modelyard_contracts.failures import Failure
+from modelyard_contracts.shapes import ScanReport
 from modelyard_import.domain import imports
 from modelyard_import.domain.imports import Import, Progress
 from modelyard_import.domain.training import Rule, TrainingJob
 from modelyard_import.domain.uploads import Upload
 from modelyard_store import claims
 from modelyard_store.aggregates import Aggregates, Nudge, Say
-from modelyard_store.documents import Collection, Condition, Documents, Equals, Index, Query, Sort
+from modelyard_store.documents import AnyOf, Between, Collection, Condition, Documents, Equals, Index, Query, Sort
 
 __all__ = ["COLLECTIONS", "Repository", "Say"]
 
-IMPORTS = Collection("imports")
+IMPORTS = Collection("imports", indexes=(Index(("source.upload_id", "state")), Index(("due_at",))))
 TRAINING_JOBS = Collection(
     "training_jobs", indexes=(Index(("project", "received_at")), Index(("project", "job_name", "received_at")))
 )
 RULES = Collection("import_rules", indexes=(Index(("project", "name"), unique=True),))
-UPLOADS = Collection("uploads")
+UPLOADS = Collection("uploads", indexes=(Index(("due_at",)),))
 COLLECTIONS = (IMPORTS, TRAINING_JOBS, RULES, UPLOADS)
 TELLING = (IMPORTS, TRAINING_JOBS)
 
@@ -40,6 +41,21 @@ class Repository:
         self.training_jobs = Aggregates(documents, TRAINING_JOBS, TrainingJob, "import", nudge)
         self.rules = Aggregates(documents, RULES, Rule, "import", nudge)
         self.uploads = Aggregates(documents, UPLOADS, Upload, "import", nudge)
+
+    async def uploads_due(self, now: int, limit: int) -> list[Upload]:
+        """Of all projects, those whose time came first."""
+        where = (Between("due_at", 0, now),)
+        return await self.uploads.find(Query(where=where, sort=(Sort("due_at"),), limit=limit))
+
+    async def imports_due(self, now: int, limit: int) -> list[Import]:
+        """Of all projects, those that are silent, the longest first."""
+        where = (Between("due_at", 0, now),)
+        return await self.imports.find(Query(where=where, sort=(Sort("due_at"),), limit=limit))
+
+    async def imports_upload(self, upload_id: str) -> bool:
+        """Whether an import that has not ended reads this upload."""
+        where = (Equals("source.upload_id", upload_id), AnyOf("state", ("waiting", "running")))
+        return await self.imports.count(where) > 0
 
     async def rules_of(self, project: str) -> list[Rule]:
         """By name. The create-rule call sees to it that one page holds them all."""
@@ -80,7 +96,9 @@ class Repository:
 
     async def report(self, job: Import, progress: Progress, *, now: int, lease_ms: int) -> None:
         """Renew the lease and keep the progress. Raises Lost and Cancelled."""
-        await self._renew(job, lambda current: (imports.report(current, progress), ()), now=now, lease_ms=lease_ms)
+        await self._renew(
+            job, lambda current: (imports.report(current, progress, now=now), ()), now=now, lease_ms=lease_ms
+        )
 
     async def begin_anew(self, job: Import) -> Import:
         """In a fresh folder. Raises Lost and Cancelled."""
@@ -108,19 +126,11 @@ class Repository:
 
     async def fail(self, job: Import, progress: Progress, failure: Failure, *, now: int) -> Import:
         """Raises Lost and Cancelled."""
-        fact = ImportFailed(
-            import_id=job.import_id,
-            model_id=job.model_id,
-            code=failure.code,
-            reason=failure.message,
-            problems=tuple(problem.model_dump() for problem in failure.problems),
-            scan=progress.scan,
-        )
         return await self._finish(
             job,
             lambda current: (
                 imports.fail(current, progress, failure, now=now),
-                (_say(IMPORT_FAILED, fact, current),),
+                (failed(current, failure, progress.scan),),
             ),
         )
 
@@ -145,6 +155,18 @@ class Repository:
         done = await claims.finish(self._documents, IMPORTS, job.import_id, job.attempt, change)
         self._nudge()
         return _IMPORT.validate_python(done.body)
+
+
+def failed(job: Import, failure: Failure, scan: ScanReport | None = None) -> Say:
+    fact = ImportFailed(
+        import_id=job.import_id,
+        model_id=job.model_id,
+        code=failure.code,
+        reason=failure.message,
+        problems=tuple(problem.model_dump() for problem in failure.problems),
+        scan=scan,
+    )
+    return _say(IMPORT_FAILED, fact, job)
 
 
 def _say(message: Event[Any], data: BaseModel, job: Import) -> Say:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from modelyard_contracts.calls.imports import ImportState, ImportView
 from modelyard_contracts.events import Assembly
@@ -10,6 +11,9 @@ from modelyard_contracts.shapes import Artifact, Location, ScanReport, Source
 from modelyard_import.domain.resuming import FileState
 
 FINAL: frozenset[ImportState] = frozenset({"succeeded", "failed", "cancelled"})
+SILENT_MS: Final = 900_000
+"""Far longer than any delivery of its job waits for the next one."""
+MOST_ATTEMPTS: Final = 12
 _MAX_LOG = 200
 
 
@@ -38,7 +42,8 @@ class Import:
     """How one version comes in. Sizes are bytes, instants ms since 1970 UTC.
 
     `folder` is where the newest attempt writes, below `destination`. `pins` (a digest of the source objects) and
-    `files` are what the next attempt needs to go on there; without `pins` there is nothing to go on with.
+    `files` are what the next attempt needs to go on there; without `pins` there is nothing to go on with. From `due_at`
+    on it has been silent for too long; None once it has ended.
     """
 
     import_id: str
@@ -57,6 +62,7 @@ class Import:
     pins: str | None = None
     files: tuple[FileState, ...] = ()
     deleted: bool = False
+    due_at: int | None = None
     total_bytes: int | None = None
     copied_bytes: int = 0
     artifact: Artifact | None = None
@@ -98,7 +104,7 @@ def start(job: Import, *, now: int) -> Import:
     if job.pins is None:
         job = begun_anew(job)
     again = "" if job.attempt <= 1 else f" again, attempt {job.attempt}: the one before did not end"
-    return _logged(replace(job, state="running"), (LogLine(now, f"started{again}"),))
+    return _logged(replace(job, state="running", due_at=now + SILENT_MS), (LogLine(now, f"started{again}"),))
 
 
 def begun_anew(job: Import) -> Import:
@@ -113,9 +119,9 @@ def abandon(job: Import) -> Import:
     return replace(job, pins=None, files=())
 
 
-def report(job: Import, progress: Progress) -> Import:
+def report(job: Import, progress: Progress, *, now: int) -> Import:
     """Raises Cancelled."""
-    return _with_progress(job, progress)
+    return replace(_with_progress(job, progress), due_at=now + SILENT_MS)
 
 
 def interrupt(job: Import, progress: Progress, reason: str, *, now: int) -> Import:
@@ -127,8 +133,9 @@ def succeed(job: Import, progress: Progress, artifact: Artifact, *, now: int) ->
     """Raises Cancelled."""
     done = _with_progress(job, progress)
     done = replace(
-        done, state="succeeded", artifact=artifact, finished_at=now, copied_bytes=artifact.size, pins=None, files=()
-    )
+        done, state="succeeded", artifact=artifact, finished_at=now, copied_bytes=artifact.size,
+        pins=None, files=(), due_at=None,
+    )  # fmt: skip
     text = f"succeeded: {len(artifact.files)} files, {artifact.size} bytes, {artifact.digest}"
     return _logged(done, (LogLine(now, text),))
 
@@ -138,9 +145,34 @@ def fail(job: Import, progress: Progress, failure: Failure, *, now: int) -> Impo
     done = _with_progress(job, progress)
     done = replace(
         done, state="failed", code=failure.code, reason=failure.message, problems=failure.problems, finished_at=now,
-        pins=None, files=(),
+        pins=None, files=(), due_at=None,
     )  # fmt: skip
     return _logged(done, (LogLine(now, f"failed: {failure.code} {failure.message}"),))
+
+
+def silent(job: Import, *, now: int) -> bool:
+    """Whether nobody has taken care of it for so long that nobody will: its job has used up its deliveries."""
+    return job.due_at is not None and job.due_at <= now
+
+
+def held(job: Import, *, now: int) -> bool:
+    return job.claim is not None and job.claim.lease_until > now
+
+
+def look_later(job: Import, *, now: int) -> Import:
+    """Somebody holds it for long."""
+    return replace(job, due_at=now + SILENT_MS)
+
+
+def revive(job: Import, *, now: int) -> Import:
+    """It is about to be asked for once more."""
+    line = LogLine(now, "nobody took care of it for a long time: asked for again")
+    return _logged(replace(job, due_at=now + SILENT_MS), (line,))
+
+
+def give_up(job: Import, failure: Failure, *, now: int) -> Import:
+    """No attempt has ever come to an end."""
+    return fail(replace(job, state="running"), Progress(copied_bytes=job.copied_bytes), failure, now=now)
 
 
 def cancel(job: Import, *, now: int) -> Import:
@@ -148,7 +180,7 @@ def cancel(job: Import, *, now: int) -> Import:
     job = replace(job, deleted=True)
     if job.finished:
         return job
-    cancelled = replace(job, state="cancelled", reason="the version was deleted", finished_at=now)
+    cancelled = replace(job, state="cancelled", reason="the version was deleted", finished_at=now, due_at=None)
     return _logged(cancelled, (LogLine(now, "cancelled: the version was deleted"),))
 
 

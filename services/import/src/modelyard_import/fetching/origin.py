@@ -109,6 +109,9 @@ async def _uploaded(project: str, upload_id: str, repository: Repository) -> Loc
     if upload is None:
         message = f"upload {upload_id!r} does not exist"
         raise SourceRefused(message, rule="an upload of this project", field="source.upload_id")
+    if upload.state == "expired":
+        message = f"upload {upload_id!r} has expired and its files are gone: upload them again"
+        raise SourceRefused(message, rule="an upload that has not expired", field="source.upload_id")
     if upload.state != "complete":
         message = f"upload {upload_id!r} is not complete: its files may still be on their way"
         raise SourceRefused(message, rule="a completed upload", field="source.upload_id")

@@ -11,7 +11,7 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionDeleted, VersionRequested
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.jobs import ImportJob
-from modelyard_import.domain.imports import Import, cancel, view
+from modelyard_import.domain.imports import SILENT_MS, Import, cancel, view
 from modelyard_import.errors import NotFound
 from modelyard_import.repository import Repository, Say
 from modelyard_store.documents import Duplicate
@@ -20,6 +20,11 @@ from modelyard_store.documents import Duplicate
 def import_id_of(project: str, model_id: str) -> str:
     """A version comes in once."""
     return derived_id(project, "import", model_id)
+
+
+def asked_for(job: Import, causationid: str | None = None) -> Say:
+    """Its job. Sent twice, the second one finds the import held, or ended."""
+    return Say(IMPORT_FETCH, ImportJob(import_id=job.import_id), job.import_id, job.correlationid, causationid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +45,10 @@ class ImportHandlers:
             destination=requested.destination,
             assembly=requested.assembly,
             created_at=self.now(),
+            due_at=self.now() + SILENT_MS,
             correlationid=envelope.correlationid,
         )
-        job = Say(IMPORT_FETCH, ImportJob(import_id=identifier), identifier, envelope.correlationid, envelope.id)
+        job = asked_for(waiting, envelope.id)
         try:
             await self.repository.imports.add(envelope.project, identifier, waiting, (job,))
         except Duplicate:

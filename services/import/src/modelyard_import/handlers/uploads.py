@@ -12,6 +12,8 @@ from modelyard_contracts.calls.imports import (
     CompletedFile,
     CompleteUpload,
     GetUpload,
+    KeepUpload,
+    ResumedUpload,
     UploadFile,
     UploadTarget,
     UploadTicket,
@@ -25,10 +27,16 @@ from modelyard_import.domain.uploads import (
     check_arrived,
     check_files,
     complete,
+    keep,
+    let_go,
     part_count,
+    part_size_for,
+    refuse_expired,
+    renew,
     upload_view,
 )
 from modelyard_import.errors import NotFound, UploadRefused
+from modelyard_import.handlers.arrivals import Arrivals
 from modelyard_import.repository import Repository
 from modelyard_store.documents import Duplicate
 from modelyard_store.keys import UnsafeKey, safe_key
@@ -58,8 +66,8 @@ class UploadHandlers:
         return UploadTicket(upload_id=upload_id, files=tuple(targets), expires_at=kept.expires_at)
 
     async def complete(self, context: CallContext, request: CompleteUpload) -> UploadView:
-        """Said again, it answers the same."""
-        upload = await self._known(context.project, request.upload_id)
+        """Said again, it answers the same. ETags that are not given are those of the parts that the store has."""
+        upload = refuse_expired(await self._known(context.project, request.upload_id))
         if upload.state == "complete":
             return upload_view(upload)
         await self._join_parts(upload, request.files)
@@ -68,13 +76,43 @@ class UploadHandlers:
             async for found in self.objects.list(upload.location.bucket, upload.location.prefix)
         }
         check_arrived(upload, arrived)
+        until = self._until()
         done = await self.repository.uploads.change(
-            context.project, upload.upload_id, lambda current: (complete(current), ())
+            context.project, upload.upload_id, lambda current: (complete(current, until=until), ())
         )
         return upload_view(done or upload)
 
+    async def resume(self, context: CallContext, request: GetUpload) -> ResumedUpload:
+        """What has arrived and fresh URLs for the rest; the upload lives on from now. Of an expired one only that."""
+        upload = await self._known(context.project, request.upload_id)
+        if upload.state == "expired":
+            return ResumedUpload(upload_id=upload.upload_id, state="expired", files=(), expires_at=upload.expires_at)
+        until = self._until()
+        upload = await self._change(context.project, upload.upload_id, lambda current: renew(current, until=until))
+        files = await self.arrivals.of(upload, self.link_seconds)
+        return ResumedUpload(upload_id=upload.upload_id, state=upload.state, files=files, expires_at=upload.expires_at)
+
+    async def keep(self, context: CallContext, request: KeepUpload) -> UploadView:
+        """Letting go of what has expired, or was never kept, changes nothing. Raises UploadExpired."""
+        decide = keep if request.keep else let_go
+        kept = await self._change(context.project, request.upload_id, lambda current: decide(current, request.holder))
+        return upload_view(kept)
+
     async def get(self, context: CallContext, request: GetUpload) -> UploadView:
         return upload_view(await self._known(context.project, request.upload_id))
+
+    async def _change(self, project: str, upload_id: str, decide: Callable[[Upload], Upload]) -> Upload:
+        changed = await self.repository.uploads.change(project, upload_id, lambda current: (decide(current), ()))
+        if changed is None:
+            raise NotFound("upload", upload_id)
+        return changed
+
+    def _until(self) -> int:
+        return self.now() + self.link_seconds * 1000
+
+    @property
+    def arrivals(self) -> Arrivals:
+        return Arrivals(self.repository, self.objects)
 
     async def _known(self, project: str, upload_id: str) -> Upload:
         upload = await self.repository.uploads.get(project, upload_id)
@@ -83,38 +121,43 @@ class UploadHandlers:
         return upload
 
     async def _open(self, context: CallContext, request: BeginUpload, upload_id: str, location: Location) -> Upload:
-        large = [file.path for file in request.files if part_count(file.size, self.limits.part_size) > 1]
+        part_size = part_size_for(request.files, self.limits)
+        large = [file.path for file in request.files if part_count(file.size, part_size) > 1]
         keys = [safe_key(location.prefix, path) for path in large]
         ids = await asyncio.gather(*(self.objects.begin_multipart(self.bucket, key) for key in keys))
-        now = self.now()
+        now, until = self.now(), self._until()
         upload = Upload(
             upload_id=upload_id,
             project=context.project,
             location=location,
             files=request.files,
             multiparts=dict(zip(large, ids, strict=True)),
-            part_size=self.limits.part_size,
+            part_size=part_size,
             created_at=now,
-            expires_at=now + self.link_seconds * 1000,
+            expires_at=until,
             created_by=context.actor,
             request_digest=request_digest(request),
         )
         try:
-            await self.repository.uploads.add(context.project, upload_id, upload)
+            await self.repository.uploads.add(context.project, upload_id, renew(upload, until=until))
         except Duplicate:  # the same key at the same moment: the other one's parts are the ones to use
             await asyncio.gather(*map(self.objects.abort_multipart, [self.bucket] * len(keys), keys, ids))
             return await self._known(context.project, upload_id)
         return upload
 
     async def _target(self, upload: Upload, file: UploadFile) -> UploadTarget:
-        key = safe_key(upload.location.prefix, file.path)
-        multipart = upload.multiparts.get(file.path)
+        """Links that end with the upload. What is complete or has expired takes nothing more."""
+        key, multipart = safe_key(upload.location.prefix, file.path), upload.multiparts.get(file.path)
+        part_size = None if multipart is None else upload.part_size
+        seconds = (upload.expires_at - self.now()) // 1000
+        if upload.state != "open" or seconds < 1:
+            return UploadTarget(path=file.path, urls=(), part_size=part_size)
         if multipart is None:
-            url = await self.objects.presign_put(upload.location.bucket, key, self.link_seconds)
-            return UploadTarget(path=file.path, urls=(url,), part_size=None)
-        count = part_count(file.size, upload.part_size)
-        urls = await self.objects.presign_parts(upload.location.bucket, key, multipart, count, self.link_seconds)
-        return UploadTarget(path=file.path, urls=tuple(urls), part_size=upload.part_size)
+            urls = [await self.objects.presign_put(upload.location.bucket, key, seconds)]
+        else:
+            count = part_count(file.size, upload.part_size)
+            urls = await self.objects.presign_parts(upload.location.bucket, key, multipart, count, seconds)
+        return UploadTarget(path=file.path, urls=tuple(urls), part_size=part_size)
 
     async def _join_parts(self, upload: Upload, said: Sequence[CompletedFile]) -> None:
         """Raises UploadRefused naming each large file whose parts do not make it whole."""
@@ -131,6 +174,13 @@ class UploadHandlers:
             return None  # joined before; the answer got lost
         parts = part_count(file.size, upload.part_size)
         rule = f"{parts} ETags, in part order"
+        if not etags:
+            found = await self.arrivals.parts(upload, file)
+            if missing := [number for number in range(1, parts + 1) if number not in found]:
+                some = ", ".join(map(str, missing[:10])) + (", …" if len(missing) > 10 else "")
+                message = f"of file {file.path!r} {len(missing)} of {parts} parts have not arrived: {some}"
+                return Problem(message=message, file=file.path, field="files", rule="arrived whole")
+            etags = tuple(found[number] for number in sorted(found))
         if len(etags) != parts:
             message = f"file {file.path!r} was sent in {parts} parts, {len(etags)} ETags are given"
             return Problem(message=message, file=file.path, field="files", rule=rule)

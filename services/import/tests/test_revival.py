@@ -1,0 +1,86 @@
+"""Imports that nobody takes care of any more: asked for again, and given up at last."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from modelyard_contracts.catalogue import IMPORT_FAILED, IMPORT_FETCH
+from modelyard_contracts.shapes import Location
+from modelyard_import.domain.imports import MOST_ATTEMPTS, SILENT_MS, Import, Progress
+from modelyard_import.handlers.revival import ImportRevival
+from modelyard_store.documents import Between, Equals, Query, Sort
+from modelyard_testkit import models
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def revival(yard: Any) -> ImportRevival:
+    return ImportRevival(yard.repository, yard.objects, yard.clock)
+
+
+async def in_training(yard: Any, tmp_path: Path) -> Location:
+    return cast(Location, await yard.put_folder(models.package(tmp_path / "p"), yard.buckets["training"], "digits/"))
+
+
+async def asked(yard: Any) -> int:
+    return [message.type for message in await yard.said()].count(IMPORT_FETCH.subject)
+
+
+async def test_a_job_that_was_lost_is_sent_again_once_in_a_while(
+    yard: Any, tmp_path: Path, revival: ImportRevival
+) -> None:
+    waiting = await yard.wait_for(await in_training(yard, tmp_path))
+    assert await revival.sweep() == 0
+    yard.clock.now += SILENT_MS
+    assert await revival.sweep() == 1
+    assert await revival.sweep() == 0
+    assert await asked(yard) == 2
+    await yard.fetcher().fetch(*yard.job(waiting))
+    done = await yard.known(waiting.model_id)
+    assert done.state == "succeeded"
+    assert any("asked for again" in line.text for line in done.log)
+    yard.clock.now += SILENT_MS
+    assert await revival.sweep() == 0
+
+
+async def test_an_import_that_is_at_work_is_left_alone(yard: Any, tmp_path: Path, revival: ImportRevival) -> None:
+    waiting = await yard.wait_for(await in_training(yard, tmp_path))
+    taken = await yard.repository.take(waiting.import_id, now=yard.clock(), lease_ms=10 * SILENT_MS)
+    yard.clock.now += SILENT_MS
+    assert await revival.sweep() == 1
+    assert await asked(yard) == 1, "its lease is long"
+    await yard.repository.report(taken, Progress(), now=yard.clock(), lease_ms=10)
+    yard.clock.now += SILENT_MS - 10
+    assert await revival.sweep() == 0
+
+
+async def test_a_worker_that_dies_at_every_delivery_ends_it(yard: Any, tmp_path: Path, revival: ImportRevival) -> None:
+    waiting = await yard.wait_for(await in_training(yard, tmp_path))
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        taken = await yard.repository.take(waiting.import_id, now=yard.clock(), lease_ms=10)
+        assert taken is not None
+        place = f"{taken.destination.prefix}{taken.folder}/model/config.json"
+        await yard.objects.put(taken.destination.bucket, place, b"{}")
+        yard.clock.now += SILENT_MS
+        assert await revival.sweep() == 1, attempt
+    done: Import = await yard.known(waiting.model_id)
+    assert (done.state, done.code) == ("failed", "ModelArts.9000")
+    assert "12 attempts" in str(done.reason)
+    assert await yard.keys_of(done) == []
+    assert [message.type for message in await yard.said()].count(IMPORT_FAILED.subject) == 1
+    await yard.fetcher().fetch(*yard.job(waiting))
+    assert replace(await yard.known(waiting.model_id), log=()) == replace(done, log=())
+
+
+async def test_chores_find_what_they_look_for_by_an_index(yard: Any) -> None:
+    from modelyard_import.repository import IMPORTS, UPLOADS
+
+    due = Query(where=(Between("due_at", 0, 1),), sort=(Sort("due_at"),))
+    reading = Query(where=(Equals("source.upload_id", "u"), Equals("state", "running")))
+    for collection, query in ((IMPORTS, due), (UPLOADS, due), (IMPORTS, reading)):
+        plan = await yard.documents.explain(collection, query)
+        assert plan is not None
+        assert "sort" not in plan
