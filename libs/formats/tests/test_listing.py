@@ -43,7 +43,7 @@ def test_config_too_large():
 
 def test_models_missing_twice_empty_or_half():
     config = GOOD[0]
-    assert messages(config, ("model/saved_model.pb", 1))[0].startswith("no model file")
+    assert messages(config, ("model/other.bin", 1))[0].startswith("no model file")
     assert messages(config, ("model/a.onnx", 1), ("model/b.onnx", 1)) == [
         "2 models in one package: model/a.onnx, model/b.onnx"
     ]

@@ -11,6 +11,7 @@ from modelyard_formats import (
     lightgbm_format,
     mindir_format,
     mindspore_om_format,
+    mxnet_format,
     onnx_format,
     openvino_format,
     pytorch_format,
@@ -41,6 +42,7 @@ FORMATS: dict[str, Format] = {
         image_format,
         mindspore_om_format,
         mindir_format,
+        mxnet_format,
         custom_format,
     )
 }
