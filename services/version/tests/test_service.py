@@ -130,6 +130,12 @@ async def test_from_request_to_deletion(yard: Yard, facts: Any) -> None:
     report = await yard.ask(calls.DELETE, calls.DeleteVersions(model_id=model_id))
     assert report.delete_failed_list[0].error_code == "ModelArts.3009"
     await yard.ask(calls.SET_ALIAS, calls.SetAlias(model_name="digits", alias="prod"))
+    at = calls.GetAlias(model_name="digits", alias="prod", at=listed.aliases[0].moved_at)
+    assert (await yard.ask(calls.GET_ALIAS, at)).model_id == model_id
+    updated = await yard.ask(calls.UPDATE, calls.UpdateVersion(model_id=model_id, labels=("标签",)))
+    assert updated.labels == ("标签",)
+    page = await yard.ask(calls.LIST, calls.ListVersions(label="标签"))
+    assert [row.model_id for row in page.models] == [model_id]
     report = await yard.ask(calls.DELETE, calls.DeleteVersions(model_id=model_id))
     assert report.delete_success_list == (model_id,)
 
@@ -139,6 +145,16 @@ async def test_from_request_to_deletion(yard: Yard, facts: Any) -> None:
     await no_tombstone_left(yard.document_url, model_id)
     with pytest.raises(Failure, match="no model"):
         await yard.ask(calls.GET, calls.GetVersion(model_id=model_id))
+    history = await yard.ask(calls.HISTORY, calls.GetHistory(model_id=model_id))
+    assert [(record.action, record.by) for record in history.records] == [
+        ("created", "alice"), ("published", "service:import"), ("aliased", "alice"), ("released", "alice"),
+        ("updated", "alice"), ("deleted", "alice"),
+    ]  # fmt: skip
+    assert history.records[1].correlationid == "c-9"
+    verdict = await yard.ask(calls.VERIFY_HISTORY, calls.GetVersion(model_id=model_id))
+    assert (verdict.intact, verdict.records) == (True, 6)
+    moves = await yard.ask(calls.ALIAS_HISTORY, calls.GetAlias(model_name="digits", alias="prod"))
+    assert [move.model_id for move in moves.moves] == [None, model_id]
 
 
 async def test_what_comes_for_an_unknown_version_is_removed(yard: Yard, facts: Any) -> None:
