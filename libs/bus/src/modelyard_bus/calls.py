@@ -31,6 +31,8 @@ NO_ANSWER: Final = "ModelArts.9002"
 MALFORMED: Final = "ModelArts.9003"
 TOO_LARGE: Final = "ModelArts.9004"
 PROBE: Final = "Modelyard-Probe"
+_REPLY: Final = b'{"reply":'
+"""An answer is this, the reply as JSON, and a brace; or an object with `failure`."""
 
 
 class CallContext(BaseModel):
@@ -50,9 +52,8 @@ class _Asked(BaseModel):
     request: dict[str, Any]
 
 
-class _Answered(BaseModel):
-    reply: dict[str, Any] | None = None
-    failure: FailureReply | None = None
+class _Refused(BaseModel):
+    failure: FailureReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +120,18 @@ class CallServer:
 
     async def _serve(self, answer: _Answer, message: Msg) -> None:
         try:
-            answered = _Answered(reply=await self._ask(answer, message))
+            answered = await self._ask(answer, message)
             self._bus.stats.calls_answered += 1
         except Failure as failure:
-            answered = _Answered(failure=FailureReply.of(failure))
+            answered = _refusal(failure)
             self._bus.stats.calls_failed += 1
         except asyncio.CancelledError:
             stopping = Failure(FailureKind.UNAVAILABLE, NO_ANSWER, f"{self._service} is stopping")
-            await self._send(message, _Answered(failure=FailureReply.of(stopping)).model_dump_json().encode())
+            await self._send(message, _refusal(stopping))
             raise
         await self._send(message, self._fitting(answer.call, answered))
 
-    async def _ask(self, answer: _Answer, message: Msg) -> dict[str, Any]:
+    async def _ask(self, answer: _Answer, message: Msg) -> bytes:
         """Raises Failure and nothing else."""
         try:
             asked = _Asked.model_validate_json(message.data)
@@ -144,7 +145,7 @@ class CallServer:
         ):
             try:
                 reply = await answer.handler(context, request)
-                return reply.model_dump(mode="json")
+                return _REPLY + reply.model_dump_json().encode() + b"}"
             except Failure:
                 raise
             except Away as away:
@@ -156,13 +157,11 @@ class CallServer:
                 text = f"internal error, correlation id {context.correlationid}"
                 raise Failure(FailureKind.INTERNAL, INTERNAL, text) from error
 
-    def _fitting(self, call: Call[Any, Any], answered: _Answered) -> bytes:
-        data = answered.model_dump_json(exclude_none=True).encode()
-        if len(data) <= self._bus.limit:
-            return data
-        text = f"the answer to {call.service}.{call.verb} has {len(data)} bytes, at most {self._bus.limit} fit"
-        failure = Failure(FailureKind.TOO_LARGE, TOO_LARGE, text)
-        return _Answered(failure=FailureReply.of(failure)).model_dump_json(exclude_none=True).encode()
+    def _fitting(self, call: Call[Any, Any], answered: bytes) -> bytes:
+        if len(answered) <= self._bus.limit:
+            return answered
+        text = f"the answer to {call.service}.{call.verb} has {len(answered)} bytes, at most {self._bus.limit} fit"
+        return _refusal(Failure(FailureKind.TOO_LARGE, TOO_LARGE, text))
 
     async def _send(self, message: Msg, data: bytes) -> None:
         """Not `message.respond`: that would send the caller's headers back."""
@@ -185,15 +184,20 @@ class CallClient:
     ) -> ReplyT:
         """Raises Failure: the server's own, or UNAVAILABLE when nobody answers within `timeout` seconds. Then the
         server may have done what was asked; only calls with an idempotency key are safe to repeat."""
+        return call.reply.model_validate_json(await self.relayed(call, context, request, timeout), extra="ignore")
+
+    async def relayed(
+        self, call: Call[RequestT, ReplyT], context: CallContext, request: RequestT, timeout: float = 5
+    ) -> bytes:
+        """The reply as the JSON that it came as, for who only passes it on. Raises as `__call__` does."""
         data = _Asked(context=context, request=request.model_dump(mode="json")).model_dump_json().encode()
         if len(data) > self._bus.limit:
             text = f"the request has {len(data)} bytes, at most {self._bus.limit} fit"
             raise Failure(FailureKind.TOO_LARGE, TOO_LARGE, text)
         message = await self._request(call, data, timeout)
-        answered = _Answered.model_validate_json(message.data)
-        if answered.failure is not None:
-            raise answered.failure.to_failure()
-        return call.reply.model_validate(answered.reply, extra="ignore")
+        if not message.data.startswith(_REPLY):
+            raise _Refused.model_validate_json(message.data).failure.to_failure()
+        return bytes(message.data[len(_REPLY) : -1])
 
     async def answered(self, call: Call[Any, Any]) -> bool:
         """Someone is there to answer it, within a second."""
@@ -214,6 +218,10 @@ class CallClient:
             raise Failure(FailureKind.UNAVAILABLE, NO_ANSWER, text) from error
         except (nats.errors.Error, OSError) as error:
             raise Failure(FailureKind.UNAVAILABLE, NO_ANSWER, f"{name} cannot be asked: no connection") from error
+
+
+def _refusal(failure: Failure) -> bytes:
+    return _Refused(failure=FailureReply.of(failure)).model_dump_json(exclude_none=True).encode()
 
 
 def _malformed(error: ValidationError) -> Failure:
