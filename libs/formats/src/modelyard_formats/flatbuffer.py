@@ -88,8 +88,12 @@ class Table:
 
     def text(self, field: int) -> str:
         """Empty when there is none; cut after `MAX_TEXT` bytes."""
+        return self.content(field, MAX_TEXT).decode(errors="backslashreplace")
+
+    def content(self, field: int, most: int) -> bytes:
+        """The first bytes of a vector of bytes, `most` at most."""
         start, count = self.extent(field)
-        return self._file.content(start, min(count, MAX_TEXT)).decode(errors="backslashreplace")
+        return self._file.content(start, min(count, most))
 
     def has(self, field: int) -> bool:
         return self._place(field, 1) is not None

@@ -20,6 +20,7 @@ from modelyard_formats import (
     spark_format,
     tensorflow_format,
     tensorflow_frozen_format,
+    tflite_format,
     xgboost_format,
 )
 from modelyard_formats.errors import BadSource, bad_source
@@ -38,6 +39,7 @@ FORMATS: dict[str, Format] = {
         lightgbm_format,
         tensorflow_format,
         tensorflow_frozen_format,
+        tflite_format,
         spark_format,
         image_format,
         mindspore_om_format,

@@ -143,6 +143,11 @@ def operator_findings(graphs: Sequence[Message], file: str) -> tuple[Finding, ..
     return tuple(found)
 
 
+def reach_of(operator: str) -> tuple[Severity, str, str] | None:
+    """How bad it is that a model uses this operator of TensorFlow: severity, rule and reason; None when it is not."""
+    return next((row[1:] for row in _REASONS if operator in row[0]), None)
+
+
 def _prints_to_file(node: Any) -> bool:
     return node.op == b"PrintV2" and bool(attribute(node, b"output_stream").s.startswith(b"file:"))
 
