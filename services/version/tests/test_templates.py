@@ -136,7 +136,8 @@ async def test_another_project_does_not_see_it(register: Any) -> None:
     await register.templates.create(other, own())
 
 
-async def test_its_name_is_unique_and_a_key_makes_one(register: Any) -> None:
+async def test_its_name_is_unique_and_a_key_makes_one(either: Any) -> None:
+    register = either
     first = await register.templates.create(register.context(key="k"), own())
     assert await register.templates.create(register.context(key="k"), own()) == first
     with pytest.raises(Failure, match="Idempotency-Key"):
