@@ -104,6 +104,7 @@ class Others:
 
     versions: dict[str, version.VersionView] = field(default_factory=dict)
     uploads: dict[str, imports.UploadView] = field(default_factory=dict)
+    kept: set[tuple[str, str]] = field(default_factory=set)
     away: bool = False
     offered: bool = True
     asked: list[CallContext] = field(default_factory=list)
@@ -116,6 +117,9 @@ class Others:
         found = known.get(request.model_id if call is version.GET else request.upload_id)
         if found is None:
             raise Failure(FailureKind.NOT_FOUND, "ModelArts.3001", "no such thing")
+        if call is imports.KEEP_UPLOAD:
+            held = (request.upload_id, request.holder)
+            self.kept = {*self.kept, held} if request.keep else self.kept - {held}
         return found
 
     async def answered(self, call: Call[Nothing, Nothing]) -> bool:

@@ -98,6 +98,40 @@ async def test_an_upload_must_be_complete(yard: Yard) -> None:
     assert (await yard.datasets.create(context(), asked)).classes == {"a": 1}
 
 
+@pytest.mark.parametrize("by_place", [False, True])
+async def test_an_upload_stays_as_long_as_a_dataset_uses_it(yard: Yard, by_place: bool) -> None:
+    place = Location(bucket="artifacts", prefix="mine/uploads/u1/")
+    view = imports.UploadView(upload_id="u1", state="complete", location=place, files=(), expires_at=0)
+    yard.others.uploads["u1"] = view
+    asked = request("artifacts", "mine/uploads/u1/data/")
+    if not by_place:
+        asked = asked.model_copy(update={"source": UploadSource(upload_id="u1")})
+    await refused(yard, asked)
+    assert yard.others.kept == set(), "it holds no samples"
+    yard.objects.content["artifacts", "mine/uploads/u1/data/a/1.png"] = b"1"
+    yard.others.uploads["u1"] = view.model_copy(
+        update={"location": Location(bucket="artifacts", prefix=f"{place.prefix}data/")}
+    )
+    made = await yard.datasets.create(context(), asked)
+    assert yard.others.kept == {("u1", made.dataset_id)}
+    await yard.datasets.delete(context(), evaluate.GetDataset(dataset_id=made.dataset_id))
+    assert yard.others.kept == set()
+
+
+async def test_letting_go_may_fail_and_a_folder_of_no_upload_is_nobodys(yard: Yard) -> None:
+    yard.objects.content["artifacts", "mine/uploads/u1/a/1.png"] = b"1"
+    made = await yard.datasets.create(context(), request("artifacts", "mine/uploads/u1/"))
+    await yard.datasets.delete(context(), evaluate.GetDataset(dataset_id=made.dataset_id))
+    place = Location(bucket="artifacts", prefix="mine/uploads/u1/")
+    yard.others.uploads["u1"] = imports.UploadView(
+        upload_id="u1", state="complete", location=place, files=(), expires_at=0
+    )
+    made = await yard.datasets.create(context(), request("artifacts", "mine/uploads/u1/"))
+    yard.others.away = True
+    await yard.datasets.delete(context(), evaluate.GetDataset(dataset_id=made.dataset_id))
+    assert (await yard.datasets.list(context(), evaluate.ListDatasets())).total_count == 0
+
+
 async def test_npz_counts_its_labels(yard: Yard) -> None:
     file = BytesIO()
     np.savez(file, x=np.zeros((3, 2), np.float32), y=np.array([1, 0, 1]))

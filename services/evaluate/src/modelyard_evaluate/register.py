@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 
+import structlog
+
 from modelyard_bus.calls import CallClient, CallContext
 from modelyard_contracts.calls import evaluate, imports, version
+from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Artifact, Location, Role
 from modelyard_evaluate.errors import NotFound, NotPublished, SourceRefused
 
 TASK = "image-classification"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,18 @@ class Register:
             message = f"upload {upload_id} is {found.state}: complete it first"
             raise SourceRefused(message, field="source.upload_id", rule="a completed upload")
         return found.location
+
+    async def keep(self, context: CallContext, upload_id: str, holder: str) -> None:
+        """The upload does not expire before `let_go`. Raises what the import service refuses with."""
+        await self.calls(imports.KEEP_UPLOAD, context, imports.KeepUpload(upload_id=upload_id, holder=holder))
+
+    async def let_go(self, context: CallContext, upload_id: str, holder: str) -> None:
+        """Never raises: what stays kept costs room and nothing else."""
+        request = imports.KeepUpload(upload_id=upload_id, holder=holder, keep=False)
+        try:
+            await self.calls(imports.KEEP_UPLOAD, context, request)
+        except Failure as failure:
+            log.warning("upload_stays_kept", upload_id=upload_id, holder=holder, reason=failure.message)
 
     async def offered(self) -> bool:
         """Whether some worker can measure image classifiers now."""

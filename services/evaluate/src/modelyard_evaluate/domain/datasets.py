@@ -15,7 +15,10 @@ _SEES_HIDDEN = frozenset({Role.PUBLISHER, Role.ADMIN})
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled samples that stay where they are. `classes` counts samples by class, `size` is bytes."""
+    """Labelled samples that stay where they are. `classes` counts samples by class, `size` is bytes.
+
+    `upload_id`: the upload whose files these are, which does not expire as long as the dataset is there.
+    """
 
     dataset_id: str
     project: str
@@ -30,6 +33,13 @@ class Dataset:
     created_at: int
     created_by: str
     request_digest: str
+    upload_id: str | None = None
+
+
+def upload_of(location: Location, project: str, artifacts_bucket: str) -> str | None:
+    """The upload that an allowed location lies in."""
+    below = location.prefix.removeprefix(f"{project}/uploads/")
+    return below.partition("/")[0] if location.bucket == artifacts_bucket and below != location.prefix else None
 
 
 def sees_hidden(role: Role) -> bool:

@@ -14,9 +14,9 @@ from modelyard_contracts.calls.evaluate import (
     GetDataset,
     ListDatasets,
 )
-from modelyard_contracts.failures import FailureKind
+from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.shapes import Location, UploadSource
-from modelyard_evaluate.domain.datasets import Dataset, allowed, dataset_view, sees_hidden, visible
+from modelyard_evaluate.domain.datasets import Dataset, allowed, dataset_view, sees_hidden, upload_of, visible
 from modelyard_evaluate.errors import InUse, NameTaken, NotFound, SourceRefused
 from modelyard_evaluate.register import Register
 from modelyard_evaluate.repository import Repository
@@ -41,24 +41,13 @@ class DatasetHandlers:
         before = await self.repository.datasets.get(context.project, dataset_id)
         if before is None:
             location = await self._location(context, request)
-            scan = await self.scanner.scan(request.kind, location)
-            classes = await self.scanner.classes(request.kind, location, scan)
-            dataset = Dataset(
-                dataset_id=dataset_id,
-                project=context.project,
-                name=request.name,
-                kind=request.kind,
-                location=location,
-                hidden=request.hidden,
-                classes=classes,
-                samples=sum(classes.values()),
-                size=scan.size,
-                digest=scan.digest,
-                created_at=self.now(),
-                created_by=context.actor,
-                request_digest=digest,
-            )
-            before = await self._add(dataset)
+            upload_id = await self._kept(context, location, dataset_id)
+            try:
+                before = await self._add(await self._scanned(context, request, dataset_id, location, upload_id))
+            except Failure:
+                if upload_id and await self.repository.datasets.get(context.project, dataset_id) is None:
+                    await self.register.let_go(context, upload_id, dataset_id)
+                raise
         if before.request_digest != digest:
             raise KeyReused
         return dataset_view(before)
@@ -78,7 +67,8 @@ class DatasetHandlers:
         return DatasetPage(total_count=total, count=len(found), datasets=tuple(map(dataset_view, found)))
 
     async def delete(self, context: CallContext, request: GetDataset) -> Nothing:
-        """Forgets the dataset; its files stay where they are, and so do the results of ended runs."""
+        """Forgets the dataset; its files stay where they are (an upload as long as uploads stay), and so do the results
+        of ended runs."""
         dataset = await self._visible(context, request.dataset_id)
         if await self.repository.uses_dataset(context.project, dataset.dataset_id):
             raise InUse(f"dataset {dataset.name!r} is used by an evaluation that has not ended")
@@ -86,7 +76,44 @@ class DatasetHandlers:
             await self.repository.datasets.remove(context.project, dataset.dataset_id)
         except Stale as gone:
             raise NotFound("dataset", request.dataset_id, "dataset_id") from gone
+        if dataset.upload_id is not None:
+            await self.register.let_go(context, dataset.upload_id, dataset.dataset_id)
         return Nothing()
+
+    async def _scanned(
+        self, context: CallContext, request: CreateDataset, dataset_id: str, location: Location, upload_id: str | None
+    ) -> Dataset:
+        scan = await self.scanner.scan(request.kind, location)
+        classes = await self.scanner.classes(request.kind, location, scan)
+        return Dataset(
+            dataset_id=dataset_id,
+            project=context.project,
+            name=request.name,
+            kind=request.kind,
+            location=location,
+            hidden=request.hidden,
+            classes=classes,
+            samples=sum(classes.values()),
+            size=scan.size,
+            digest=scan.digest,
+            created_at=self.now(),
+            created_by=context.actor,
+            request_digest=request_digest(request),
+            upload_id=upload_id,
+        )
+
+    async def _kept(self, context: CallContext, location: Location, dataset_id: str) -> str | None:
+        """The upload that the files belong to; they stay from now on. Files of no upload stay anyway."""
+        upload_id = upload_of(location, context.project, self.artifacts_bucket)
+        if upload_id is None:
+            return None
+        try:
+            await self.register.keep(context, upload_id, dataset_id)
+        except Failure as failure:
+            if failure.kind is not FailureKind.NOT_FOUND:
+                raise
+            return None
+        return upload_id
 
     async def _location(self, context: CallContext, request: CreateDataset) -> Location:
         """Where the files are. What is hidden stays hidden: no other role registers it, nor the same files openly."""
