@@ -131,18 +131,8 @@ def _begin(gateway: Gateway, folder: Path, files: dict[str, OnDisk]) -> Ticket:
             ticket.refresh(gateway)
         except Expired:
             continue
-        except Refused as refused:
-            if refused.status not in {404, 405, _AWAY}:
-                raise
-            _from_ticket(ticket, reply)  # a gateway that cannot say what it has
         return ticket
     raise TaskFailed(f"the upload of {folder} expired {_OFTEN} times")
-
-
-def _from_ticket(ticket: Ticket, reply: Reply) -> None:
-    for file in reply["files"]:
-        ticket.part_sizes[file["path"]] = file["part_size"] or 0
-        ticket.urls |= {(file["path"], part): url for part, url in enumerate(file["urls"], 1)}
 
 
 def _missing(ticket: Ticket, files: dict[str, OnDisk]) -> Iterator[Piece]:
