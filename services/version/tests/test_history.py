@@ -1,6 +1,8 @@
 """The history of a version: every change leaves a record, and whoever touches one is found out."""
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -340,6 +342,15 @@ async def test_a_record_stays_a_small_message(register: Any) -> None:
     [record] = await records(register, model_id)
     assert set(record.changes["plan"].after) == {"sha256", "bytes"}
     assert len(record.model_dump_json()) < LONGEST
+
+
+async def test_the_documented_hash_is_the_one(register: Any, facts: Any) -> None:
+    """As docs/history.md has it, so that others can follow a chain with nothing of ours."""
+    model_id = await lived(register, facts)
+    for record in await records(register, model_id):
+        rest = {name: value for name, value in json.loads(record.model_dump_json()).items() if name != "hash"}
+        text = json.dumps(rest, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        assert hashlib.sha256(text.encode()).hexdigest() == record.hash
 
 
 async def test_the_record_is_committed_with_the_change(register: Any) -> None:
