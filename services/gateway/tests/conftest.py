@@ -39,6 +39,11 @@ class RecordingCalls:
             raise answer
         return answer
 
+    async def relayed(
+        self, call: Call[Any, Any], context: CallContext, request: BaseModel, timeout: float = 5
+    ) -> bytes:
+        return (await self(call, context, request, timeout)).model_dump_json().encode()
+
 
 @dataclass(frozen=True)
 class Yard:

@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import structlog
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
 from modelyard_bus.calls import CallClient, CallContext
@@ -23,6 +23,7 @@ from modelyard_gateway.settings import GatewaySettings
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ReplyT = TypeVar("ReplyT", bound=BaseModel)
+PATIENCE: Final = 30.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,12 @@ class Caller:
         return self.context.project
 
     async def ask(self, call: Call[RequestT, ReplyT], request: RequestT) -> ReplyT:
-        return await self.backends.calls(call, self.context, request, timeout=30)
+        return await self.backends.calls(call, self.context, request, timeout=PATIENCE)
+
+    async def relay(self, call: Call[RequestT, ReplyT], request: RequestT) -> Response:
+        """The service's own JSON, unread: for answers that are large and that clients get as they are."""
+        reply = await self.backends.calls.relayed(call, self.context, request, timeout=PATIENCE)
+        return Response(reply, media_type="application/json")
 
 
 def presented_secret(request: Request) -> str | None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import imports, version
@@ -24,14 +24,14 @@ async def create_model(caller: Writer, body: ModelRequest) -> version.VersionCre
         raise renamed(failure, body.public_field) from failure
 
 
-@router.get("/models")
-async def list_models(caller: Reader, query: Annotated[version.ListVersions, Query()]) -> version.VersionPage:
-    return await caller.ask(version.LIST, query)
+@router.get("/models", response_model=version.VersionPage)
+async def list_models(caller: Reader, query: Annotated[version.ListVersions, Query()]) -> Response:
+    return await caller.relay(version.LIST, query)
 
 
-@router.get("/models/{model_id}")
-async def show_model(caller: Reader, model_id: str) -> version.VersionView:
-    return await caller.ask(version.GET, version.GetVersion(model_id=model_id))
+@router.get("/models/{model_id}", response_model=version.VersionView)
+async def show_model(caller: Reader, model_id: str) -> Response:
+    return await caller.relay(version.GET, version.GetVersion(model_id=model_id))
 
 
 @router.patch("/models/{model_id}")
