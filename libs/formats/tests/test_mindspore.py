@@ -1,4 +1,4 @@
-"""MindIR as MindSpore describes it (fixtures/make_mindspore.py), offline models built from CANN's published schema."""
+"""MindIR as MindSpore describes it (fixtures/make_mindspore.py), the others built from their published schemas."""
 
 import json
 import shutil
@@ -108,11 +108,11 @@ def test_weights_beside_a_mindir_belong_to_the_model(tmp_path: Path) -> None:
         (lambda: small(dims=[-1]), "does not hold what it declares"),
         (lambda: small(dims=[2**62, 2**62]), "does not hold what it declares"),
         (lambda: MINDIR["Model"](producer=b"MindSpore"), "no graph with an output"),
-        (lambda: outside(b"../../etc/passwd", 0, 8), "no file of the package"),
-        (lambda: outside(b"/etc/passwd", 0, 8), "no file of the package"),
-        (lambda: outside(b"gone", 0, 8), "no file of the package"),
-        (lambda: outside(b"m.mindir", 0, 2**40), "are needed"),
-        (lambda: outside(b"m.mindir", -1, 1), "are needed"),
+        (lambda: outside(b"../../etc/passwd", 0, 8), "is no file of the package"),
+        (lambda: outside(b"/etc/passwd", 0, 8), "is no file of the package"),
+        (lambda: outside(b"gone", 0, 8), "is no file of the package"),
+        (lambda: outside(b"m.mindir", 0, 2**40), "bytes, not the"),
+        (lambda: outside(b"m.mindir", -1, 1), "bytes, not the"),
     ],
 )
 def test_refused_mindir(tmp_path: Path, make: Callable[[], Any], words: str) -> None:
@@ -214,6 +214,49 @@ def test_a_truncated_offline_model(tmp_path: Path) -> None:
     assert report(tmp_path, "model.om", om()[:-1]).problems[0].rule == mindspore_om_format.RULE
     shutil.rmtree(tmp_path / "model")
     assert report(tmp_path, "model.om", om()[:100]).problems[0].rule == mindspore_om_format.RULE
+
+
+def test_a_lite_model(tmp_path: Path) -> None:
+    """Built from the schema (fixtures/make_mindspore_lite.py)."""
+    found = report(tmp_path, "digits.ms", (FIXTURES / "lite.ms").read_bytes())
+    assert found.problems == ()
+    assert found.format == "mindspore-lite"
+    assert found.inspection is not None
+    signature = found.inspection.signature
+    assert [(spec.name, spec.dtype, spec.shape) for spec in signature.inputs] == [("image", "float32", (None, 8, 8, 1))]
+    assert [(spec.name, spec.dtype, spec.shape) for spec in signature.outputs] == [("scores", "float32", (1, 10))]
+    assert found.inspection.operators == {"Conv2DFusion": 1, "Softmax": 1}
+    assert found.inspection.parameter_count == 18
+    assert found.inspection.producer == "MindSpore Lite 2.3.0"
+
+
+def test_weights_beside_a_lite_model_and_its_own_operators(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights.bin").write_bytes(bytes(12))
+    (tmp_path / "model" / "digits.ms").write_bytes((FIXTURES / "custom.ms").read_bytes())
+    (tmp_path / "model" / "config.json").write_text('{"model_algorithm": "classifier", "model_type": "MindSpore"}')
+    found = check_package(tmp_path)
+    assert found.problems == ()
+    assert found.model_files == ("model/digits.ms", "model/weights.bin")
+    assert found.inspection is not None
+    assert found.inspection.parameter_count == 20
+    assert found.scan is not None
+    assert [each.rule for each in found.scan.findings if each.file == "model/digits.ms"] == ["mindspore-code"]
+
+
+def test_refused_lite_models(tmp_path: Path) -> None:
+    lite, custom = ((FIXTURES / f"{name}.ms").read_bytes() for name in ("lite", "custom"))
+    shape = struct.pack("<iiiii", 4, 2, 3, 3, 1)
+    cases = {
+        "truncated": (lite[:-8], "is truncated or no MindSpore Lite model"),
+        "other": (lite.replace(b"MSL2", b"MSL0"), "the identifier MSL2"),
+        "outside": (custom, "'weights.bin' is no file of the package"),
+        "escape": (custom.replace(b"weights.bin", b"../../a.bin"), "'../../a.bin' is no file of the package"),
+        "shape": (lite.replace(shape, struct.pack("<iiiii", 4, 2, 3, 3, 2)), "does not hold what it declares"),
+        "huge": (lite.replace(shape, struct.pack("<i", 4) + b"\xff\xff\xff\x7f" * 4), "does not hold what it declares"),
+    }
+    for name, (content, words) in cases.items():
+        assert words in report(tmp_path / name, "m.ms", content).problems[0].message, name
 
 
 def test_hints(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelyard_contracts.shapes import Finding, Inspection, Signature, TensorSpec
+from modelyard_formats.data_beside import RULE as RULE_BESIDE
+from modelyard_formats.data_beside import BadPlace, path_beside
 from modelyard_formats.errors import bad_source
 from modelyard_formats.format import MAX_RANK, MODEL_FOLDER, UNKNOWN_RANK, Format, Reading, at_top, within_bounds
 from modelyard_formats.mindir_kinds import KINDS, LEFT_OUT, RAW_DATA
@@ -156,18 +158,12 @@ def _beside(tensor: Any, folder: Path, name: str) -> str:
 
     if not tensor.HasField("external"):
         return ""
-    location, where = text(tensor.external.location), tensor.external
-    path = PurePosixPath(location)
-    rule = "external data is a regular file beside the model, holding the whole parameter"
-    plain = location.isprintable() and "\\" not in location and not path.is_absolute() and path.parts
-    if not plain or ".." in path.parts or not (folder / path).is_file():
-        shown = f"{name}: parameter {text(tensor.name)[:100]!r} lies in {location[:100]!r}"
-        raise bad_source(f"{shown}, which is no file of the package", file=name, rule=rule)
-    size = (folder / path).stat().st_size
-    if where.offset < 0 or where.length < 0 or where.offset + where.length > size:
-        message = f"{MODEL_FOLDER}/{path} has {size:,} bytes, {where.offset + where.length:,} are needed"
-        raise bad_source(message, file=f"{MODEL_FOLDER}/{path}", rule=rule)
-    return path.as_posix()
+    place = tensor.external
+    try:
+        return path_beside(folder, text(place.location), place.offset, place.length)
+    except BadPlace as error:
+        message = f"{name}: parameter {text(tensor.name)[:100]!r} lies outside: {error}"
+        raise bad_source(message, file=name, rule=RULE_BESIDE) from error
 
 
 def _findings(operators: dict[str, int], name: str) -> Iterator[Finding]:
