@@ -8,9 +8,10 @@ from modelyard_contracts.calls.version import Specification
 from modelyard_contracts.events import ImportSucceeded
 from modelyard_contracts.ids import new_id
 from modelyard_contracts.shapes import Location, Plan, StorageSource
+from modelyard_store.documents import Body, Documents
 from modelyard_store.opening import open_documents
 from modelyard_version.domain.numbers import number_of, order_of
-from modelyard_version.domain.versions import Outcome, Version, published
+from modelyard_version.domain.versions import GENESIS, Outcome, Version, published
 from modelyard_version.repository import COLLECTIONS, VERSIONS, Cause, VersionRepository
 
 _GOLDEN = Path(__file__).parents[2] / "libs/contracts/golden/modelyard.evt.import.succeeded.v1.json"
@@ -24,18 +25,18 @@ async def seed(file: Path, have: int, want: int) -> list[str]:
     await documents.open(COLLECTIONS)
     template = _template(have)
     await VersionRepository(documents, lambda: None).add(Outcome(template), Cause("seed"))
-    found = await documents.get(VERSIONS, template.model_id)
+    template_body = await _body(documents, template.model_id)
     ids = [new_id() for _ in range(want - have - 1)]
     for start in range(0, len(ids), _AT_ONCE):
         bodies = {}
         for place in range(start, min(start + _AT_ONCE, len(ids))):
             name, order = divmod(have + place, _PER_NAME)
-            bodies[ids[place]] = found.body | {
+            bodies[ids[place]] = template_body | {
                 "model_id": ids[place],
                 "model_name": f"seeded-{name:06}",
                 "model_version": number_of(order + 1),
                 "version_order": order + 1,
-                "create_at": found.body["create_at"] + place,
+                "create_at": template_body["create_at"] + place,
             }
         await asyncio.gather(*(documents.add(VERSIONS, id, body) for id, body in bodies.items()))
     await documents.close()
@@ -48,19 +49,19 @@ async def seed_beside(url: str, name: str, versions: int, names: int) -> list[st
     await documents.open(COLLECTIONS)
     template = _template(0)
     await VersionRepository(documents, lambda: None).add(Outcome(template), Cause("seed"))
-    found = await documents.get(VERSIONS, template.model_id)
+    template_body = await _body(documents, template.model_id)
     wanted = [(name, number) for number in range(1, versions + 1)]
     wanted += [(f"seeded-{number:06}", 1) for number in range(names)]
     ids = [new_id() for _ in wanted]
     for start in range(0, len(ids), _AT_ONCE):
         bodies = {
-            id: found.body
+            id: template_body
             | {
                 "model_id": id,
                 "model_name": model_name,
                 "model_version": number_of(number),
                 "version_order": number,
-                "create_at": found.body["create_at"] + number,
+                "create_at": template_body["create_at"] + number,
                 "labels": ["rare"] if model_name == name and number % 200 == 0 else [],
             }
             for id, (model_name, number) in zip(ids[start : start + _AT_ONCE], wanted[start:], strict=False)
@@ -68,6 +69,14 @@ async def seed_beside(url: str, name: str, versions: int, names: int) -> list[st
         await asyncio.gather(*(documents.add(VERSIONS, id, body) for id, body in bodies.items()))
     await documents.close()
     return ids
+
+
+async def _body(documents: Documents, model_id: str) -> Body:
+    """As it is stored, but with nothing to send and a history that has not begun: those belong to one version only."""
+    found = await documents.get(VERSIONS, model_id)
+    if found is None:
+        raise LookupError(model_id)
+    return found.body | {"events": [], "outbox": 0, "history_seq": 0, "history_hash": GENESIS}
 
 
 def _template(have: int) -> Version:
