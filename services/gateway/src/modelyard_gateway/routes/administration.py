@@ -19,6 +19,7 @@ from modelyard_gateway.schemas.administration import (
     TokenReply,
     TokenRequest,
 )
+from modelyard_gateway.settings import GatewaySettings
 
 router = APIRouter(prefix="/v1/{project_id}", tags=["administration"])
 
@@ -89,14 +90,20 @@ async def drop_dead_letter(caller: Admin, sequence: int) -> Nothing:
 projects = APIRouter(prefix="/v1/projects", tags=["administration"])
 
 
+async def _operator(request: Request, token: Annotated[Token, Depends(authenticate)]) -> Token:
+    """Before the body is looked at: strangers learn nothing from it."""
+    settings: GatewaySettings = request.app.state.backends.settings
+    if token.project != settings.operator_project or not token.may(Role.ADMIN):
+        raise Forbidden("only an admin of the operator's project makes projects")
+    return token
+
+
 @projects.post("")
 async def create_project(
-    request: Request, token: Annotated[Token, Depends(authenticate)], body: ProjectRequest
+    request: Request, token: Annotated[Token, Depends(_operator)], body: ProjectRequest
 ) -> TokenReply:
     """Make a project and its first admin token. Only an admin of the operator's project may."""
     backends: Backends = request.app.state.backends
-    if token.project != backends.settings.operator_project or not token.may(Role.ADMIN):
-        raise Forbidden("only an admin of the operator's project makes projects")
     now = backends.clock()
     await backends.access.add_project(Project(body.project_id, body.title or body.project_id, now, token.actor))
     secret = new_secret()
