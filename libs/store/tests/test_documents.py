@@ -342,6 +342,15 @@ async def test_pages_by_position_show_everything_once(
     assert skipped == everything[28:]
 
 
+@pytest.mark.parametrize("only", [("state",), ("state", "created_at"), ("labels", "details", "missing")])
+async def test_only_some_fields(documents: Documents, versions: Collection, only: tuple[str, ...]) -> None:
+    body = {"project": "p", "state": "状态", "created_at": 2**40, "labels": ["a"], "details": {"ratio": 0.1, "on": True}}
+    await fill(documents, versions, body)
+    (found,) = await documents.find(versions, Query((Equals("project", "p"),), only=only))
+    assert found.id == "d0"
+    assert {name: found.body.get(name) for name in only} == {name: body.get(name) for name in only}
+
+
 async def test_outbox_finds_documents_with_messages(documents: Documents, versions: Collection) -> None:
     await fill(documents, versions, {"outbox": 2}, {"outbox": 0}, {}, {"outbox": 1})
     assert [each.id for each in await documents.with_outbox(versions, 10)] == ["d0", "d3"]

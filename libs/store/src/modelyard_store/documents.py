@@ -149,6 +149,8 @@ class Query:
     """All conditions hold. Equal documents are ordered by id, in the direction of the last sort.
 
     `after` is `position()` of the last document of the page before; unlike `offset` it costs the same on every page.
+    `only` names the top-level fields that the bodies need to have, those of the sort among them, when the documents are
+    not to be saved again; a store may give more.
     """
 
     where: tuple[Condition, ...] = ()
@@ -156,6 +158,7 @@ class Query:
     offset: int = 0
     limit: int = 1000
     after: tuple[Scalar, ...] | None = None
+    only: tuple[str, ...] = ()
 
     @property
     def order(self) -> tuple[Sort, ...]:

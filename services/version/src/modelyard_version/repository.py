@@ -70,6 +70,7 @@ VERSIONS: Final = Collection(
     substrings=("model_name", "description"),
     members=("labels", "evaluated_on", "imported_from"),
 )
+SUMMARY: Final = (*(name for name in VersionSummary.model_fields if name != "aliases"), "marks", "version_order")
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
 ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")),))
 COLLECTIONS: Final = (VERSIONS, ALIASES)
@@ -207,7 +208,7 @@ class VersionRepository:
         where = tuple(_conditions(project, wanted))
         sort = (Sort(SORTS[wanted.sort_by], descending=wanted.order == "desc"),)
         after = position_of(wanted)
-        query = Query(where=where, sort=sort, offset=wanted.offset, limit=wanted.limit + 1, after=after)
+        query = Query(where, sort, offset=wanted.offset, limit=wanted.limit + 1, after=after, only=SUMMARY)
         found = await self._documents.find(VERSIONS, query)
         rows, more = found[: wanted.limit], len(found) > wanted.limit
         total = None
