@@ -104,6 +104,7 @@ def _answer(
     calls.answer(imports.GET_TRAINING_JOB, training.get)
     calls.answer(imports.LIST_TRAINING_JOBS, training.list)
     calls.answer(imports.CREATE_RULE, rules.create)
+    calls.answer(imports.DRY_RUN_RULE, rules.dry_run)
     calls.answer(imports.LIST_RULES, rules.list)
     calls.answer(imports.DELETE_RULE, rules.delete)
 

@@ -12,20 +12,28 @@ from modelyard_contracts.shapes import ScanReport
 from modelyard_import.domain import imports
 from modelyard_import.domain.imports import Import, Progress
 from modelyard_import.domain.training import Rule, TrainingJob
+from modelyard_import.domain.training_names import JobName
 from modelyard_import.domain.uploads import Upload
 from modelyard_store import claims
 from modelyard_store.aggregates import Aggregates, Nudge, Say
-from modelyard_store.documents import AnyOf, Between, Collection, Condition, Documents, Equals, Index, Query, Sort
+from modelyard_store.documents import AnyOf, Between, Collection, Documents, Equals, Index, Query, Sort
 
 __all__ = ["COLLECTIONS", "Repository", "Say"]
 
 IMPORTS = Collection("imports", indexes=(Index(("source.upload_id", "state")), Index(("due_at",))))
 TRAINING_JOBS = Collection(
-    "training_jobs", indexes=(Index(("project", "received_at")), Index(("project", "job_name", "received_at")))
+    "training_jobs",
+    indexes=(
+        Index(("project", "received_at")),
+        Index(("project", "job_name", "received_at")),
+        Index(("project", "training.job_version", "received_at")),
+        Index(("project", "status", "received_at")),
+    ),
 )
+JOB_NAMES = Collection("training_job_names", indexes=(Index(("project", "job_name"), unique=True),))
 RULES = Collection("import_rules", indexes=(Index(("project", "name"), unique=True),))
 UPLOADS = Collection("uploads", indexes=(Index(("due_at",)),))
-COLLECTIONS = (IMPORTS, TRAINING_JOBS, RULES, UPLOADS)
+COLLECTIONS = (IMPORTS, TRAINING_JOBS, JOB_NAMES, RULES, UPLOADS)
 TELLING = (IMPORTS, TRAINING_JOBS)
 
 
@@ -39,6 +47,7 @@ class Repository:
         self._nudge = nudge
         self.imports = Aggregates(documents, IMPORTS, Import, "import", nudge)
         self.training_jobs = Aggregates(documents, TRAINING_JOBS, TrainingJob, "import", nudge)
+        self.job_names = Aggregates(documents, JOB_NAMES, JobName, "import", nudge)
         self.rules = Aggregates(documents, RULES, Rule, "import", nudge)
         self.uploads = Aggregates(documents, UPLOADS, Upload, "import", nudge)
 
@@ -63,16 +72,6 @@ class Repository:
 
     async def count_rules(self, project: str) -> int:
         return await self.rules.count((Equals("project", project),))
-
-    async def newest_training_jobs(
-        self, project: str, job_name: str | None, offset: int, limit: int
-    ) -> tuple[int, list[TrainingJob]]:
-        """How many there are, and one page of them, newest first."""
-        where: tuple[Condition, ...] = (Equals("project", project),)
-        if job_name is not None:
-            where = (*where, Equals("job_name", job_name))
-        query = Query(where=where, sort=(Sort("received_at", descending=True),), offset=offset, limit=limit)
-        return await self.training_jobs.count(where), await self.training_jobs.find(query)
 
     async def take(self, import_id: str, *, now: int, lease_ms: int) -> Import | None:
         """Make the next attempt ours. None when it has ended or is gone. Raises Held."""

@@ -193,11 +193,12 @@ class RuleVerdict(Shape):
 
 
 class RuleDryRun(Shape):
-    """Runs whose job name matches, newest first."""
+    """`verdicts` on the runs whose job name matches, newest first; `looked_at` counts all that were looked at."""
 
     looked_at: int
     taken: int
     verdicts: tuple[RuleVerdict, ...]
+    left_out: int = Field(default=0, description="verdicts that did not fit one answer, the oldest")
 
 
 GET = Call("import", "get", GetImport, ImportView)

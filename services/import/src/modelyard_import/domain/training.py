@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from modelyard_contracts.calls.imports import RuleView, TrainingJobView
+from modelyard_contracts.calls.imports import RuleVerdict, RuleView, TrainingJobView
 from modelyard_contracts.calls.version import CreateVersion
 from modelyard_contracts.events import TrainingCompleted
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.shapes import Location, Plan, TrainingRef, TrainingSource
+from modelyard_import.domain.training_names import matches
 
 RunStatus = Literal["completed", "failed", "stopped"]
+_ENDED = {"failed": "failed", "stopped": "was stopped"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def same_report(kept: TrainingJob, other: TrainingJob) -> bool:
 
 def wants(rule: Rule, run: TrainingJob) -> bool:
     """Whether the rule is about this training job at all."""
-    return fnmatchcase(run.job_name, rule.job_name)
+    return matches(rule.job_name, run.job_name)
 
 
 def shortfall(rule: Rule, run: TrainingJob) -> str | None:
@@ -90,6 +91,22 @@ def shortfall(rule: Rule, run: TrainingJob) -> str | None:
         if not value >= least:
             return f"metric {metric!r} is {value}; the rule asks for at least {least}"
     return None
+
+
+def verdict(rule: Rule, run: TrainingJob) -> RuleVerdict | None:
+    """What the rule would make of the run; None when it is not about it at all."""
+    if not wants(rule, run):
+        return None
+    reason = shortfall(rule, run) if run.status == "completed" else f"the run {_ENDED[run.status]}"
+    return RuleVerdict(
+        training_job_id=run.training_job_id,
+        job_name=run.job_name,
+        job_version=run.training.job_version,
+        metrics=run.training.metrics,
+        received_at=run.received_at,
+        taken=reason is None,
+        reason=reason,
+    )
 
 
 def version_for(rule: Rule, run: TrainingJob) -> CreateVersion:

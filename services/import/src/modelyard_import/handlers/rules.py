@@ -7,12 +7,23 @@ from typing import Final
 from modelyard_bus.calls import CallContext
 from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.call import Nothing
-from modelyard_contracts.calls.imports import CREATE_RULE, CreateRule, GetRule, RuleList, RuleView
-from modelyard_import.domain.training import Rule, rule_view
+from modelyard_contracts.calls.imports import (
+    CREATE_RULE,
+    CreateRule,
+    DryRunRule,
+    GetRule,
+    RuleDryRun,
+    RuleList,
+    RuleVerdict,
+    RuleView,
+)
+from modelyard_import.domain.training import Rule, rule_view, verdict
 from modelyard_import.errors import NameTaken, NotFound, NotKeepable, TooManyRules
 from modelyard_import.repository import Repository
+from modelyard_import.runs import Runs
 from modelyard_store.documents import Duplicate, NotStorable, Stale
 
+MAX_ANSWER_BYTES: Final = 800_000  # of verdicts in one answer, which has to fit one message
 MAX_RULES: Final = 500  # every rule is looked at for every run, and the list is one answer
 
 
@@ -22,8 +33,20 @@ class RuleHandlers:
     now: Callable[[], int]
 
     async def create(self, context: CallContext, request: CreateRule) -> RuleView:
-        rule = Rule(
-            rule_id=created_id(context, CREATE_RULE),
+        rule = self._rule(context, request, created_id(context, CREATE_RULE))
+        if await self.repository.count_rules(context.project) >= MAX_RULES:
+            raise TooManyRules(MAX_RULES)
+        try:
+            await self.repository.rules.add(context.project, rule.rule_id, rule)
+        except Duplicate as error:
+            return rule_view(await self._made_before(rule, error))
+        except NotStorable as error:
+            raise NotKeepable(str(error)) from error
+        return rule_view(rule)
+
+    def _rule(self, context: CallContext, request: CreateRule, rule_id: str) -> Rule:
+        return Rule(
+            rule_id=rule_id,
             project=context.project,
             name=request.name,
             job_name=request.job_name,
@@ -35,15 +58,6 @@ class RuleHandlers:
             created_by=context.actor,
             request_digest=request_digest(request),
         )
-        if await self.repository.count_rules(context.project) >= MAX_RULES:
-            raise TooManyRules(MAX_RULES)
-        try:
-            await self.repository.rules.add(context.project, rule.rule_id, rule)
-        except Duplicate as error:
-            return rule_view(await self._made_before(rule, error))
-        except NotStorable as error:
-            raise NotKeepable(str(error)) from error
-        return rule_view(rule)
 
     async def _made_before(self, rule: Rule, duplicate: Duplicate) -> Rule:
         kept = await self.repository.rules.get(rule.project, rule.rule_id)
@@ -52,6 +66,22 @@ class RuleHandlers:
         if kept.request_digest != rule.request_digest:
             raise KeyReused from duplicate
         return kept
+
+    async def dry_run(self, context: CallContext, request: DryRunRule) -> RuleDryRun:
+        """What the rule would have made of the newest runs. Costs in proportion to `runs`, and changes nothing."""
+        rule = self._rule(context, request, rule_id="")
+        verdicts, room, looked_at, taken, left_out = list[RuleVerdict](), MAX_ANSWER_BYTES, 0, 0, 0
+        async for run in Runs(self.repository).newest(context.project, request.runs):
+            looked_at += 1
+            if (found := verdict(rule, run)) is None:
+                continue
+            taken += found.taken
+            room -= len(found.model_dump_json())
+            if room > 0:
+                verdicts.append(found)
+            else:
+                left_out += 1
+        return RuleDryRun(looked_at=looked_at, taken=taken, verdicts=tuple(verdicts), left_out=left_out)
 
     async def list(self, context: CallContext, _: Nothing) -> RuleList:
         return RuleList(rules=tuple(rule_view(rule) for rule in await self.repository.rules_of(context.project)))

@@ -39,6 +39,7 @@ from modelyard_import.domain.training import (
 )
 from modelyard_import.errors import NotFound, NotKeepable, OtherReport
 from modelyard_import.repository import Repository, Say
+from modelyard_import.runs import Runs, Wanted
 from modelyard_store.documents import Duplicate, NotStorable
 
 _TRY_AGAIN = frozenset({FailureKind.UNAVAILABLE, FailureKind.INTERNAL, FailureKind.TOO_MANY})
@@ -70,8 +71,10 @@ class TrainingHandlers:
         return training_job_view(run)
 
     async def list(self, context: CallContext, request: ListTrainingJobs) -> TrainingJobPage:
-        total, runs = await self.repository.newest_training_jobs(
-            context.project, request.job_name, request.offset, request.limit
+        """Newest first."""
+        wanted = Wanted(request.job_name, request.job_version, request.status)
+        total, runs = await Runs(self.repository).page(
+            context.project, wanted, offset=request.offset, limit=request.limit
         )
         views = tuple(training_job_view(run) for run in runs)
         return TrainingJobPage(total_count=total, count=len(views), training_jobs=views)
@@ -121,6 +124,7 @@ class TrainingHandlers:
             IMPORT_MATCH, MatchJob(training_job_id=run.training_job_id), run.training_job_id, correlationid, event_id
         )
         try:
+            await Runs(self.repository).name(project, run.job_name)
             await self.repository.training_jobs.add(project, run.training_job_id, run, () if run.matched else (job,))
         except Duplicate:
             return await self._kept(run)
