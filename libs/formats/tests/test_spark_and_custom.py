@@ -49,6 +49,28 @@ def test_a_spark_pipeline(tmp_path: Path) -> None:
     assert found.inspection.details["uid"] == "Pipeline_1"
 
 
+def test_what_spark_itself_writes(tmp_path: Path) -> None:
+    """fixtures/make_spark.py"""
+    real = Path(__file__).parent / "fixtures" / "spark"
+    said = json.loads((real / "spark.json").read_text())
+    files = {
+        path.relative_to(real).as_posix(): path.read_bytes()
+        for path in real.rglob("spark_model/**/*")
+        if path.is_file()
+    }
+    found = package(tmp_path, "Spark_MLlib", files)
+    assert found.problems == ()
+    assert found.scan is not None
+    assert found.scan.findings == ()
+    assert found.inspection is not None
+    assert found.inspection.producer == f"Spark {said['version']}"
+    assert found.inspection.details == {"class": "org.apache.spark.ml.PipelineModel", "uid": said["uid"]}
+    assert sorted(name.rpartition(".")[2] for name in found.inspection.operators) == sorted(
+        ["PipelineModel", *(name for name, _ in said["stages"])]
+    )
+    assert set(found.model_files) == {f"model/{name}" for name in files}
+
+
 def test_a_single_spark_stage_names_its_columns(tmp_path: Path) -> None:
     found = package(tmp_path, "Spark_MLlib", spark(main=FOREST))
     assert found.inspection is not None
