@@ -68,7 +68,7 @@ def prepared(yard: Yard, place: Path, reference: str) -> str:
 
 def test_the_page_by_command_line_and_curl(yard: Yard, place: Path, prepared: str, reference: str) -> None:
     page = IMPORT_PAGE.read_text("utf-8")
-    steps = [block.replace(SPOKEN_OF, reference) for block in blocks(page, "sh") + blocks(page, "")]
+    steps = [block.replace(SPOKEN_OF, reference) for block in blocks(page, "sh") + blocks(page, "bash")]
     said = run("\n".join([prepared, *steps]), place, yard.environment())
     assert said.count('"model_id"') == 5
     assert "made by" in said
