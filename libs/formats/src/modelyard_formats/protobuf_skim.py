@@ -7,7 +7,7 @@ understand, or too many fields, it keeps from there on.
 
 from collections.abc import Iterator, Mapping
 
-from modelyard_formats import mindir_kinds, onnx_kinds, tensorflow_kinds
+from modelyard_formats import caffe_kinds, mindir_kinds, onnx_kinds, tensorflow_kinds
 from modelyard_formats.protobuf_scan import KEEP, Kind
 
 MOST_FIELDS = 200_000  # then it costs more than it saves, and stops looking
@@ -26,6 +26,8 @@ def skimmer_for(name: str, size: int) -> "Skimmer | None":
         return Skimmer(tensorflow_kinds.KINDS, root, size)
     if name.endswith(".mindir"):
         return Skimmer(mindir_kinds.KINDS, "Model", size)
+    if name.endswith(".caffemodel"):
+        return Skimmer(caffe_kinds.KINDS, "Net", size)
     return None
 
 

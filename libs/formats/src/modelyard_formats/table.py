@@ -6,6 +6,7 @@ from pathlib import Path
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Inspection
 from modelyard_formats import (
+    caffe_format,
     custom_format,
     image_format,
     lightgbm_format,
@@ -47,6 +48,7 @@ FORMATS: dict[str, Format] = {
         mindspore_lite_format,
         mindir_format,
         mxnet_format,
+        caffe_format,
         custom_format,
     )
 }
