@@ -43,12 +43,19 @@ class Http:
     def ask(self, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
         """Raises RuntimeError for anything but 200."""
         text = None if body is None else json.dumps(body)
-        self._connection.request(method, path, text, self.headers | {"Content-Type": "application/json"})
-        reply = self._connection.getresponse()
+        try:
+            reply = self._asked(method, path, text)
+        except http.client.RemoteDisconnected:  # it was idle for long, while the other server was busy
+            self._connection.close()
+            reply = self._asked(method, path, text)
         read = reply.read()
         if reply.status != http.client.OK:
             raise RuntimeError(f"{method} {path}: {reply.status} {read[:300]!r}")
         return json.loads(read) if read else {}
+
+    def _asked(self, method: str, path: str, text: str | None) -> http.client.HTTPResponse:
+        self._connection.request(method, path, text, self.headers | {"Content-Type": "application/json"})
+        return self._connection.getresponse()
 
 
 async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:

@@ -37,15 +37,15 @@ async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:
             "version carries.",
             "MongoDB is the one in MODELYARD_TEST_MONGO_URI."
             if real
-            else "MongoDB is nx-27017 here, a stand-in on SQLite: its times say how often the store is asked and "
-            "whether the time grows, not how fast a MongoDB is.",
+            else "MongoDB is nx-27017 here, a development stand-in on SQLite that does not stand many documents: its "
+            "times say how often the store is asked, not how fast a MongoDB is.",
         ],
     )
     grows: list[tuple[str, str, float]] = []
     async with _stores(folder) as stores:
         for store, url in stores.items():
             small: dict[str, float] = {}
-            for index, versions in enumerate((1_000, 10_000 if quick else 100_000)):
+            for index, versions in enumerate(_sizes(store, real=real, quick=quick)):
                 found = await _ask_all(f"{url}{index}", versions, 20 if quick else 100)
                 cells = (f"{median(took):.2f} ({percentile(took, 0.95):.2f})" for took in found.values())
                 table.rows.append((store, versions, *cells, load()))
@@ -55,8 +55,14 @@ async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:
     return [table], [
         Aim(f"{store}: {name} with 100 times as many versions", "unchanged (within 50 %)", f"{ratio:.2f}×", ratio < 1.5)
         for store, name, ratio in grows
-        if name != "list"  # asks for an exact count of everything
+        if name != "list" and (real or store == "SQLite")  # a list asks for an exact count of everything
     ]
+
+
+def _sizes(store: str, *, real: bool, quick: bool) -> tuple[int, int]:
+    if store == "MongoDB" and not real:
+        return 300, 1_000
+    return 1_000, 10_000 if quick else 100_000
 
 
 @asynccontextmanager
