@@ -47,9 +47,10 @@ FILES = {
     "ascend-om": {"model.om": offline_model()},
     "mxnet": {
         "m-symbol.json": (FIXTURES / "mxnet" / "digits-symbol.json").read_bytes(),
-        "m-0000.params": (FIXTURES / "mxnet" / "sparse.params").read_bytes(),
+        "m-0000.params": (FIXTURES / "mxnet" / "digits-0000.params").read_bytes(),
     },
 }
+SPARSE = (FIXTURES / "mxnet" / "sparse.params").read_bytes()
 EACH = [(name, file) for name, files in FILES.items() for file in files]
 
 
@@ -98,8 +99,14 @@ def test_any_bytes(name: str, file: str) -> None:
     run()
 
 
+@bounded
+@given(flips, cuts)
+def test_damaged_sparse_arrays(flipped: list[tuple[float, int]], cut: float) -> None:
+    answers_or_refuses("mxnet", {**FILES["mxnet"], "m-0000.params": damaged(SPARSE, flipped, cut)})
+
+
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("\ud800"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )

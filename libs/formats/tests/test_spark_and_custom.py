@@ -71,6 +71,12 @@ def test_what_spark_itself_writes(tmp_path: Path) -> None:
     assert set(found.model_files) == {f"model/{name}" for name in files}
 
 
+@pytest.mark.parametrize("field", ["class", "uid", "sparkVersion"])
+def test_half_a_surrogate_pair_is_refused(tmp_path: Path, field: str) -> None:
+    found = package(tmp_path, "Spark_MLlib", spark(main=json.dumps(PIPELINE | {field: "\ud800"}).encode()))
+    assert ["no JSON that can be read" in problem.message for problem in found.problems] == [True]
+
+
 def test_a_single_spark_stage_names_its_columns(tmp_path: Path) -> None:
     found = package(tmp_path, "Spark_MLlib", spark(main=FOREST))
     assert found.inspection is not None

@@ -23,11 +23,15 @@ class Undecodable(Exception):  # noqa: N818 - it says what the text is
 
 
 def parse_json(text: bytes) -> Any:
-    """Raises `Undecodable`."""
+    """Raises `Undecodable`, also for half of a surrogate pair: no such text can be stored or sent."""
     try:
-        return json.loads(text)
+        decoded = text.decode("utf-8-sig")
+        value = json.loads(decoded)
+        if "\\ud" in decoded or "\\uD" in decoded:
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise Undecodable(f"no JSON that can be read: {error}") from error
+    return value
 
 
 def objects_in(value: Any) -> Iterator[dict[str, Any]]:
