@@ -1,7 +1,11 @@
 """One model through every way in, and what each refuses."""
 
 import json
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,12 +13,14 @@ import pytest
 
 from modelyard import Client
 from modelyard_testkit.images import image, index, push
+from modelyard_testkit.main_job import trained
 from modelyard_testkit.models import digits_config, package
 from modelyard_testkit.registry import Answer, RegistryDouble
 from modelyard_testkit.yard import Yard, eventually
 from modelyard_testkit.yard_inside import keys, put
 
 from .test_bad_packages import contents, imported
+from .test_readme import run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(60)]
 
@@ -248,3 +254,26 @@ def test_templates_of_ones_own(client: Client, yard: Yard, files: dict[str, byte
     assert model["config"]["model_algorithm"] == "image_classification"
     assert client.delete(f"models/template/{made['template_id']}") == {}
     eventually(lambda: client.get("models/template")["total_count"] == built_in["total_count"], "only built-in ones")
+
+
+API = Path(__file__).parents[2] / "docs/api.md"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples need curl")
+@pytest.mark.timeout(120)
+def test_examples_of_the_page_about_http(yard: Yard, registry: RegistryDouble, reference: str, tmp_path: Path) -> None:
+    """Run by bash in order, with what they say lies in the bucket and at the registry."""
+    put(yard, "training", "digits/V001", trained().files)
+    put(yard, "training", "digits/plain", {"digits.onnx": trained().files["model/digits.onnx"]})
+    environment = yard.environment()
+    subprocess.run(["modelyard", "sample", "sample"], cwd=tmp_path, env=environment, check=True, timeout=60)
+    details = yard.details
+    environment |= {"URL": f"{details['gateway_url']}/v1/default", "TOKEN": details["token"]}
+    steps = re.findall(r"^```sh\n(.*?)^```$", API.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(steps) > 8
+    said = run("\n".join(steps).replace("ghcr.io/team/translator:1.4", reference), tmp_path, environment)
+    assert said.splitlines().count("published") >= 6
+    assert f"{registry.host}/team/translator@sha256:" in said
+    assert "accuracy" in said, "what the dry run says of the run that it leaves"
+    assert "0.0.1 token:operator" in said.replace("'", "").replace(",", "").replace("(", "")
+    assert (tmp_path / "lineage.svg").read_text("utf-8").startswith("<?xml")

@@ -87,11 +87,18 @@ def renamed(failure: Failure, name: Callable[[str], str]) -> Failure:
 
 
 def invalid(problems: tuple[Problem, ...]) -> Failure:
-    missing = all(problem.rule == "missing" for problem in problems)
+    code = _code_of(problems)
     more = f"; and {len(problems) - MOST_PROBLEMS:,} more" if len(problems) > MOST_PROBLEMS else ""
     problems = problems[:MOST_PROBLEMS]
     words = "; ".join(f"{problem.field}: {problem.message}" for problem in problems) + more
-    return Failure(FailureKind.INVALID, "ModelArts.3036" if missing else "ModelArts.3037", words, problems=problems)
+    return Failure(FailureKind.INVALID, code, words, problems=problems)
+
+
+def _code_of(problems: tuple[Problem, ...]) -> str:
+    if all(problem.rule == "missing" for problem in problems):
+        return "ModelArts.3036"
+    only_labels = all((problem.field or "").split(".")[0] == "labels" for problem in problems)
+    return "ModelArts.3023" if only_labels else "ModelArts.3037"
 
 
 def install(app: FastAPI) -> None:
