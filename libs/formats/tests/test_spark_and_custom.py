@@ -129,3 +129,18 @@ def test_every_model_type_has_a_format() -> None:
     """A template names the engine's own type."""
     known = {model_type for row in FORMATS.values() for model_type in row.model_types}
     assert set(MODEL_TYPES) - known == {"Template"}
+
+
+def test_a_config_may_say_what_the_file_does_not(tmp_path: Path) -> None:
+    """Nothing is known of inputs and outputs: there is nothing to disagree with."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "net.bin").write_bytes(b"weights")
+    config = {
+        "model_algorithm": "image_classification",
+        "model_type": "Custom",
+        "preprocessing": [{"size": [8, 8], "color_mode": "L"}],
+        "labels": ["a", "b"],
+        "outputs": [{"name": "scores", "role": "scores"}],
+    }
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    assert check_package(tmp_path).problems == ()

@@ -12,8 +12,13 @@ from modelyard_formats.scores import score_output
 
 
 def cross_check(config: PackageConfig, signature: Signature) -> tuple[Problem, ...]:
-    """Every disagreement between the config and the model's inputs and outputs. Dynamic axes agree with anything."""
-    return (*_output_problems(config, signature), *_label_problems(config, signature), *_inputs(config, signature))
+    """Every disagreement between the config and the model's inputs and outputs.
+
+    Dynamic axes agree with anything, and so do files that say nothing of their inputs or outputs.
+    """
+    outputs = _output_problems(config, signature) if signature.outputs else ()
+    inputs = _inputs(config, signature) if signature.inputs else ()
+    return (*outputs, *_label_problems(config, signature), *inputs)
 
 
 def _problem(field: str, message: str, rule: str) -> Problem:
@@ -62,7 +67,7 @@ def _inputs(config: PackageConfig, signature: Signature) -> Iterable[Problem]:
 
 
 def _tensor_problems(field: str, item: Preprocessing, spec: TensorSpec) -> Iterable[Problem]:
-    if item.dtype != spec.dtype:
+    if spec.dtype not in (item.dtype, "undefined"):
         yield _problem(
             f"{field}.dtype", f"{item.dtype}, but input {spec.name!r} is {spec.dtype}", f"dtype {spec.dtype}"
         )
