@@ -171,6 +171,27 @@ async def test_killed_in_the_middle_of_many_files(
     await assert_whole(yard, done, "1/")
 
 
+async def test_progress_grows_inside_one_large_file_and_goes_on_after_a_kill(
+    yard: Any, tmp_path: Path, s3_server: S3Server, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "REPORT_EVERY", 0.005)
+    fresh = await yard.wait_for(await one_large_file(yard, tmp_path))
+    await yard.fetcher(objects).fetch(*yard.job(fresh))
+    told = [payload["copied_bytes"] for _, about, payload in yard.ears.heard if about == fresh.model_id]
+    total = (await yard.known(fresh.model_id)).total_bytes
+    assert told == sorted(told)
+    assert len([each for each in told if LARGE // 4 < each < LARGE]) >= 2
+    assert told[-1] == total
+    waiting = await yard.wait_for(await one_large_file(yard, tmp_path / "again"))
+    await killed(
+        yard, tmp_path, s3_server, waiting, most=4, when=lambda job: job.copied_bytes >= (LARGE + 4 * PART) // 2
+    )
+    await yard.fetcher(objects).fetch(*yard.job(waiting))
+    told = [payload["copied_bytes"] for _, about, payload in yard.ears.heard if about == waiting.model_id]
+    assert min(each for each in told if each) >= (4 * PART) // 2, "what is there counts at once"
+    assert told[-1] == total
+
+
 async def test_a_deletion_after_a_kill_frees_everything(
     yard: Any, tmp_path: Path, s3_server: S3Server, objects: Objects
 ) -> None:

@@ -4,7 +4,7 @@ Transfers tell of their bytes in worker threads. Each pass over a file has a cou
 before the thread begins, so that no two threads ever write to one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -15,14 +15,19 @@ from modelyard_import.domain.resuming import FileState
 
 
 class Pass:
-    """Bytes of one file that one reading, or one copying, has behind it. Called with every so many more."""
+    """Bytes of one file that one reading, or one copying, has behind it. Called with every so many more.
+
+    `behind`: what an earlier attempt has done. Whoever goes on from there begins by telling that once more.
+    """
 
     def __init__(self, weight: int, behind: int = 0) -> None:
         self._weight = weight
         self._behind = behind
+        self._untold = behind > 0
 
     def __call__(self, more: int) -> None:
-        self._behind += more
+        self._behind = more if self._untold else self._behind + more
+        self._untold = False
 
     @property
     def weighed(self) -> int:
@@ -56,8 +61,9 @@ class Notes:
     def log(self, text: str) -> None:
         self._lines.append(LogLine(self._now(), text))
 
-    def adopt(self, states: Iterable[FileState]) -> None:
-        """Where an earlier attempt has come to."""
+    def adopt(self, states: Iterable[FileState], in_parts: Mapping[str, int]) -> None:
+        """Where an earlier attempt has come to. `in_parts`: bytes, by path, of what is copied in part."""
+        self._passes |= {(path, "copied"): Pass(1, size) for path, size in in_parts.items()}
         for state in states:
             self._files[state.path] = state
             if state.sha256 is not None:
@@ -74,7 +80,8 @@ class Notes:
         return self._pass(path, "read", weight)
 
     def copying(self, path: str) -> Pass:
-        return self._pass(path, "copied", 1)
+        """A copying begins, or goes on."""
+        return self._passes.get((path, "copied")) or self._pass(path, "copied", 1)
 
     def hashed(self, path: str, sha256: str) -> None:
         self._note(path, sha256=sha256)

@@ -9,7 +9,7 @@ from modelyard_import.domain.layout import Layout
 from modelyard_import.domain.resuming import pins_of, still_there
 from modelyard_import.fetching.notes import Notes
 from modelyard_import.repository import Repository
-from modelyard_store.objects import Objects
+from modelyard_store.objects import NoSuchObject, Objects
 
 
 async def open_folder(job: Import, layout: Layout, notes: Notes, *, repository: Repository, objects: Objects) -> Import:
@@ -53,8 +53,20 @@ async def _adopt(job: Import, notes: Notes, objects: Objects) -> None:
         found.key.removeprefix(folder.prefix): found.size async for found in objects.list(folder.bucket, folder.prefix)
     }
     states = still_there(job.files, sizes)
-    notes.adopt(states)
-    whole = [state for state in states if state.copied]
-    parts = sum(1 for state in states if state.upload_id is not None and not state.copied)
-    done = f"{len(whole)} files, {sum(state.size for state in whole)} bytes, are there, {parts} are there in part"
+    in_parts = {
+        state.path: await _in_parts(objects, folder.bucket, folder.prefix + state.path, state.upload_id)
+        for state in states
+        if state.upload_id is not None and not state.copied
+    }
+    notes.adopt(states, in_parts)
+    whole = [state.size for state in states if state.copied]
+    done = f"{len(whole)} files, {sum(whole)} bytes, are there, of {len(in_parts)} more {sum(in_parts.values())} bytes"
     notes.log(f"goes on in {folder.bucket}/{folder.prefix}: {done}")
+
+
+async def _in_parts(objects: Objects, bucket: str, key: str, upload_id: str) -> int:
+    """Bytes that have arrived."""
+    try:
+        return sum(part.size for part in await objects.list_parts(bucket, key, upload_id))
+    except NoSuchObject:
+        return 0

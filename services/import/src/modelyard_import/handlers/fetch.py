@@ -145,5 +145,6 @@ class FetchHandler:
 
     async def _announce(self, taken: Import, state: str, notes: Notes) -> None:
         progress = notes.progress()
-        payload = {"state": state, "copied_bytes": progress.copied_bytes, "total_bytes": progress.total_bytes}
+        copied = progress.copied_bytes or taken.copied_bytes  # none: it has not looked yet at what is there
+        payload = {"state": state, "copied_bytes": copied, "total_bytes": progress.total_bytes or taken.total_bytes}
         await self.bus.announce("import", taken.model_id, payload)
