@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 
 from modelyard_bus.deadletters import DeadLetter
 from modelyard_bus.errors import NoSuchDeadLetter
@@ -21,6 +21,7 @@ from modelyard_gateway.schemas.administration import (
 )
 from modelyard_gateway.settings import GatewaySettings
 
+Sequence = Annotated[int, Path(ge=1, le=2**53)]
 router = APIRouter(prefix="/v1/{project_id}", tags=["administration"])
 
 
@@ -67,13 +68,13 @@ async def list_dead_letters(caller: Admin, limit: Annotated[int, Query(ge=1, le=
 
 
 @router.get("/dead-letters/{sequence}")
-async def show_dead_letter(caller: Admin, sequence: int) -> DeadLetterReply:
+async def show_dead_letter(caller: Admin, sequence: Sequence) -> DeadLetterReply:
     letter = await _letter(caller, sequence)
     return _shown_letter(letter, letter.body.decode(errors="replace"))
 
 
 @router.post("/dead-letters/{sequence}/replay")
-async def replay_dead_letter(caller: Admin, sequence: int) -> Nothing:
+async def replay_dead_letter(caller: Admin, sequence: Sequence) -> Nothing:
     """Send it again to where it came from. Consumers are idempotent, so whoever had handled it is not disturbed."""
     await _letter(caller, sequence)
     await caller.backends.dead_letters.replay(sequence)
@@ -81,7 +82,7 @@ async def replay_dead_letter(caller: Admin, sequence: int) -> Nothing:
 
 
 @router.delete("/dead-letters/{sequence}")
-async def drop_dead_letter(caller: Admin, sequence: int) -> Nothing:
+async def drop_dead_letter(caller: Admin, sequence: Sequence) -> Nothing:
     await _letter(caller, sequence)
     await caller.backends.dead_letters.drop(sequence)
     return Nothing()
