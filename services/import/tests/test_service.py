@@ -163,3 +163,25 @@ async def test_a_run_reported_by_call_waits_for_the_version_service(stack: Stack
         failed = await stack.until(catalogue.IMPORT_FAILED.subject)
     assert failed.data["code"] == "ModelArts.3017"
     assert f"training/{stack.project}/nothing/" in failed.data["reason"]
+
+
+async def test_the_calls_about_uploads_runs_and_rules_are_answered(stack: Stack) -> None:
+    ticket = await stack.ask(imports.BEGIN_UPLOAD, imports.BeginUpload(files=(imports.UploadFile(path="a", size=1),)))
+    asked = imports.GetUpload(upload_id=ticket.upload_id)
+    resumed = await stack.ask(imports.RESUME_UPLOAD, asked)
+    assert (resumed.state, sorted(resumed.files[0].missing)) == ("open", [1])
+    keep = imports.KeepUpload(upload_id=ticket.upload_id, holder="dataset-1")
+    assert (await stack.ask(imports.KEEP_UPLOAD, keep)).upload_id == ticket.upload_id
+    fact = TrainingCompleted(
+        job_id="j3",
+        job_name="digits-nightly",
+        job_version="V002",
+        status="failed",
+        output=Location(bucket="training", prefix=f"{stack.project}/nothing/"),
+    )
+    await stack.ask(imports.COMPLETE_TRAINING, imports.CompleteTraining(event_id="e", completed=fact))
+    runs = await stack.ask(imports.LIST_TRAINING_JOBS, imports.ListTrainingJobs(job_name="digits-*", status="failed"))
+    assert [run.training.job_version for run in runs.training_jobs] == ["V002"]
+    tried = imports.DryRunRule(name="n", job_name="digits-*", model_name="digits")
+    found = await stack.ask(imports.DRY_RUN_RULE, tried)
+    assert [(verdict.taken, verdict.reason) for verdict in found.verdicts] == [(False, "the run failed")]

@@ -1,0 +1,26 @@
+"""Chores come again and again, whatever happens in one of them."""
+
+import asyncio
+
+from modelyard_import.handlers.housekeeping import Housekeeping
+
+
+async def test_a_chore_that_fails_stops_neither_the_others_nor_itself() -> None:
+    done, enough = list[str](), asyncio.Event()
+
+    async def fails() -> None:
+        done.append("fails")
+        raise RuntimeError("the store is away")
+
+    async def works() -> None:
+        done.append("works")
+        if len(done) >= 6:
+            enough.set()
+
+    chores = Housekeeping((fails, works), every=0.001)
+    await chores.start()
+    async with asyncio.timeout(5):
+        await enough.wait()
+    await chores.stop()
+    assert done[:4] == ["fails", "works", "fails", "works"]
+    await Housekeeping((), every=1).stop()
