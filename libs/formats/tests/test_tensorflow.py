@@ -163,3 +163,21 @@ def test_broken_files_are_refused_and_nothing_else(
     path.write_bytes(broken(data, path.read_bytes()))
     found = check_package(root)  # a crash of any kind is what must not be
     assert found.problems or found.inspection
+
+
+@pytest.mark.parametrize(("sizes", "parameters"), [([2**62, 2**62], None), ([1] * 33, 0), ([-1, 2], 0), ([2, 3], 6)])
+def test_impossible_constants(tmp_path: Path, sizes: list[int], parameters: int | None) -> None:
+    graph = MESSAGES["Graph"]()
+    node = graph.node.add(name=b"c", op=b"Const")
+    tensor = node.attr.add(key=b"value").value.tensor
+    tensor.dtype = 1
+    for size in sizes:
+        tensor.shape.dim.add(size=size)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "net.pb").write_bytes(graph.SerializeToString())
+    (tmp_path / "model" / "config.json").write_text('{"model_algorithm": "classifier", "model_type": "TensorFlow"}')
+    found = check_package(tmp_path)
+    assert (found.inspection.parameter_count if found.inspection else None) == parameters
+    assert [problem.rule for problem in found.problems] == (
+        [f"at most {2**63 - 1:,} parameters"] if parameters is None else []
+    )

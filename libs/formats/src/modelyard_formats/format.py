@@ -20,6 +20,7 @@ CUSTOM_CODE = "customize_service.py"
 UNKNOWN_RANK: tuple[str, ...] = ("...",)
 MAX_TENSORS = 2_000
 MAX_RANK = 32
+MAX_PARAMETERS = 2**63 - 1
 MAX_NAME = 500
 
 
@@ -82,6 +83,9 @@ def within_bounds(inspection: Inspection, file: str) -> Inspection:
     if len(tensors) > MAX_TENSORS or len(inspection.operators) > MAX_TENSORS or len(inspection.opsets) > MAX_TENSORS:
         rule = f"at most {MAX_TENSORS} inputs, outputs, operator kinds or domains"
         raise bad_source(f"{file} declares too much", file=file, rule=rule)
+    if not 0 <= inspection.parameter_count <= MAX_PARAMETERS:
+        rule = f"at most {MAX_PARAMETERS:,} parameters"
+        raise bad_source(f"{file} declares more parameters than there can be", file=file, rule=rule)
     if any(len(tensor.shape) > MAX_RANK for tensor in tensors) or any(len(name) > MAX_NAME for name in names):
         rule = f"at most {MAX_RANK} axes; names of at most {MAX_NAME} characters"
         raise bad_source(f"{file} declares a tensor that is out of bounds", file=file, rule=rule)

@@ -1,4 +1,4 @@
-"""Read the structure of a protobuf file, without its bulk. Used by the MindSpore formats."""
+"""Read the structure of a protobuf file, without its bulk. Used by the TensorFlow, Caffe and MindSpore formats."""
 
 import mmap
 from collections.abc import Mapping

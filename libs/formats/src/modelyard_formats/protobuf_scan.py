@@ -3,7 +3,7 @@
 A 500 MB ONNX file is nearly all tensor data. Parsing it whole takes seconds and twice its size in memory; walking the
 wire format (https://protobuf.dev/programming-guides/encoding) over a memory map touches only the pages that hold
 structure. Only large messages are walked; small fields are copied as they are and left to the real parser.
-Used by `onnx_model`.
+Used by `onnx_model` and `protobuf_file`.
 """
 
 import mmap

@@ -4,23 +4,20 @@ Texts are bytes on purpose: a hostile name need not be UTF-8.
 """
 
 import math
-import mmap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]  # protobuf ships no types
+from google.protobuf.message import Message  # type: ignore[import-untyped]  # protobuf ships no types
 
 from modelyard_contracts.shapes import Finding, TensorSpec
-from modelyard_formats.errors import bad_source
 from modelyard_formats.format import MAX_RANK, UNKNOWN_RANK
 from modelyard_formats.pickle_rules import Severity
+from modelyard_formats.protobuf_file import Schema, read_protobuf, text
 from modelyard_formats.protobuf_messages import messages
-from modelyard_formats.protobuf_scan import Condenser, Malformed
 from modelyard_formats.tensorflow_kinds import KINDS
 
-MAX_FILE = 2**31 - 1
 MESSAGES = messages(
     "modelyard.tensorflow",
     {
@@ -102,19 +99,7 @@ _REASONS: tuple[tuple[tuple[str, ...], Severity, str, str], ...] = (
 
 def read_message(path: Path, name: str, kind: str) -> Any:
     """The message of type `kind` in `path`, called `name` in errors. Raises `BadSource`."""
-    rule = f"a complete TensorFlow {KINDS[kind].name}"
-    size = path.stat().st_size
-    if not 0 < size <= MAX_FILE:
-        raise bad_source(f"{name} has {size:,} bytes", file=name, rule=f"{rule} of at most 2 GiB")
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return MESSAGES[kind].FromString(Condenser(data, KINDS).condense(kind))
-    except (Malformed, DecodeError) as error:
-        raise bad_source(f"{name} is truncated or no {KINDS[kind].name}: {error}", file=name, rule=rule) from error
-
-
-def text(value: bytes) -> str:
-    return value.decode(errors="backslashreplace")
+    return read_protobuf(path, name, Schema(KINDS, MESSAGES, kind, f"TensorFlow {KINDS[kind].name}"))
 
 
 def nodes(graph: Message) -> Iterator[Any]:
@@ -168,6 +153,7 @@ def axes(shape: Any | None) -> tuple[int | str | None, ...]:
 
 
 def elements(shape: Any) -> int:
-    """0 for a shape that is not fully known."""
+    """0 for a shape that is not fully known, or impossible."""
     sizes = [dim.size for dim in shape.dim]
-    return 0 if shape.unknown_rank or any(size < 0 for size in sizes) else math.prod(sizes)
+    unknown = shape.unknown_rank or len(sizes) > MAX_RANK or any(size < 0 for size in sizes)
+    return 0 if unknown else math.prod(sizes)

@@ -42,7 +42,8 @@ def _reads(files: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
-    from modelyard_formats.tensorflow_files import operator_findings, operators, read_message, text
+    from modelyard_formats.protobuf_file import text
+    from modelyard_formats.tensorflow_files import operator_findings, operators, read_message
     from modelyard_formats.tensorflow_variables import read_index
 
     name = f"{MODEL_FOLDER}/{GRAPH}"
@@ -85,7 +86,8 @@ def _serving(metas: Sequence[Any]) -> Any:
 
 def _signature(meta: Any) -> Signature:
     """Of `serving_default`, else of the first by name; empty when the graph has none."""
-    from modelyard_formats.tensorflow_files import spec, text
+    from modelyard_formats.protobuf_file import text
+    from modelyard_formats.tensorflow_files import spec
 
     entries = sorted((entry for entry in meta.signatures if entry.key != _INIT), key=lambda entry: entry.key)
     chosen = next((entry for entry in entries if entry.key == _SERVING), entries[0] if entries else None)

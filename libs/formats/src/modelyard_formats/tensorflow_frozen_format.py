@@ -40,7 +40,8 @@ def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
 
 
 def _inputs(graph: Any) -> tuple[TensorSpec, ...]:
-    from modelyard_formats.tensorflow_files import attribute, spec, text
+    from modelyard_formats.protobuf_file import text
+    from modelyard_formats.tensorflow_files import attribute, spec
 
     return tuple(
         spec(text(node.name), attribute(node, b"dtype").type, _shape(attribute(node, b"shape")))
@@ -51,7 +52,8 @@ def _inputs(graph: Any) -> tuple[TensorSpec, ...]:
 
 def _outputs(graph: Any) -> tuple[TensorSpec, ...]:
     """Nodes whose result nobody takes. What they give is only known where the exporter wrote it down."""
-    from modelyard_formats.tensorflow_files import attribute, spec, text
+    from modelyard_formats.protobuf_file import text
+    from modelyard_formats.tensorflow_files import attribute, spec
 
     used = {_producer(name) for node in graph.node for name in node.input}
     return tuple(
