@@ -17,7 +17,7 @@ NAMED = {"model_name": "digits", "description": "", "labels": []}
 def test_what_is_sent(yard: Any, run: Callable[..., Any], tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text('{"model_type": "Image", "model_algorithm": "算法"}')
-    template = ("import", "template", "onnx-general", "--input", "model_folder=s3://b/x/")
+    template = ("import", "template", "onnx", "--input", "model_folder=s3://b/x/")
     image = ("import", "image", "ghcr.io/team/app:1.4", "--config")
     sent: dict[tuple[str, ...], dict[str, Any]] = {
         ("import", "s3://b/x/"): {"source_location": "s3://b/x/"},
@@ -25,7 +25,7 @@ def test_what_is_sent(yard: Any, run: Callable[..., Any], tmp_path: Path) -> Non
         ("import", "training", "digits-mlp"): {"training_job_id": JOB},
         template: {
             "template": {
-                "template_id": "onnx-general",
+                "template_id": "onnx",
                 "template_inputs": [{"input_id": "model_folder", "input": "s3://b/x/"}],
             }
         },

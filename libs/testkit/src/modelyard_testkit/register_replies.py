@@ -144,7 +144,7 @@ def audit(state: str, **fields: Any) -> version.AuditView:
 
 
 TEMPLATE = templates.TemplateView(
-    template_id="onnx-general",
+    template_id="onnx",
     template_name="ONNX-通用",
     description="any ONNX model",
     model_type="ONNX",

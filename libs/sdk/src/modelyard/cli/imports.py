@@ -125,7 +125,7 @@ def training(
 
 @group.command(
     "template",
-    epilog="Example: modelyard import template onnx-general --input model_folder=s3://training/onnx/ --name digits",
+    epilog="Example: modelyard import template onnx --input model_folder=s3://training/onnx/ --name digits",
 )
 def template(
     context: typer.Context,

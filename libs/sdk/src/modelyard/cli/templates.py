@@ -47,7 +47,7 @@ def _render_list(reply: Reply) -> None:
     out.print(table(title, ("template", "type", "mode", "inputs"), rows))
 
 
-@group.command("show", epilog="Example: modelyard templates show onnx-general")
+@group.command("show", epilog="Example: modelyard templates show onnx")
 def show_template(context: typer.Context, template: Template, as_json: AsJson = False) -> None:
     """Show one template with its inputs: what `import template` needs."""
     client = client_of(context)
