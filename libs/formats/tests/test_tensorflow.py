@@ -8,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelyard_formats.errors import BadSource
 from modelyard_formats.package import PackageReport, check_package
 from modelyard_formats.protobuf_skim import Skimmer, skimmer_for
 from modelyard_formats.tensorflow_files import MESSAGES, read_message
+from modelyard_formats.tensorflow_variables import read_index
 
 FIXTURES = Path(__file__).parent / "fixtures" / "tensorflow"
 SAID = json.loads((FIXTURES / "tensorflow.json").read_text())
@@ -51,6 +53,13 @@ def test_a_saved_model_is_what_tensorflow_says(tmp_path: Path) -> None:
         "model/variables/variables.index",
         "model/variables/variables.data-00000-of-00001",
     )
+
+
+@pytest.mark.parametrize("name", ["export", "saved"])
+def test_parameters_are_those_that_keras_counts(name: str) -> None:
+    """Neither twice nor the optimizer's (fixtures/make_keras.py)."""
+    said = json.loads((FIXTURES / "keras" / "keras.json").read_text())
+    assert read_index(FIXTURES / "keras" / f"{name}.index", name).parameters == said["parameters"]
 
 
 def test_a_frozen_graph(tmp_path: Path) -> None:
@@ -181,3 +190,42 @@ def test_impossible_constants(tmp_path: Path, sizes: list[int], parameters: int 
     assert [problem.rule for problem in found.problems] == (
         [f"at most {2**63 - 1:,} parameters"] if parameters is None else []
     )
+
+
+def varint(value: int) -> bytes:
+    found = bytearray()
+    while value > 127:
+        found.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*found, value])
+
+
+def index_of(entries: bytes, times: int = 1) -> bytes:
+    """One block of entries, and the block that points to it, so many times."""
+    first = entries + bytes(4)
+    handle = varint(0) + varint(len(first))
+    second = (bytes([0, 1, len(handle)]) + b"z" + handle) * times + bytes(4)
+    footer = (bytes(2) + varint(len(first) + 5) + varint(len(second))).ljust(40, b"\0")
+    return first + bytes(5) + second + bytes(5) + footer + (0xDB4775248B80FB57).to_bytes(8, "little")
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        (b"".join(varint(number) + b"\1\0k" for number in range(5_000)), "a name has 4,001 bytes"),
+        (b"\0\1\0k" * 1_000_001, "more than 1,000,000 entries"),
+        (b"\0\1\xff\xff\xff\xff\x0fk", "beyond its block"),
+        (b"\1\1\0k", "beyond its block"),
+    ],
+)
+def test_hostile_indexes(tmp_path: Path, entries: bytes, words: str) -> None:
+    """Each name may begin as the one before: without a limit, a small file makes names of gigabytes."""
+    (tmp_path / "variables.index").write_bytes(index_of(entries))
+    with pytest.raises(BadSource, match=words):
+        read_index(tmp_path / "variables.index", "variables.index")
+
+
+def test_a_block_that_is_pointed_at_again_and_again(tmp_path: Path) -> None:
+    (tmp_path / "variables.index").write_bytes(index_of(b"\0\1\0k" * 1_000, 10_000))
+    with pytest.raises(BadSource, match="lie over each other"):
+        read_index(tmp_path / "variables.index", "variables.index")

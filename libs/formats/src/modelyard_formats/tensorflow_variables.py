@@ -4,6 +4,7 @@
 BundleEntryProto (tensor_bundle.proto); its first key is empty and holds the BundleHeaderProto.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +16,12 @@ from modelyard_formats.errors import bad_source
 from modelyard_formats.tensorflow_files import MESSAGES, WEIGHTS, elements
 
 MAX_INDEX = 64 * 2**20
+MAX_ENTRIES = 1_000_000
+MAX_KEY = 4_000
 _FOOTER = 48
 _MAGIC = 0xDB4775248B80FB57
+_TRAINING = re.compile(rb"^optimizer/|/\.OPTIMIZER_SLOT/|^keras_api/metrics/|^save_counter/")
+_COPY = b"_all_variables/"  # what Keras 3 exports it stores twice
 _UINT32 = struct.Struct("<I")
 
 
@@ -26,7 +31,7 @@ class _Damaged(Exception):  # noqa: N818 - says what the bytes are
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """`parameters`: elements of all numeric variables, an optimizer's own included. `shards`: files they lie in."""
+    """`parameters`: elements of the model's numeric variables. `shards`: files they lie in."""
 
     parameters: int
     shards: int
@@ -49,17 +54,34 @@ def _read(data: bytes) -> Variables:
     footer = data[-_FOOTER:]
     _, position = _varint(footer, 0)
     _, position = _varint(footer, position)
-    parameters, shards = 0, 1
+    parameters, copied, shards, left, room = 0, 0, 1, MAX_ENTRIES, len(data)
     for _, handle in _entries(data, *_handle(footer, position)):
-        for key, value in _entries(data, *_handle(handle, 0)):
+        start, size = _handle(handle, 0)
+        left, room = left - 1, room - size
+        if room < 0:
+            raise _Damaged("its blocks lie over each other")
+        for key, value in _entries(data, start, size):
+            left -= 1
+            if left < 0:
+                raise _Damaged(f"it has more than {MAX_ENTRIES:,} entries")
             if not key:
                 shards = MESSAGES["BundleHeader"].FromString(value).shards
                 continue
             entry = MESSAGES["BundleEntry"].FromString(value)
-            parameters += elements(entry.shape) if entry.dtype in WEIGHTS else 0
+            count = elements(entry.shape) if entry.dtype in WEIGHTS and not _of_training(key) else 0
+            if key.startswith(_COPY):
+                copied += count
+            else:
+                parameters += count
+    parameters = parameters or copied
     if not 0 < shards < 100_000 or parameters > 2**62:
         raise _Damaged("it declares impossible numbers")
     return Variables(parameters, shards)
+
+
+def _of_training(key: bytes) -> bool:
+    """What training keeps beside the model. A variable may be stored under the optimizer's name for it only."""
+    return bool(_TRAINING.search(key)) and not key.startswith(b"optimizer/_trainable_variables/")
 
 
 def _handle(data: bytes, position: int) -> tuple[int, int]:
@@ -85,6 +107,8 @@ def _entries(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]
         length, position = _varint(block, position)
         if shared > len(key) or position + own + length > end:
             raise _Damaged("an entry reaches beyond its block")
+        if shared + own > MAX_KEY:
+            raise _Damaged(f"a name has {shared + own:,} bytes")
         key = key[:shared] + block[position : position + own]
         position += own
         yield key, block[position : position + length]
