@@ -229,3 +229,22 @@ def test_a_block_that_is_pointed_at_again_and_again(tmp_path: Path) -> None:
     (tmp_path / "variables.index").write_bytes(index_of(b"\0\1\0k" * 1_000, 10_000))
     with pytest.raises(BadSource, match="lie over each other"):
         read_index(tmp_path / "variables.index", "variables.index")
+
+
+def test_a_large_lambda_layer_in_the_graph_itself_is_found_also_when_skimmed(tmp_path: Path) -> None:
+    """As TensorFlow before 2.5 kept them; padding must not hide one."""
+    root = package(tmp_path, "saved_model")
+    path = root / "model" / "saved_model.pb"
+    saved = read_message(path, "saved_model.pb", "SavedModel")
+    hidden = json.dumps({"padding": "a" * 10_000, **LAMBDA}).encode()
+    saved.meta_graphs[0].objects.nodes.add().user.metadata = hidden
+    data = saved.SerializeToString()
+    skimmer = skimmer_for("model/saved_model.pb", len(data))
+    assert skimmer is not None
+    kept = bytearray(len(data))
+    for offset, piece in (*skimmer.feed(data), skimmer.rest()):
+        kept[offset : offset + len(piece)] = piece
+    for content in (data, bytes(kept)):
+        path.write_bytes(content)
+        assert [problem.rule for problem in check_package(root).problems] == ["keras-lambda"]
+    assert skimmer_for("model/keras_metadata.pb", 2**30) is None

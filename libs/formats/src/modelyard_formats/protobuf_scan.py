@@ -27,12 +27,14 @@ class Malformed(Exception):  # noqa: N818 - it says what the bytes are
 class Kind:
     """A message type: which of its fields hold messages worth walking.
 
-    `note` turns {field number: bytes left out} into an encoded field that is appended to the copy.
+    `note` turns {field number: bytes left out} into an encoded field that is appended to the copy. `whole` are fields
+    that are kept however large they are: what has to be judged, not only counted.
     """
 
     name: str
     children: Mapping[int, str] = field(default_factory=dict)
     note: Callable[[dict[int, int]], bytes] | None = None
+    whole: frozenset[int] = frozenset()
 
 
 class Condenser:
@@ -59,7 +61,7 @@ class Condenser:
             tag, body = self._varint(position, end)
             number, wire = tag >> 3, tag & 7
             content, stop = self._extent(kind, position, body, wire, end)
-            if stop - content > KEEP:
+            if stop - content > KEEP and number not in kind.whole:
                 parts.append(self._keep(copied, position))
                 copied = stop
                 child = kind.children.get(number) if wire == _BYTES else None

@@ -21,7 +21,7 @@ def skimmer_for(name: str, size: int) -> "Skimmer | None":
     """For a model file of a format that can be skimmed; `size` in bytes."""
     if name.endswith(".onnx"):
         return Skimmer(onnx_kinds.KINDS, "Model", size)
-    if name.endswith(".pb"):
+    if name.endswith(".pb") and not name.endswith("keras_metadata.pb"):  # that is read whole
         root = "SavedModel" if name.endswith("saved_model.pb") else "Graph"
         return Skimmer(tensorflow_kinds.KINDS, root, size)
     if name.endswith(".mindir"):
@@ -91,7 +91,7 @@ class Skimmer:
         kind, end = self._open[-1]
         if wire not in (_VARINT, _FIXED64, _BYTES, _FIXED32) or base + content + size > end:
             self._open.clear()  # no such message: the inspection shall see it as it is
-        elif size <= KEEP:
+        elif size <= KEEP or tag >> 3 in kind.whole:
             self._keep = size
         elif child := kind.children.get(tag >> 3):
             self._open.append((self._kinds[child], base + content + size))

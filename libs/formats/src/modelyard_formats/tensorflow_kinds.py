@@ -14,7 +14,7 @@ KINDS = {
     "Signature": Kind("SignatureDef"),
     "Objects": Kind("SavedObjectGraph", {1: "Object"}),
     "Object": Kind("SavedObject", {4: "UserObject"}),
-    "UserObject": Kind("SavedUserObject"),
+    "UserObject": Kind("SavedUserObject", whole=frozenset({3})),  # how Keras describes a layer, code included
     "Graph": Kind("GraphDef", {1: "Node", 2: "Library"}),
     "Library": Kind("FunctionDefLibrary", {1: "Function"}),
     "Function": Kind("FunctionDef", {3: "Node"}),
