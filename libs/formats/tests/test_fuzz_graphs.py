@@ -105,11 +105,9 @@ def test_damaged_sparse_arrays(flipped: list[tuple[float, int]], cut: float) -> 
     answers_or_refuses("mxnet", {**FILES["mxnet"], "m-0000.params": damaged(SPARSE, flipped, cut)})
 
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("\ud800"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("\ud800")
+inner = leaves | st.lists(leaves, max_size=3) | st.dictionaries(st.text(max_size=5), leaves, max_size=3)
+values = inner | st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
 PLACES = ("nodes", "heads", "attrs", "op", "name", "inputs", "subgraphs", "__shape__", "__dtype__", "num_outputs")
 
 

@@ -14,7 +14,7 @@ READ = {
     "entries (competition_id,state,score)": (ENTRIES, repository.best_query("co")),
 }
 COUNTED_OR_SEARCHED = {
-    "listings (state,created_at)": (LISTINGS, repository.listed_query("digits", 0, 100)),
+    "listings__text": (LISTINGS, repository.listed_query("digits", 0, 100)),
     "entries (competition_id,state,score)": (ENTRIES, repository.entries_query("co")),
     "entries (slot)": (ENTRIES, repository.day_query("co:p:1:")),
 }
