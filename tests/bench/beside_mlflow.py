@@ -26,6 +26,8 @@ MANY = "many"
 _NEEDLE = "000123"
 _AIM = 20.0
 _PATIENCE = 120.0
+_BLOCK = 10
+_SETTLED = 15.0  # seconds in which all of MLflow's workers have come up
 
 Ask = Callable[[], None]
 
@@ -74,9 +76,10 @@ async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:
         f"Beside MLflow: one model with {versions:,} versions and {names:,} others",
         ("question", "modelyard p50 ms", "p95", "MLflow p50 ms", "p95", "MLflow ÷ modelyard", "load"),
         notes=[
-            "One client, one kept-alive connection to each, the two asked in turn. Both on SQLite with their default "
-            "number of workers (modelyard: all services in one process; MLflow: `mlflow server`, default workers), no "
-            "proxy. MLflow asks for no token here; modelyard checks one each time.",
+            f"One client, one kept-alive connection to each, the two asked in turn, {_BLOCK} times each. Both on "
+            "SQLite with their default number of workers (modelyard: all services in one process; MLflow: "
+            "`mlflow server`, default workers), no proxy. MLflow asks for no token here; modelyard checks one each "
+            "time.",
             "“show the model” is MLflow's `registered-models/get`, which answers with the newest version of each "
             "stage; here it is the newest version of that name, with the number of all. “create” starts an import "
             "here, which runs meanwhile; MLflow's only writes a row.",
@@ -105,11 +108,12 @@ async def _in_turn(mine: Ask, other: Ask, repeats: int) -> tuple[list[float], li
 def _timed_in_turn(mine: Ask, other: Ask, repeats: int) -> tuple[list[float], list[float]]:
     """Milliseconds of each. The first of both is for warm caches and counts nowhere."""
     took: tuple[list[float], list[float]] = ([], [])
-    for turn in range(repeats + 1):
+    mine(), other()
+    for _ in range(repeats // _BLOCK):
         for ask, kept in zip((mine, other), took, strict=True):
-            started = time.perf_counter()
-            ask()
-            if turn:
+            for _ in range(_BLOCK):
+                started = time.perf_counter()
+                ask()
                 kept.append((time.perf_counter() - started) * 1000)
     return took
 
@@ -195,6 +199,7 @@ async def _mlflow(folder: Path, versions: int, names: int) -> AsyncIterator[int]
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)  # noqa: ASYNC220 - as above
     try:
         await _answers(port, server)
+        await asyncio.sleep(_SETTLED)
         yield port
     finally:
         server.terminate()
