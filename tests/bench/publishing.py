@@ -118,7 +118,7 @@ async def _crowd(yard: Yard, stream: Stream, training: Bus, megabytes: int) -> T
     table = Table(
         "Many training events at once, ms",
         ("model", "events", "p50", "slowest", "published per second", "load"),
-        notes=["All events are published in one go; four imports run at a time, each with an inspecting process of its own."],
+        notes=["All events are published in one go; four imports run at a time, each with a process that inspects."],
     )
     bucket, prefix = yard.details["s3"]["buckets"]["training"], f"{_JOB}-{megabytes}/"
     events = [_completed(f"{_JOB}-crowd-{number}", bucket, prefix) for number in range(_CROWD)]
