@@ -27,7 +27,7 @@ _NEEDLE = "000123"
 _AIM = 20.0
 _PATIENCE = 120.0
 _BLOCK = 10
-_SETTLED = 15.0  # seconds in which all of MLflow's workers have come up
+_SETTLED = 45.0  # seconds in which all of MLflow's workers have come up
 
 Ask = Callable[[], None]
 
