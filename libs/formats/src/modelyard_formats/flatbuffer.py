@@ -9,7 +9,11 @@ Used by the TFLite format and by MindSpore's.
 import mmap
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
+
+from modelyard_formats.errors import bad_source
 
 Number = Literal["?", "b", "B", "h", "H", "i", "I", "q", "Q"]  # struct's codes; all little-endian
 MAX_VALUES = 500_000  # several times what the largest networks have, some 3 s of work; bulk does not count
@@ -19,6 +23,18 @@ _CODES: dict[str, struct.Struct] = {code: struct.Struct(f"<{code}") for code in 
 
 class Malformed(Exception):  # noqa: N818 - it says what the bytes are
     """The bytes are no such buffer; the text says where and why."""
+
+
+@contextmanager
+def opened(path: Path, name: str, what: str, rule: str) -> "Iterator[Flatbuffer]":
+    """The file, called `name` in errors, mapped while the block reads it. Raises `BadSource` for `Malformed`."""
+    if path.stat().st_size == 0:
+        raise bad_source(f"{name} is empty", file=name, rule=rule)  # and cannot be mapped
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield Flatbuffer(data)
+    except Malformed as error:
+        raise bad_source(f"{name} is truncated or no {what}: {error}", file=name, rule=rule) from error
 
 
 class Flatbuffer:

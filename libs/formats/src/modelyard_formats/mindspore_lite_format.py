@@ -1,7 +1,6 @@
 """MindSpore Lite: one `*.ms`, a FlatBuffer. Read over a memory map; weights are measured, never read."""
 
 import math
-import mmap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from modelyard_contracts.shapes import Finding, Inspection, Signature, TensorSpe
 from modelyard_formats.data_beside import RULE as RULE_BESIDE
 from modelyard_formats.data_beside import BadPlace, path_beside
 from modelyard_formats.errors import bad_source
-from modelyard_formats.flatbuffer import Flatbuffer, Malformed, Table, Tables
+from modelyard_formats.flatbuffer import Flatbuffer, Malformed, Table, Tables, opened
 from modelyard_formats.format import (
     MAX_RANK,
     MAX_TENSORS,
@@ -35,13 +34,9 @@ def _find(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
 
 def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
     name, path = f"{MODEL_FOLDER}/{files[0]}", folder / files[0]
-    if path.stat().st_size == 0:
-        raise bad_source(f"{name} is empty", file=name, rule=RULE)  # and cannot be mapped
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _reading(Flatbuffer(data), folder, files[0])
-    except Malformed as error:
-        raise bad_source(f"{name} is truncated or no MindSpore Lite model: {error}", file=name, rule=RULE) from error
+        with opened(path, name, "MindSpore Lite model", RULE) as file:
+            return _reading(file, folder, files[0])
     except BadPlace as error:
         raise bad_source(f"{name}: a parameter lies outside: {error}", file=name, rule=RULE_BESIDE) from error
 

@@ -1,12 +1,13 @@
 """A model that lies in a pickle, read as symbols. Used by the formats of scikit-learn, XGBoost and LightGBM."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from modelyard_contracts.shapes import Inspection
 from modelyard_formats.archive_bytes import MAX_UNPACKED, Bomb, CannotUnpack, packing_of, unpack, window
 from modelyard_formats.errors import bad_source
 from modelyard_formats.pickle_reader import Allowance, Machine, Source, TooMuch, Unreadable
@@ -14,6 +15,7 @@ from modelyard_formats.pickle_rules import Audit
 from modelyard_formats.pickle_values import Global, Left, Made
 
 _MAX_OBJECTS = 1_000_000
+_BOOSTERS = {"xgboost": "an XGBoost model", "lightgbm": "a LightGBM model"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +111,31 @@ def _numbers(shape: object) -> tuple[int, ...] | None:
         return None
     axes = tuple(axis for axis in shape if isinstance(axis, int))
     return axes if len(axes) == len(shape) else None
+
+
+def is_pickle(path: Path, head: bytes) -> bool:
+    """By its name or its first bytes: a `.m` may hold a pickle or a library's own format."""
+    return path.suffix in (".pkl", ".pickle", ".joblib") or head[:1] == b"\x80"
+
+
+def inspect_booster(
+    path: Path, name: str, *, package: str, rule: str, handle: str, read: Callable[[BinaryIO, int], Inspection]
+) -> Inspection:
+    """A booster that was pickled by itself or inside of its package's scikit-learn estimator.
+
+    It keeps its own format in `handle`, or without a leading underscore as in older releases; `read` inspects that.
+    Raises `BadSource`.
+    """
+    with read_pickle(path, name) as pickled:
+        root = pickled.root
+        kind = class_of(root)
+        if not kind.startswith(f"{package}.") or not isinstance(root, Made):
+            message = f"{name} holds {f'a {kind[:200]}' if kind else 'no model'}"
+            raise bad_source(message, file=name, rule=f"{_BOOSTERS[package]}; name the model_type of what it is")
+        booster = root.attributes().get("_Booster", root)
+        attributes = booster.attributes() if isinstance(booster, Made) else {}
+        content = pickled.content(attributes.get(handle, attributes.get("handle")))
+        if content is None:
+            raise bad_source(f"{name} holds a {kind} that was not trained", file=name, rule=rule)
+        inspection = read(*content)
+        return inspection.model_copy(update={"details": {"estimator": kind[:200], **inspection.details}})

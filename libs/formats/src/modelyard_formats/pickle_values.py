@@ -50,8 +50,3 @@ class Persistent:
     """Something kept beside the pickle, e.g. a tensor's storage."""
 
     key: object
-
-
-def made_by(value: object, *names: str) -> bool:
-    """Whether `value` comes from calling one of these, each `module.name`."""
-    return isinstance(value, Made) and str(value.by) in names

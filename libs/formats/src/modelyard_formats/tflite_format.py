@@ -1,12 +1,11 @@
 """TensorFlow Lite (LiteRT): one `*.tflite`, a FlatBuffer. Read over a memory map; weights are measured, never read."""
 
-import mmap
 from collections.abc import Sequence
 from pathlib import Path
 
 from modelyard_contracts.shapes import Inspection, Signature, TensorSpec
 from modelyard_formats.errors import bad_source
-from modelyard_formats.flatbuffer import Flatbuffer, Malformed, Table
+from modelyard_formats.flatbuffer import Flatbuffer, Malformed, Table, opened
 from modelyard_formats.format import MAX_TENSORS, MODEL_FOLDER, Format, Reading, at_top, within_bounds
 from modelyard_formats.tflite_operators import operator_findings, operators
 from modelyard_formats.tflite_schema import Model, SignatureDef, Subgraph, Tensor, TensorMap
@@ -24,13 +23,8 @@ def _find(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
 
 def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
     name, path = f"{MODEL_FOLDER}/{files[0]}", folder / files[0]
-    if path.stat().st_size == 0:
-        raise bad_source(f"{name} is empty", file=name, rule=RULE)  # and cannot be mapped
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _reading(Flatbuffer(data), name, files)
-    except Malformed as error:
-        raise bad_source(f"{name} is truncated or no TFLite model: {error}", file=name, rule=RULE) from error
+    with opened(path, name, "TFLite model", RULE) as file:
+        return _reading(file, name, files)
 
 
 def _reading(file: Flatbuffer, name: str, files: tuple[str, ...]) -> Reading:

@@ -9,8 +9,7 @@ from typing import Any, BinaryIO
 from modelyard_contracts.shapes import Inspection, Signature, TensorSpec
 from modelyard_formats.errors import bad_source
 from modelyard_formats.format import MODEL_FOLDER, Format, Reading, at_top, within_bounds
-from modelyard_formats.pickle_model import class_of, read_pickle
-from modelyard_formats.pickle_values import Made
+from modelyard_formats.pickle_model import inspect_booster, is_pickle
 from modelyard_formats.scan_schema import Undecodable, parse_json
 from modelyard_formats.xgboost_ubjson import Malformed, Ubjson
 
@@ -32,28 +31,20 @@ def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
     with path.open("rb") as file:
         head = file.read(4)
         file.seek(0)
-        if path.suffix in (".pkl", ".pickle", ".joblib") or head[:1] == b"\x80":
-            inspection = _from_pickle(path, name)
+        if is_pickle(path, head):
+            inspection = inspect_booster(
+                path,
+                name,
+                package="xgboost",
+                rule=RULE,
+                handle="handle",
+                read=lambda content, size: _from_tree(content, size, name),
+            )
         elif head[:1] == b"{":
             inspection = _from_tree(file, path.stat().st_size, name)
         else:
             inspection = _from_old(file, name)
     return Reading(within_bounds(inspection, name), files)
-
-
-def _from_pickle(path: Path, name: str) -> Inspection:
-    with read_pickle(path, name) as pickled:
-        root = pickled.root
-        kind = class_of(root)
-        if not kind.startswith("xgboost.") or not isinstance(root, Made):
-            message = f"{name} holds {f'a {kind[:200]}' if kind else 'no model'}"
-            raise bad_source(message, file=name, rule="an XGBoost model; name the model_type of what it is")
-        booster = root.attributes().get("_Booster", root)
-        content = pickled.content(booster.attributes().get("handle")) if isinstance(booster, Made) else None
-        if content is None:
-            raise bad_source(f"{name} holds a {kind} that was not trained", file=name, rule=RULE)
-        inspection = _from_tree(*content, name)
-        return inspection.model_copy(update={"details": {"estimator": kind[:200], **inspection.details}})
 
 
 def _from_tree(file: BinaryIO, size: int, name: str) -> Inspection:

@@ -50,12 +50,12 @@ class Bring:
         origin, package = await self._found(job, notes)
         job = await open_folder(job, package.layout, notes, repository=self.repository, objects=self.objects)
         target = origin.parts[0].location if origin.by_reference else attempt_location(job)
-        room = room_for(package)
-        async with self.room.take(room):
+        read = read_by_inspection(package)
+        async with self.room.take(room_for(package, read)):
             with tempfile.TemporaryDirectory(prefix="modelyard-import-", ignore_cleanup_errors=True) as folder:
                 kind = Pinning if origin.by_reference else Transfer
                 transfer = kind(self.objects, target, Path(folder, "package"), notes)
-                files, report = await self._fetch(package, transfer)
+                files, report = await self._fetch(package, read, transfer)
         did = "stays in" if origin.by_reference else "copied to"
         notes.log(f"{did} {target.bucket}/{target.prefix}; {report.format}, every rule kept")
         return fact_of(job, origin, target, files, report, now=self.now())
@@ -73,8 +73,10 @@ class Bring:
         notes.total_bytes = package.layout.total_bytes
         return origin, package
 
-    async def _fetch(self, package: Package, transfer: Transfer) -> tuple[tuple[FileEntry, ...], PackageReport]:
-        layout, read = package.layout, read_by_inspection(package)
+    async def _fetch(
+        self, package: Package, read: frozenset[str], transfer: Transfer
+    ) -> tuple[tuple[FileEntry, ...], PackageReport]:
+        layout = package.layout
         local = [file for file in layout.files if file.path in read]
         others = [file for file in layout.files if file.path not in read]
         for file in others:

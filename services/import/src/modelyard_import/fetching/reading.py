@@ -23,9 +23,8 @@ def read_by_inspection(package: Package) -> frozenset[str]:
     return frozenset({CONFIG_FILE, *(f"{MODEL_FOLDER}/{name}" for name in row.reads(files)), *scanned})
 
 
-def room_for(package: Package) -> int:
+def room_for(package: Package, read: frozenset[str]) -> int:
     """Bytes."""
-    read = read_by_inspection(package)
     return sum(_needed(path, size) for path, size in package.layout.sizes if path in read)
 
 

@@ -12,21 +12,19 @@ from typing import Any, Final
 import structlog
 
 from modelyard_bus.calls import CallContext
-from modelyard_bus.repeats import KeyReused, created_id
+from modelyard_bus.repeats import created_id
 from modelyard_contracts.calls.version import AUDIT, AuditView, DamagedFile, GetAudit, StartAudit
 from modelyard_contracts.catalogue import VERSION_AUDIT
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import AuditJob
 from modelyard_contracts.shapes import FileEntry
-from modelyard_store.documents import Duplicate
 from modelyard_store.objects import NoSuchBucket, ObjectInfo, Objects
 from modelyard_version.checks_repository import Checks
 from modelyard_version.domain import audit as domain
 from modelyard_version.domain.audit import Audit
 from modelyard_version.domain.checks import Named, ended
 from modelyard_version.domain.versions import Version
-from modelyard_version.errors import NotFound
-from modelyard_version.handlers.checking import CannotCheck, Change, Working
+from modelyard_version.handlers.checking import CannotCheck, Change, Working, known, started
 from modelyard_version.handlers.pins import changed
 from modelyard_version.repository import Cause, VersionRepository
 
@@ -64,20 +62,11 @@ class Auditing:
             correlationid=context.correlationid,
             repair=request.repair,
         )
-        try:
-            await self.checks.add(audit, VERSION_AUDIT, AuditJob(audit_id=audit.id))
-        except Duplicate:
-            made = await self.checks.get(context.project, audit.id)
-            if made is None or made.repair != request.repair:
-                raise KeyReused from None
-            audit = made
-        return _view(audit)
+        job = AuditJob(audit_id=audit.id)
+        return _view(await started(self.checks, audit, VERSION_AUDIT, job, lambda made: made.repair == request.repair))
 
     async def get(self, context: CallContext, request: GetAudit) -> AuditView:
-        found = await self.checks.get(context.project, request.audit_id)
-        if found is None:
-            raise NotFound("audit", request.audit_id, "audit_id")
-        return _view(found)
+        return _view(await known(self.checks, context.project, "audit", request.audit_id))
 
     async def work(self, _: Envelope, job: AuditJob) -> None:
         """Job version.audit. An attempt after a break begins anew and keeps the names of what was repaired before."""

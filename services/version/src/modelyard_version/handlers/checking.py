@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic
 
 import structlog
+from pydantic import BaseModel
 
 from modelyard_bus.consume import Retry
 from modelyard_bus.handling import current_delivery
+from modelyard_bus.repeats import KeyReused
+from modelyard_contracts.catalogue import Job
 from modelyard_store.claims import Held, Lost, while_held
-from modelyard_store.documents import StoreUnavailable
+from modelyard_store.documents import Duplicate, StoreUnavailable
 from modelyard_version.checks_repository import Checks
 from modelyard_version.domain.checks import CheckT, ended
+from modelyard_version.errors import NotFound
 
 log = structlog.get_logger()
 EVERY: Final = 1.0  # seconds between two saves of the progress
@@ -25,6 +29,28 @@ Change = Callable[[CheckT], CheckT]
 
 class CannotCheck(Exception):  # noqa: N818 - says what is the case
     """There is nothing to look at, and trying again would not help; the message becomes the reason."""
+
+
+async def started(
+    checks: Checks[CheckT], check: CheckT, job: Job[Any], data: BaseModel, alike: Callable[[CheckT], bool]
+) -> CheckT:
+    """The check with its job, or what the same idempotency key made before. Raises KeyReused unless that is `alike`."""
+    try:
+        await checks.add(check, job, data)
+    except Duplicate:
+        made = await checks.get(check.project, check.id)
+        if made is None or not alike(made):
+            raise KeyReused from None
+        return made
+    return check
+
+
+async def known(checks: Checks[CheckT], project: str, what: str, identifier: str) -> CheckT:
+    """Raises NotFound."""
+    check = await checks.get(project, identifier)
+    if check is None:
+        raise NotFound(what, identifier, f"{what}_id")
+    return check
 
 
 @dataclass(frozen=True)

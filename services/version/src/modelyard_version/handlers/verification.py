@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from modelyard_bus.calls import CallContext
-from modelyard_bus.repeats import KeyReused, created_id
+from modelyard_bus.repeats import created_id
 from modelyard_contracts.calls.version import (
     VERIFY,
     DamagedFile,
@@ -18,7 +18,6 @@ from modelyard_contracts.catalogue import VERSION_VERIFY
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import VerifyJob
 from modelyard_contracts.shapes import Artifact, FileEntry
-from modelyard_store.documents import Duplicate
 from modelyard_store.objects import AccessDenied, NoSuchBucket, NoSuchObject, ObjectChanged, Objects
 from modelyard_version.checks_repository import Checks
 from modelyard_version.domain import verification as domain
@@ -26,7 +25,7 @@ from modelyard_version.domain.checks import Named
 from modelyard_version.domain.verification import Verification
 from modelyard_version.domain.versions import Version
 from modelyard_version.errors import NotFound, NotPublished
-from modelyard_version.handlers.checking import CannotCheck, Change, Working
+from modelyard_version.handlers.checking import CannotCheck, Change, Working, known, started
 from modelyard_version.repository import VersionRepository
 
 AT_ONCE: Final = 4
@@ -57,20 +56,13 @@ class Verifying:
             model_id=version.model_id,
             total_bytes=domain.bytes_of(version),
         )
-        try:
-            await self.checks.add(verification, VERSION_VERIFY, VerifyJob(verification_id=verification.id))
-        except Duplicate:
-            made = await self.checks.get(context.project, verification.id)
-            if made is None or made.model_id != version.model_id:
-                raise KeyReused from None
-            verification = made
-        return _view(verification)
+        job, wanted = VerifyJob(verification_id=verification.id), version.model_id
+        return _view(
+            await started(self.checks, verification, VERSION_VERIFY, job, lambda made: made.model_id == wanted)
+        )
 
     async def get(self, context: CallContext, request: GetVerification) -> VerificationView:
-        found = await self.checks.get(context.project, request.verification_id)
-        if found is None:
-            raise NotFound("verification", request.verification_id, "verification_id")
-        return _view(found)
+        return _view(await known(self.checks, context.project, "verification", request.verification_id))
 
     async def work(self, _: Envelope, job: VerifyJob) -> None:
         """Job version.verify. An attempt after a break begins anew: what was read before may have rotted since."""
