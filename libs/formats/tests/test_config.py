@@ -42,6 +42,8 @@ def api(**fields: Any) -> dict[str, Any]:
         ({"apis": [api(response={"data": {"type": "box"}})]}, "apis.0.response.data", "type"),
         ({"apis": [api(answer={})]}, "apis.0.answer", "there is no such field"),
         ({"metrics": {"f1": 1.5}}, "metrics.f1", "less than or equal to 1"),
+        ({"metrics": {"f1": "1"}}, "metrics.f1", "valid number"),
+        ({"metrics": {"f1": True}}, "metrics.f1", "valid number"),
         ({"model_algorithm": "1st"}, "model_algorithm", "pattern"),
         ({"model_algorithm": "图像"}, "model_algorithm", "pattern"),
         ({"model_algorithm": "a" * 37}, "model_algorithm", "36"),
@@ -98,7 +100,7 @@ def test_an_image_may_answer_anywhere_and_say_how_it_lives() -> None:
 
 
 texts = st.sampled_from(["a", "A1", "图", "x=y", "<", "", "'", "a" * 37, "ok_name", " ", '"'])
-numbers = st.sampled_from([-1, 0, 0.5, 1, 2, "1", None])
+numbers = st.sampled_from([-1, 0, 0.5, 1, 2, "1", True, None])
 dependencies = st.fixed_dictionaries(
     {"package_name": texts}, optional={"package_version": texts, "restraint": st.sampled_from(["EXACT", "X", None])}
 )
@@ -125,7 +127,7 @@ configs = st.fixed_dictionaries(
 BEYOND = ("restraint is required", "only for model_type", "every ", "url must be", "unknown for")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(configs)
 def test_the_published_schema_says_the_same(config: dict[str, Any]) -> None:
     found = read_config(json.dumps(config).encode())[1]

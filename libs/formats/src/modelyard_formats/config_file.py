@@ -34,13 +34,18 @@ def read_config(text: bytes) -> tuple[PackageConfig | None, tuple[Problem, ...],
         return None, (Problem(message=message, file=CONFIG_FILE, rule="one JSON object in UTF-8"),), frozenset()
     schemas = tuple(_schema_problems(raw))
     try:
-        return PackageConfig.model_validate(raw), schemas, frozenset({"apis"} if schemas else ())
+        return _strictly(raw), schemas, frozenset({"apis"} if schemas else ())
     except ValidationError as error:
         problems = tuple(_problem(item) for item in error.errors(include_url=False, include_context=False))
         wrong = frozenset(str(item["loc"][0]) for item in error.errors(include_url=False, include_context=False))
     dropped = wrong | _DEPENDENT if "model_type" in wrong else wrong
     rest = {name: value for name, value in raw.items() if name not in dropped}
-    return PackageConfig.model_validate({**_STAND_INS, **rest}), (*problems, *schemas), wrong
+    return _strictly({**_STAND_INS, **rest}), (*problems, *schemas), wrong
+
+
+def _strictly(raw: dict[str, Any]) -> PackageConfig:
+    """As the published schema reads it: the text "1" and `true` are no numbers. Raises ValidationError."""
+    return PackageConfig.model_validate_json(json.dumps(raw), strict=True)
 
 
 def _schema_problems(raw: dict[str, Any]) -> Iterator[Problem]:
