@@ -14,9 +14,10 @@ from modelyard_contracts.catalogue import ALL_EVENTS, VERSION_DELETED
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionDeleted
 from modelyard_contracts.ids import new_id
+from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_contracts.permissions import IDENTITIES, OPERATOR
 from modelyard_local.servers import NatsServer
-from modelyard_store.aggregates import Aggregates, Say
+from modelyard_store.aggregates import Aggregates
 from modelyard_store.documents import Collection
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
@@ -43,7 +44,7 @@ class Way:
         data = VersionDeleted(model_id=id, model_name="bench", model_version="0.0.1")
         began = time.perf_counter()
         await self._aggregates.add(
-            "default", id, Alias("default", "bench", id), (Say(VERSION_DELETED, data, id, None),)
+            "default", id, Outcome(Alias("default", "bench", id), ((VERSION_DELETED, data),)), Cause(None)
         )
         committed = time.perf_counter()
         at = await heard

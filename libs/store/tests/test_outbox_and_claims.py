@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from modelyard_store.aggregates import Aggregates
-from modelyard_store.claims import Held, Lost, attempt_of, claim, finish, is_ours, renew
+from modelyard_contracts.outcome import Outcome
+from modelyard_store.attempts import Attempts
+from modelyard_store.claims import Held, Lost, claim, finish, let_go, renew
 from modelyard_store.documents import Body, Collection, Document, Documents, Query, Stale, StoreUnavailable
 from modelyard_store.outbox import Outbox, add_message
 
@@ -36,6 +37,16 @@ class AnswerLost:
             self.lost -= 1
             raise StoreUnavailable("injected after the write")
         return saved
+
+
+def attempt_of(document: Document) -> int:
+    return int(document.body["claim"]["attempt"])
+
+
+def is_ours(document: Document | None, attempt: int) -> bool:
+    """Whether this attempt is the newest one and has not finished."""
+    assert document is not None
+    return attempt_of(document) == attempt and not document.body["claim"].get("finished")
 
 
 def body_with_messages(count: int) -> Body:
@@ -189,6 +200,19 @@ async def test_a_job_put_back_gets_a_new_attempt(documents: Documents, versions:
     assert is_ours(again, 2)
 
 
+async def test_an_attempt_that_let_go_did_not_die(documents: Documents, versions: Collection) -> None:
+    """Nobody else can tell a worker that was stopped from one that was killed."""
+    await job(documents, versions)
+    counted = []
+    for now, trouble in enumerate((None, None, "tries", "crashes", "silence", None)):
+        taken = await claim(documents, versions, "job", now=100 * now, lease_ms=50, states=STATES)
+        assert taken is not None
+        counted.append([taken.body["claim"].get(name, 0) for name in ("deaths", "tries", "crashes")])
+        if trouble != "silence":
+            await let_go(documents, versions, "job", now + 1, trouble=trouble)
+    assert counted == [[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0], [0, 1, 1], [1, 1, 1]]
+
+
 async def test_a_user_who_changes_a_claimed_aggregate_leaves_the_claim_alone(
     documents: Documents, versions: Collection
 ) -> None:
@@ -200,10 +224,10 @@ async def test_a_user_who_changes_a_claimed_aggregate_leaves_the_claim_alone(
         state: str
         stop: bool = False
 
-    tasks = Aggregates(documents, versions, Task, "convert", lambda: None)
-    await tasks.add("p", "job", Task("p", "queued"))
+    tasks = Attempts(documents, versions, Task, "convert", lambda: None, now=lambda: 0, open_states=STATES)
+    await tasks.add("p", "job", Outcome(Task("p", "queued")))
     await claim(documents, versions, "job", now=0, lease_ms=100, states=STATES)
-    await tasks.change("p", "job", lambda task: (replace(task, stop=True), ()))
+    await tasks.change("p", "job", lambda task: Outcome(replace(task, stop=True)))
     told = await renew(documents, versions, "job", 1, now=50, lease_ms=100)
     assert told.body["stop"]
     again = await claim(documents, versions, "job", now=200, lease_ms=100, states=STATES)

@@ -166,7 +166,7 @@ class Shelf:
     async def list(self, bucket: str, prefix: str) -> AsyncIterator[ObjectInfo]:
         for key in sorted(self.kept):
             if key.startswith(prefix):
-                yield ObjectInfo(key, len(self.kept[key]), "etag")
+                yield ObjectInfo(key, len(self.kept[key]), self.etag(key))
 
     async def remove_prefix(self, bucket: str, prefix: str) -> int:
         gone = [key for key in self.kept if key.startswith(prefix)]
@@ -230,11 +230,14 @@ class Yard:
 
     def __post_init__(self) -> None:
         self.settings = ConvertSettings(convert_work_dir=self.folder / "work", convert_threads=1, convert_patience=5)
-        self.repository = Repository(self.documents, lambda: None)
+        self.repository = Repository(self.documents, lambda: None, self.clock)
         self.admission = Admission(cast(CallClient, self.others))
-        self.outputs = Outputs(cast(Objects, self.shelf), BUCKET, 5)
+        self.outputs = Outputs(cast(Objects, self.shelf), BUCKET)
         self.calls = ConversionCalls(self.repository, self.admission, self.now)
         self.events = VersionEvents(self.repository, self.admission, self.outputs, self.now)
+
+    def clock(self) -> int:
+        return self.now()
 
     @property
     def jobs(self) -> ConversionJobs:

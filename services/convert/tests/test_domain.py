@@ -3,13 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from modelyard_contracts.catalogue import CONVERT_ONNX
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import ConversionOrder
 from modelyard_convert import domain
-from modelyard_convert.domain import LOG_KEPT, MAX_ATTEMPTS, Claim, Conversion, Stopped
-from modelyard_convert.errors import ToolchainFailed, VersionGone
+from modelyard_convert.domain import LOG_KEPT, Conversion
+from modelyard_convert.errors import VersionGone
 
 WAITING = Conversion(
     conversion_id="c",
@@ -28,14 +27,14 @@ WAITING = Conversion(
 
 
 def claimed(attempt: int = 1) -> Conversion:
-    return replace(WAITING, claim=Claim(attempt, 100, "token"))
+    return replace(WAITING, attempt=attempt)
 
 
 def running(attempt: int = 1) -> Conversion:
-    return domain.begun(claimed(attempt), now=2).conversion
+    return domain.begun(claimed(attempt)).value
 
 
-def said(outcome: domain.Outcome) -> list[str]:
+def said(outcome: Outcome[Conversion]) -> list[str]:
     return [message.subject.split("modelyard.")[1] for message, _ in outcome.says]
 
 
@@ -45,43 +44,31 @@ def test_a_new_one_is_told_with_its_job() -> None:
 
 
 def test_an_attempt_begins() -> None:
-    outcome = domain.begun(claimed(2), now=2)
-    assert (outcome.conversion.state, outcome.conversion.attempt) == ("running", 2)
-    assert outcome.conversion.log == "attempt 2: digits 0.0.1 to onnx-fp16\n"
+    outcome = domain.begun(claimed(2))
+    assert (outcome.value.state, outcome.value.attempt) == ("running", 2)
+    assert outcome.value.log == "attempt 2: digits 0.0.1 to onnx-fp16\n"
     assert said(outcome) == ["evt.conversion.started.v1"]
 
 
-def test_too_many_dead_workers_end_it() -> None:
-    outcome = domain.begun(claimed(MAX_ATTEMPTS + 1), now=2)
-    assert (outcome.conversion.state, outcome.conversion.code) == ("failed", "ModelArts.3058")
-    assert "3 workers died" in str(outcome.conversion.reason)
-    assert said(outcome) == ["evt.conversion.failed.v1"]
-
-
 def test_progress_is_kept_until_the_next_step() -> None:
-    first = domain.reported(running(), ["==> timing"], "timing").conversion
-    assert domain.reported(first, ["a line"], None).conversion.progress == "timing"
+    first = domain.reported(running(), ["==> timing"], "timing")
+    assert domain.reported(first, ["a line"], None).progress == "timing"
 
 
-def test_nothing_moves_a_finished_one() -> None:
-    done = domain.failed(running(), VersionGone(), now=3).conversion
-    with pytest.raises(Stopped):
-        domain.reported(done, ["late"], None)
-    with pytest.raises(Stopped):
-        domain.failed(done, ToolchainFailed("late"), now=4)
-    assert domain.why_kept(done) is None
+def test_a_finished_one_may_go() -> None:
+    assert domain.why_kept(domain.failed(running(), VersionGone(), now=3).value) is None
 
 
 def test_the_log_keeps_its_end_and_offsets_go_on() -> None:
     seen = running()
     offset = domain.log_piece(seen, 0).next_offset
-    grown = domain.reported(seen, ["x" * 1000] * 100, None).conversion
+    grown = domain.reported(seen, ["x" * 1000] * 100, None)
     assert len(grown.log) == LOG_KEPT
     piece = domain.log_piece(grown, offset)
     assert piece.text.startswith(f"[{grown.log_start - offset} characters are not kept here]\n")
     assert piece.next_offset == offset + 100 * 1001
     assert domain.log_piece(grown, piece.next_offset).text == ""
-    done = domain.failed(grown, VersionGone(), now=3).conversion
+    done = domain.failed(grown, VersionGone(), now=3).value
     last = domain.log_piece(done, piece.next_offset)
     assert (last.text, last.complete) == ("failed: ModelArts.3062 the version was deleted\n", True)
 

@@ -15,20 +15,33 @@ from modelyard_bus.consume import Retry
 from modelyard_bus.handling import Delivery, handling
 from modelyard_contracts.calls.convert import GetConversion
 from modelyard_contracts.calls.evaluate import DatasetView
+from modelyard_contracts.dataset import Listed, digest_of, in_order
 from modelyard_contracts.events import VersionDeleted
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.outcome import Cause
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Location, Tolerance
-from modelyard_convert.attempt import LEASE_MS
-from modelyard_convert.patience import patiently
-from modelyard_convert.repository import Cause
+from modelyard_convert import domain
+from modelyard_convert.domain import Conversion
+from modelyard_convert.repository import CONVERSIONS
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.subprocesses import SubprocessFailed
+from modelyard_store.attempts import Taken
 from modelyard_store.manifest import manifest_digest
 from modelyard_store.objects import ObjectStoreUnavailable
 from modelyard_testkit.models import with_custom_operator
+from modelyard_work.ending import Policy
 
+LEASE_MS = Policy().lease_ms
 STRICT = Tolerance(max_rel_error=1e-12, min_cosine=1, min_top1_agreement=1)
+
+
+async def taken(yard: Any, conversion_id: str) -> Taken[Conversion]:
+    """By another worker, of which nothing more is heard."""
+    found = await yard.repository.conversions.take(
+        conversion_id, lambda value, _: domain.begun(value), Cause("c-1"), LEASE_MS
+    )
+    assert found is not None
+    return found
 
 
 def ending(kind: Any = "crashed", message: str = "killed by SIGSEGV", times: int = 100) -> Any:
@@ -169,7 +182,8 @@ async def test_a_dataset_calibrates(yard: Any, digits: Any, tmp_path: Path, kind
             path = folder / str(digits.labels[index]) / f"{index}.png"
             path.parent.mkdir(exist_ok=True)
             Image.fromarray((digits.images[index, 0] * 16).astype(np.uint8)).save(path)
-    yard.shelf.put_folder(folder, "datasets/d/")
+    files = yard.shelf.put_folder(folder, "datasets/d/")
+    etags = (Listed(file.path, file.size, yard.shelf.etag(f"datasets/d/{file.path}")) for file in files)
     yard.others.datasets["d"] = DatasetView(
         dataset_id="d",
         name="some-digits",
@@ -179,7 +193,7 @@ async def test_a_dataset_calibrates(yard: Any, digits: Any, tmp_path: Path, kind
         classes={},
         samples=60,
         size=1,
-        digest="sha256:0",
+        digest=digest_of(in_order(etags)),
         created_at=1,
         created_by="alice",
     )
@@ -250,7 +264,7 @@ async def test_too_slow_or_too_large_ends_it_at_once(yard: Any, kind: str, words
 
 
 async def test_a_store_that_is_away_for_a_moment_is_waited_for(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelyard_convert.patience.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("modelyard_work.patience.FIRST_DELAY", 0.001)
     yard.shelf.away = yard.others.away = 0
     conversion_id = await yard.create()
     yard.shelf.away, yard.others.away = 3, 2
@@ -297,13 +311,12 @@ async def test_whatever_else_goes_wrong_no_conversion_hangs(yard: Any, error: An
 
 async def test_a_job_that_another_worker_holds_comes_back_when_the_lease_ends(yard: Any) -> None:
     conversion_id = await yard.create()
-    cause = Cause("c-1")
-    first = await yard.repository.claim(conversion_id, now=now_ms(), lease_ms=LEASE_MS, cause=cause)
+    first = await taken(yard, conversion_id)
     with pytest.raises(Retry) as caught:
         await yard.work(conversion_id)
     assert caught.value.after is not None
     assert LEASE_MS / 1000 - 2 < caught.value.after <= LEASE_MS / 1000
-    assert (await yard.known(conversion_id)).claim == first.claim
+    assert await yard.known(conversion_id) == first.value
 
 
 async def test_an_attempt_that_lost_its_claim_removes_what_it_wrote(yard: Any) -> None:
@@ -329,7 +342,7 @@ async def test_an_attempt_that_lost_its_claim_removes_what_it_wrote(yard: Any) -
 
 
 async def test_a_version_deleted_in_the_middle_stops_the_attempt(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelyard_convert.attempt.BEAT_SECONDS", 0.01)
+    monkeypatch.setattr("modelyard_work.long_job.BEAT_SECONDS", 0.01)
     conversion_id = await yard.create()
     model_id = (await yard.known(conversion_id)).model_id
     cancelled = asyncio.Event()
@@ -378,29 +391,31 @@ async def test_a_worker_that_is_told_to_stop_lets_go_at_once(yard: Any) -> None:
 
 
 async def test_the_lease_is_kept_and_the_log_saved_while_it_runs(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelyard_convert.attempt.BEAT_SECONDS", 0.01)
+    monkeypatch.setattr("modelyard_work.long_job.BEAT_SECONDS", 0.01)
     conversion_id = await yard.create()
     seen: list[Any] = []
+    leases: list[int] = []
 
     async def run(module: str, request: Any, *, on_line: Any, **options: Any) -> Any:
         await on_line("==> thinking")
         async with asyncio.timeout(10):
             while not seen or seen[-1].progress != "thinking":
                 seen.append(await yard.known(conversion_id))
+                leases.append((await yard.documents.get(CONVERSIONS, conversion_id)).body["claim"]["lease_until"])
         raise SubprocessFailed("timeout", "did not finish", None)
 
     yard.run = run
     before = now_ms()
     failed = await yard.work(conversion_id)
-    assert seen[-1].claim.lease_until >= before + LEASE_MS
+    assert leases[-1] >= before + LEASE_MS
     assert seen[-1].log.endswith("==> thinking\n")
     assert failed.log.count("==> thinking") == 1
 
 
 async def test_a_save_whose_answer_got_lost_is_not_done_twice(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelyard_convert.patience.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("modelyard_work.patience.FIRST_DELAY", 0.001)
     conversion_id = await yard.create()
-    finish, lost = yard.repository.finish, [1]
+    finish, lost = yard.repository.conversions.finish, [1]
 
     async def losing(*arguments: Any, **options: Any) -> Any:
         done = await finish(*arguments, **options)
@@ -409,7 +424,7 @@ async def test_a_save_whose_answer_got_lost_is_not_done_twice(yard: Any, monkeyp
             raise ObjectStoreUnavailable("the answer got lost")
         return done
 
-    monkeypatch.setattr(yard.repository, "finish", losing)
+    monkeypatch.setattr(yard.repository.conversions, "finish", losing)
     done = await yard.work(conversion_id)
     assert done.state == "succeeded"
     assert (await yard.said(conversion_id)).count("succeeded") == 1
@@ -419,20 +434,9 @@ async def test_a_save_whose_answer_got_lost_is_not_done_twice(yard: Any, monkeyp
 async def test_dead_workers_are_counted(yard: Any) -> None:
     conversion_id = await yard.create()
     for attempt in range(1, 4):
-        claimed = await yard.repository.claim(conversion_id, now=attempt * 100_000, lease_ms=1, cause=Cause("c-1"))
+        claimed = (await taken(yard, conversion_id)).value
+        yard.now = lambda later=attempt: now_ms() + later * (LEASE_MS + 1)
         yard.shelf.kept[f"mine/models/{claimed.model_id}/variants/{yard.place(claimed, attempt)}model/half"] = b"half"
     failed = await yard.work(conversion_id)
     assert (failed.state, failed.reason) == ("failed", "3 workers died while converting it")
     assert yard.written(failed) == []
-
-
-async def test_without_patience_a_refusal_is_not_repeated(yard: Any) -> None:
-    asked: list[int] = []
-
-    async def refuse() -> None:
-        asked.append(1)
-        raise Failure(FailureKind.CONFLICT, "ModelArts.3009", "no")
-
-    with pytest.raises(Failure):
-        await patiently(refuse, seconds=10)
-    assert asked == [1]

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from modelyard_bus.calls import CallContext
 from modelyard_contracts import catalogue
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import (
     CreateVersion,
     DeleteReport,

@@ -30,8 +30,7 @@ from modelyard_contracts.shapes import Artifact, FileEntry, Location
 from modelyard_runtime.clock import now_ms
 from modelyard_store.documents import Equals, Query
 from modelyard_store.objects import Objects, ObjectSettings
-from modelyard_version.checks_repository import AUDITS, Checks
-from modelyard_version.domain.audit import Audit
+from modelyard_version.checks_repository import audits_in
 from modelyard_version.handlers.audit import Auditing
 from modelyard_version.handlers.deletion import Deletion
 from modelyard_version.handlers.reports import Reports
@@ -56,7 +55,7 @@ class Yard:
         register = self.register
         self.deletion = Deletion(register.versions, register.aliasing, self.objects, BUCKET, self.clock)
         self.reports = Reports(register.versions, self.deletion, self.clock)
-        checks = Checks(register.documents, AUDITS, Audit, lambda: None)
+        checks = audits_in(register.documents, lambda: None, self.clock)
         self.auditing = Auditing(
             register.versions, checks, self.objects, BUCKET, self.clock, grace_ms=GRACE, caught_up=self.caught_up
         )

@@ -13,7 +13,7 @@ from modelyard_contracts.shapes import Location, Plan, StorageSource
 from modelyard_version.domain import versions as domain
 from modelyard_version.domain.aliases import Alias, Move, fenced, marked, moved, released
 from modelyard_version.domain.holds import in_use
-from modelyard_version.domain.versions import KEPT, Entry, Listing, Outcome, Version, Work
+from modelyard_version.domain.versions import KEPT, Entry, Listing, Version, VersionOutcome, Work
 
 NOW = 1_700_000_000_000
 
@@ -35,12 +35,12 @@ def new() -> Version:
     )
 
 
-def after(outcome: Outcome | None) -> Version:
+def after(outcome: VersionOutcome | None) -> Version:
     assert outcome is not None
-    return outcome.version
+    return outcome.value
 
 
-def subjects(outcome: Outcome | None) -> list[str]:
+def subjects(outcome: VersionOutcome | None) -> list[str]:
     assert outcome is not None
     return [message.subject for message, _ in outcome.says]
 
@@ -144,7 +144,7 @@ def test_facts_may_come_twice_and_in_any_order(before: list[str], rest: list[str
     version = new()
     for step in (*before, *rest):
         outcome = STEPS[step](version)
-        version = outcome.version if outcome else version
+        version = outcome.value if outcome else version
     assert version.work == ()
     assert version.listings == ()
     assert version.entries == (Entry("en", "co", "a", NOW + 10, "scored", "accuracy", 0.9),)
@@ -163,8 +163,8 @@ def test_a_tombstone_frees_the_number_and_keeps_only_what_it_needs(facts: Any) -
     version = after(domain.published(new(), facts.imported("m"), NOW))
     outcome = domain.deleted(version, "artifacts", NOW)
     assert subjects(outcome) == [catalogue.VERSION_DELETED.subject, catalogue.VERSION_PURGE.subject]
-    assert outcome.version.project == "deleted/m"
-    assert not outcome.version.artifacts
+    assert outcome.value.project == "deleted/m"
+    assert not outcome.value.artifacts
     folder = Location(bucket="artifacts", prefix="p1/models/m/")
     assert outcome.says[1][1] == PurgeJob(model_id="m", location=folder)
 
@@ -174,30 +174,30 @@ def move_to(model_id: str | None) -> Move:
 
 
 def test_a_mark_is_released_only_by_a_move_that_came_after_it() -> None:
-    at_other = moved(Alias("p1", "digits", "prod"), move_to("other")).alias
+    at_other = moved(Alias("p1", "digits", "prod"), move_to("other")).value
     version = after(marked(new(), at_other))
     assert released(version, at_other) is None  # the move it belongs to is still under way
     assert marked(version, at_other) is None
-    at_us = moved(at_other, move_to("m")).alias
+    at_us = moved(at_other, move_to("m")).value
     assert released(version, at_us) is None
-    gone = moved(at_us, move_to("other")).alias
+    gone = moved(at_us, move_to("other")).value
     again = after(marked(version, gone))
     assert released(again, gone) is None  # it comes back: the release of the former move must not take the new mark
     assert after(released(version, gone)).marks == ()
 
 
 def test_a_fence_lets_a_mark_go_without_moving_the_alias() -> None:
-    alias = moved(Alias("p1", "digits", "prod"), move_to("other")).alias
+    alias = moved(Alias("p1", "digits", "prod"), move_to("other")).value
     version = after(marked(new(), alias))
     behind = fenced(alias)
     assert behind.says == ()
-    assert behind.alias.model_id == "other"
+    assert behind.value.model_id == "other"
     assert after(released(version, behind.alias)).marks == ()
 
 
 def test_a_removed_alias_points_nowhere_and_remembers() -> None:
-    alias = moved(Alias("p1", "digits", "prod"), move_to("m")).alias
+    alias = moved(Alias("p1", "digits", "prod"), move_to("m")).value
     outcome = moved(alias, Move(None, None, NOW, "bob"))
-    assert outcome.alias.held is None
+    assert outcome.value.held is None
     assert outcome.says[0][1].previous_model_id == "m"
-    assert [step.by for step in outcome.alias.history] == ["alice", "bob"]
+    assert [step.by for step in outcome.value.history] == ["alice", "bob"]

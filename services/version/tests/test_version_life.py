@@ -21,7 +21,7 @@ from modelyard_version.domain import versions as domain
 from modelyard_version.domain.aliases import Alias, Move, fenced, marked, moved, released
 from modelyard_version.domain.history import DELETED, Head, Occasion, recorded, verdict, visible
 from modelyard_version.domain.holds import in_use
-from modelyard_version.domain.versions import Entry, Listing, Outcome, Version, Work
+from modelyard_version.domain.versions import Entry, Listing, Version, VersionOutcome, Work
 
 START = 1_700_000_000_000
 FEW = st.sampled_from(["1", "2"])
@@ -52,8 +52,8 @@ class Life(RuleBasedStateMachine):
     def occasion(self) -> Occasion:
         return Occasion("alice", self.now, "c-1")
 
-    def save(self, outcome: Outcome) -> None:
-        self.version = outcome.version
+    def save(self, outcome: VersionOutcome) -> None:
+        self.version = outcome.value
         for message, data in outcome.says:
             if message is catalogue.VERSION_RECORD:
                 assert isinstance(data, RecordJob)
@@ -61,7 +61,7 @@ class Life(RuleBasedStateMachine):
             else:
                 self.told.append(message)
 
-    def apply(self, outcome: Outcome | None) -> None:
+    def apply(self, outcome: VersionOutcome | None) -> None:
         """As the repository does it: a transition is of living versions only."""
         if outcome and self.version.deleted_at is None:
             self.save(recorded(self.version, outcome, self.occasion()))
@@ -133,13 +133,13 @@ class Life(RuleBasedStateMachine):
             return
         self.apply(marked(self.version, alias))
         if reaches > 1:
-            self.aliases[name] = moved(alias, Move("m", "0.0.1", self.now, "alice")).alias
+            self.aliases[name] = moved(alias, Move("m", "0.0.1", self.now, "alice")).value
 
     @rule(name=st.sampled_from(["prod", "next"]), to=st.sampled_from([None, "other"]), released_too=st.booleans())
     def point_away(self, name: str, to: str | None, released_too: bool) -> None:
         alias = self.aliases[name]
         if to or alias.held:
-            self.aliases[name] = moved(alias, Move(to, to and "0.0.2", self.now, "bob")).alias
+            self.aliases[name] = moved(alias, Move(to, to and "0.0.2", self.now, "bob")).value
         if released_too:
             self.apply(released(self.version, self.aliases[name]))
 
@@ -150,7 +150,7 @@ class Life(RuleBasedStateMachine):
         for mark in self.version.marks:
             alias = self.aliases[mark.alias]
             if alias.model_id != "m" and mark.move > alias.move:
-                alias = self.aliases[mark.alias] = fenced(alias).alias
+                alias = self.aliases[mark.alias] = fenced(alias).value
             self.apply(released(self.version, alias))
         if not in_use(self.version, self.now):
             self.apply(domain.deleted(self.version, "artifacts", self.now))

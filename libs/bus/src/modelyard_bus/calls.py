@@ -12,13 +12,14 @@ import nats.errors
 import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from modelyard_bus.connection import Bus
 from modelyard_contracts.calls import Call
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Away, Failure, FailureKind, FailureReply, Problem
-from modelyard_contracts.ids import new_id
-from modelyard_contracts.shapes import Role
+
+__all__ = ["CallClient", "CallContext", "CallServer"]
 
 log = structlog.get_logger()
 
@@ -33,18 +34,6 @@ TOO_LARGE: Final = "ModelArts.9004"
 PROBE: Final = "Modelyard-Probe"
 _REPLY: Final = b'{"reply":'
 """An answer is this, the reply as JSON, and a brace; or an object with `failure`."""
-
-
-class CallContext(BaseModel):
-    """Who asks, in which project, and which request of the outside world it is about."""
-
-    model_config = ConfigDict(frozen=True)
-
-    project: str
-    actor: str
-    role: Role
-    correlationid: str = Field(default_factory=new_id)
-    idempotency_key: str | None = None
 
 
 class _Asked(BaseModel):

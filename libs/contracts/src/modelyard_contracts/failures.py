@@ -55,6 +55,14 @@ class Away(Exception):  # noqa: N818 - says what is the case
     """Something a service lives on (a store) cannot be reached now. Callers hear UNAVAILABLE, jobs are tried again."""
 
 
+_AWAY = frozenset({FailureKind.UNAVAILABLE, FailureKind.TOO_MANY, FailureKind.INTERNAL})
+
+
+def is_away(error: BaseException) -> bool:
+    """Somebody is away, busy or out of order, as opposed to saying no: it is worth asking again."""
+    return error.kind in _AWAY if isinstance(error, Failure) else isinstance(error, Away)
+
+
 class FailureReply(BaseModel):
     """`Failure` on the wire."""
 

@@ -1,13 +1,15 @@
 """A folder for one piece of work, removed with it, and the sweep of what killed workers left. Called by workers.
 
-Its name holds the process id, so that a folder still in use is never taken for one that was left.
+Whoever uses a folder holds a lock on it (flock on the folder itself), which ends with its process, however that ends.
+So several processes, also in containers with process ids of their own, may share one volume.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -15,29 +17,37 @@ from pathlib import Path
 def scratch_folder(parent: Path, service: str) -> Iterator[Path]:
     """Raises OSError when the folder cannot be made."""
     parent.mkdir(parents=True, exist_ok=True)
-    prefix = f"{_name(service)}{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as name:
-        yield Path(name)
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_name(service), dir=parent))
+        with suppress(FileNotFoundError):  # swept before it was locked
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists():
+                break
+            os.close(lock)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
 
 
 def sweep(parent: Path, service: str) -> int:
-    """Remove the service's folders of processes that are gone; how many there were."""
-    left = [path for path in parent.glob(f"{_name(service)}*") if not _in_use(path, service)]
-    for path in left:
-        shutil.rmtree(path, ignore_errors=True)
-    return len(left)
+    """Remove the service's folders that nobody uses; how many there were."""
+    return sum(_removed(path) for path in parent.glob(f"{_name(service)}*"))
 
 
 def _name(service: str) -> str:
     return f"modelyard-{service}-"
 
 
-def _in_use(path: Path, service: str) -> bool:
-    number = path.name.removeprefix(_name(service)).split("-")[0]
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return False
-    except (ValueError, PermissionError):  # not ours to judge
-        return True
-    return True
+def _removed(path: Path) -> bool:
+    with suppress(OSError):  # in use, or not ours to judge
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(lock)
+        return not path.exists()
+    return False

@@ -62,6 +62,10 @@ class ServiceSettings(BaseSettings):
     s3_public_secure: bool | None = None
     artifacts_bucket: str = Field(default="artifacts", min_length=3, max_length=63)
 
+    housekeeping_seconds: float = Field(
+        default=60, gt=0, description="how often to look for what expired or for work that nobody takes care of"
+    )
+
     http_host: str = Field(default="127.0.0.1", description="for /healthz, /readyz and /metrics")
     http_port: int = Field(default=0, ge=0, le=65535, description="0: any free port; the log says which")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -1,22 +1,22 @@
-"""Who works on a long job: an attempt number and a lease inside the document. Called by the job handlers.
+"""Who works on a long job: an attempt number and a lease inside the document. Called by `attempts`.
 
 JetStream hands a job to a second worker when the first seems dead, and accepts a late acknowledgement of the first.
 So the document decides: every claim raises `body["claim"]["attempt"]`, and a worker may only write what it has made
 while the number is still its own. The lease (ms since 1970 UTC) keeps others from starting while it is renewed.
+
+How the attempts before ended is counted here too, where nobody can count wrongly: whoever ends says so, and who has
+said nothing until the lease was over has died.
 """
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from collections.abc import Collection as Values
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 from modelyard_contracts.ids import new_id
 from modelyard_store.documents import Body, Collection, Document, Documents, Stale, StoreUnavailable, value_at
 
 Edit = Callable[[Body], object]
-ResultT = TypeVar("ResultT")
-log = logging.getLogger(__name__)
+Trouble = Literal["tries", "crashes"]
 _MOST_RELOADS = 50
 
 
@@ -63,9 +63,14 @@ async def claim(
             return None
         if held.get("lease_until", 0) > now:
             raise Held(held["lease_until"])
-        body = document.body | {
-            "claim": {"attempt": held.get("attempt", 0) + 1, "lease_until": now + lease_ms, "token": token}
+        died = held.get("lease_until", 0) > 0  # not finished, not let go of
+        terms = {
+            "attempt": held.get("attempt", 0) + 1,
+            "lease_until": now + lease_ms,
+            "token": token,
+            "finished": False,
         }
+        body = document.body | {"claim": held | terms | {"deaths": held.get("deaths", 0) + died}}
         change(body)
         try:
             return await documents.save(collection, Document(id, document.revision, body))
@@ -76,17 +81,6 @@ async def claim(
                 raise
             unsure = error
     raise Stale(f"{collection.name} {id} changed {_MOST_RELOADS} times while it was being claimed")
-
-
-def attempt_of(document: Document) -> int:
-    """The number of the newest attempt, 0 before the first."""
-    return int(_claim_of(document).get("attempt", 0))
-
-
-def is_ours(document: Document | None, attempt: int) -> bool:
-    """Whether this attempt is the newest one and has not finished."""
-    held = _claim_of(document)
-    return held.get("attempt") == attempt and not held.get("finished")
 
 
 async def renew(
@@ -108,13 +102,34 @@ async def amend(documents: Documents, collection: Collection, id: str, attempt: 
     return await _edit(documents, collection, id, attempt, terms={}, change=change)
 
 
+async def let_go(
+    documents: Documents,
+    collection: Collection,
+    id: str,
+    attempt: int,
+    *,
+    trouble: Trouble | None,
+    change: Edit = _nothing,
+) -> Document:
+    """Another attempt may begin at once; this one counts as `trouble`, or not at all when it was only interrupted.
+    Raises Lost, StoreUnavailable."""
+    return await _edit(documents, collection, id, attempt, terms={"lease_until": 0}, trouble=trouble, change=change)
+
+
 async def finish(documents: Documents, collection: Collection, id: str, attempt: int, change: Edit) -> Document:
     """Apply the result if the attempt is still ours. Doing it again changes nothing. Raises Lost, StoreUnavailable."""
     return await _edit(documents, collection, id, attempt, terms={"lease_until": 0, "finished": True}, change=change)
 
 
 async def _edit(
-    documents: Documents, collection: Collection, id: str, attempt: int, *, terms: dict[str, Any], change: Edit
+    documents: Documents,
+    collection: Collection,
+    id: str,
+    attempt: int,
+    *,
+    terms: dict[str, Any],
+    trouble: Trouble | None = None,
+    change: Edit,
 ) -> Document:
     for _ in range(_MOST_RELOADS):
         document = await documents.get(collection, id)
@@ -125,7 +140,8 @@ async def _edit(
             if terms.get("finished"):
                 return document
             raise Lost(f"{collection.name} {id}: attempt {attempt} has finished")
-        body = document.body | {"claim": held | terms}
+        counted = {} if trouble is None else {trouble: held.get(trouble, 0) + 1}
+        body = document.body | {"claim": held | terms | counted}
         change(body)
         try:
             return await documents.save(collection, Document(id, document.revision, body))
@@ -136,22 +152,3 @@ async def _edit(
 
 def _claim_of(document: Document | None) -> dict[str, Any]:
     return (document.body.get("claim") or {}) if document is not None else {}
-
-
-async def while_held(work: Coroutine[Any, Any, ResultT], renew: Callable[[], Awaitable[None]], every: float) -> ResultT:
-    """Do the work and `renew` the claim every `every` seconds. What `renew` raises ends the work and is raised here.
-
-    A store that is away does not: the lease may run out, and then the document decides who goes on. A renewal is never
-    cut off by the end of the work, so what it was saving is saved or not, but never unknown.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        while not (await asyncio.wait({task}, timeout=every))[0]:
-            try:
-                await renew()
-            except StoreUnavailable as error:
-                log.warning("claim not renewed: %s", error)
-        return await task
-    finally:
-        task.cancel()
-        await asyncio.wait({task})

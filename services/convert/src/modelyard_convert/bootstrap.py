@@ -14,7 +14,10 @@ from modelyard_bus.relay import Relay
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import convert
 from modelyard_contracts.failures import Failure
+from modelyard_contracts.outcome import Outcome
+from modelyard_convert import domain
 from modelyard_convert.admission import Admission
+from modelyard_convert.domain import Conversion
 from modelyard_convert.handlers.calls import ConversionCalls, offer
 from modelyard_convert.handlers.events import VersionEvents
 from modelyard_convert.handlers.jobs import ConversionJobs
@@ -31,6 +34,8 @@ from modelyard_runtime.subprocesses import Limits, SubprocessFailed, run_python
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
+from modelyard_work.chores import Chores
+from modelyard_work.revival import Revival
 
 PROBE = "modelyard_convert.probe_child"
 PROBE_LIMITS = Limits(memory_bytes=None, cpu_seconds=60, wall_seconds=60)
@@ -45,11 +50,14 @@ async def build(settings: ConvertSettings | None = None) -> Service:
     documents = open_documents(settings.document_url)
     bus = await Bus.connect(BusSettings(**settings.nats("convert")))
     relay = Relay(bus, [Outbox(documents, collection) for collection in COLLECTIONS])
-    repository = Repository(documents, relay.nudge)
+    repository = Repository(documents, relay.nudge, now_ms)
     admission = Admission(CallClient(bus))
-    outputs = Outputs(objects, settings.artifacts_bucket, settings.convert_patience)
+    outputs = Outputs(objects, settings.artifacts_bucket)
     calls, consumer = CallServer(bus, "convert"), Consumer(bus, "convert")
+    chores = Chores((), settings.housekeeping_seconds)
     if "api" in settings.convert_roles:
+        revival = Revival(repository.conversions, asked_again)
+        chores = Chores((revival.sweep,), settings.housekeeping_seconds)
         _answer(calls, ConversionCalls(repository, admission, now_ms))
         _listen(consumer, VersionEvents(repository, admission, outputs, now_ms))
     inputs = Inputs(objects, settings.convert_source_bytes, settings.convert_calibration_bytes)
@@ -67,6 +75,7 @@ async def build(settings: ConvertSettings | None = None) -> Service:
 
     async def open_collections() -> None:
         await documents.open(COLLECTIONS)
+        await repository.conversions.adopt()
 
     async def check_objects() -> str | None:
         return await objects.check(settings.artifacts_bucket)
@@ -75,8 +84,8 @@ async def build(settings: ConvertSettings | None = None) -> Service:
         name="convert",
         checks={"nats": bus.check, "documents": documents.check, "objects": check_objects},
         # Calls before events: the first event of a plan asks whether a worker, perhaps this one, is there.
-        start=(open_collections, worker.take_jobs, relay.start, calls.start, consumer.start),
-        stop=(bus.close, documents.close, objects.close, relay.stop, calls.stop, consumer.stop),
+        start=(open_collections, worker.take_jobs, relay.start, calls.start, consumer.start, chores.start),
+        stop=(bus.close, documents.close, objects.close, relay.stop, calls.stop, consumer.stop, chores.stop),
         closed=bus.closed,
         stats={"bus": bus.stats},
         http_host=settings.http_host,
@@ -120,6 +129,10 @@ async def versions_of(chain: Toolchain) -> dict[str, str] | None:
         except (SubprocessFailed, Failure) as failed:
             log.warning("toolchain_missing", toolchain=chain.name, reason=failed.message)
             return None
+
+
+def asked_again(conversion: Conversion) -> Outcome[Conversion]:
+    return domain.asked_again(conversion, TOOLCHAINS[conversion.toolchain].job)
 
 
 def _answer(calls: CallServer, handlers: ConversionCalls) -> None:

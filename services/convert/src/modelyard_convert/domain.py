@@ -4,38 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel
-
 from modelyard_contracts.calls.convert import ConversionState, ConversionView, LogPiece
 from modelyard_contracts.catalogue import (
     CONVERSION_CREATED,
     CONVERSION_FAILED,
     CONVERSION_STARTED,
     CONVERSION_SUCCEEDED,
-    Event,
     Job,
 )
 from modelyard_contracts.events import ConversionCreated, ConversionFailed, ConversionStarted, ConversionSucceeded
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.jobs import ConversionJob
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Artifact, Benchmark, ConversionOrder, Location, Parity
-from modelyard_convert.errors import ToolchainFailed
 
 UNFINISHED: tuple[ConversionState, ...] = ("initialising", "running")
-MAX_ATTEMPTS = 3
 LOG_KEPT = 64 * 1024  # characters; the whole log of a success is job_log.txt beside its model
-Message = tuple[Event[Any] | Job[Any], BaseModel]
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Who works on it, as `modelyard_store.claims` keeps it in the document."""
-
-    attempt: int
-    lease_until: int
-    token: str
-    finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +41,7 @@ class Conversion:
     correlationid: str
     request_digest: str = ""
     state: ConversionState = "initialising"
-    claim: Claim | None = None
+    attempt: int = 0
     progress: str | None = None
     code: str | None = None
     reason: str | None = None
@@ -68,26 +53,11 @@ class Conversion:
     finished_at: int | None = None
 
     @property
-    def attempt(self) -> int:
-        """Of the newest worker; 0 before the first."""
-        return self.claim.attempt if self.claim else 0
-
-    @property
     def finished(self) -> bool:
         return self.state not in UNFINISHED
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    conversion: Conversion
-    says: tuple[Message, ...] = ()
-
-
-class Stopped(Exception):  # noqa: N818 - a fact about the document, not a mistake
-    """The conversion ended while an attempt was at work: its version was deleted."""
-
-
-def created(conversion: Conversion, job: Job[ConversionJob]) -> Outcome:
+def created(conversion: Conversion, job: Job[ConversionJob]) -> Outcome[Conversion]:
     said = ConversionCreated(
         conversion_id=conversion.conversion_id,
         model_id=conversion.model_id,
@@ -98,23 +68,26 @@ def created(conversion: Conversion, job: Job[ConversionJob]) -> Outcome:
     return Outcome(conversion, ((CONVERSION_CREATED, said), (job, work)))
 
 
-def refused(conversion: Conversion, failure: Failure, *, now: int) -> Outcome:
+def asked_again(conversion: Conversion, job: Job[ConversionJob]) -> Outcome[Conversion]:
+    """Nobody has taken care of it for a long time."""
+    waiting = _logged(conversion, ("nobody took care of it for a long time: asked for again",))
+    return Outcome(waiting, ((job, ConversionJob(conversion_id=conversion.conversion_id)),))
+
+
+def refused(conversion: Conversion, failure: Failure, *, now: int) -> Outcome[Conversion]:
     """A planned conversion that cannot be done: kept, so that people see why."""
     return failed(conversion, failure, now=now)
 
 
-def begun(conversion: Conversion, *, now: int) -> Outcome:
-    """A worker has claimed it. Given up when too many workers died over it."""
-    attempt = conversion.attempt
-    if attempt > MAX_ATTEMPTS:
-        return failed(conversion, ToolchainFailed(f"{MAX_ATTEMPTS} workers died while converting it"), now=now)
+def begun(conversion: Conversion) -> Outcome[Conversion]:
+    """A worker has claimed it."""
     running = replace(conversion, state="running", progress="fetching the source")
     running = _logged(running, (heading(conversion),))
     said = ConversionStarted(
         conversion_id=conversion.conversion_id,
         model_id=conversion.model_id,
         target=conversion.order.target,
-        attempt=attempt,
+        attempt=conversion.attempt,
     )
     return Outcome(running, ((CONVERSION_STARTED, said),))
 
@@ -125,17 +98,17 @@ def heading(conversion: Conversion) -> str:
     return f"attempt {conversion.attempt}: {conversion.model_name} {conversion.model_version} to {target}"
 
 
-def reported(conversion: Conversion, lines: Sequence[str], progress: str | None) -> Outcome:
-    """Raises Stopped."""
-    if conversion.state != "running":
-        raise Stopped(f"conversion {conversion.conversion_id} is {conversion.state}")
-    return Outcome(replace(_logged(conversion, lines), progress=progress or conversion.progress))
+def reported(conversion: Conversion, lines: Sequence[str], progress: str | None) -> Conversion:
+    return replace(_logged(conversion, lines), progress=progress or conversion.progress)
 
 
-def succeeded(conversion: Conversion, artifact: Artifact, lines: Sequence[str], *, now: int) -> Outcome:
-    """Raises Stopped."""
-    running = reported(conversion, lines, None).conversion
-    done = replace(running, state="succeeded", progress=None, artifact=artifact, finished_at=now)
+def let_go(conversion: Conversion, reason: str) -> Outcome[Conversion]:
+    """Another attempt will follow."""
+    return Outcome(replace(_logged(conversion, (f"{reason}; it is tried once more",)), progress="waiting for a worker"))
+
+
+def succeeded(conversion: Conversion, artifact: Artifact, *, now: int) -> Outcome[Conversion]:
+    done = replace(conversion, state="succeeded", progress=None, artifact=artifact, finished_at=now)
     said = ConversionSucceeded(
         conversion_id=done.conversion_id, model_id=done.model_id, target=done.order.target, artifact=artifact
     )
@@ -147,15 +120,11 @@ def failed(
     failure: Failure,
     *,
     now: int,
-    lines: Sequence[str] = (),
     parity: Parity | None = None,
     benchmark: Benchmark | None = None,
-) -> Outcome:
-    """Raises Stopped when it is finished already."""
-    if conversion.finished:
-        raise Stopped(f"conversion {conversion.conversion_id} is {conversion.state}")
+) -> Outcome[Conversion]:
     done = replace(
-        _logged(conversion, (*lines, f"failed: {failure.code} {failure.message}")),
+        _logged(conversion, (f"failed: {failure.code} {failure.message}",)),
         state="failed",
         progress=None,
         code=failure.code,

@@ -1,16 +1,18 @@
 """Brings what a conversion needs onto the worker's disk, verified. Called by the conversion job."""
 
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from modelyard_contracts.calls.evaluate import DatasetView
-from modelyard_contracts.shapes import Artifact, FileEntry
+from modelyard_contracts.dataset import Listed, digest_of, in_order
+from modelyard_contracts.shapes import Artifact, Location
 from modelyard_convert.errors import CalibrationProblem, SourceChanged, SourceDamaged, SourceTooLarge
 from modelyard_convert.orders import packed_samples
-from modelyard_store.keys import UnsafeKey, safe_key
-from modelyard_store.objects import NoSuchObject, ObjectChanged, ObjectInfo, Objects
+from modelyard_store.objects import NoSuchObject, ObjectChanged, Objects
+from modelyard_work.downloads import FileDamaged, download_files, path_below, side_by_side
 
 IMAGES = 640  # as many as the largest calibration and the proof can use
 _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
@@ -41,57 +43,54 @@ class Inputs:
                 left -= file.size
         if samples and left == self.most_calibration:
             raise CalibrationProblem(f"every file in calibration_data/ is larger than {left} bytes")
-        for file in wanted:
-            await self._fetch(source, file, _below(root, file.path))
-
-    async def _fetch(self, source: Artifact, file: FileEntry, path: Path) -> None:
-        """Files that were not copied are pinned: others than we may write to them."""
-        bucket, key = source.location.bucket, source.location.prefix + file.path
         try:
-            found = await self.objects.download(bucket, key, path, if_etag=file.etag)
-        except NoSuchObject as error:
-            raise SourceDamaged(file.path, "it is gone") from error
-        except ObjectChanged as error:
-            raise SourceChanged(file.path, f"{bucket}/{key}") from error
-        if found != (file.sha256, file.size):
-            if file.etag is not None:
-                raise SourceChanged(file.path, f"{bucket}/{key}")
-            raise SourceDamaged(file.path, f"{found[1]} bytes with sha256 {found[0]}")
+            await download_files(self.objects, source.location, wanted, root)
+        except FileDamaged as damaged:
+            if damaged.changed:
+                raise SourceChanged(damaged.path, damaged.changed) from damaged
+            raise SourceDamaged(damaged.path, damaged.found) from damaged
 
     async def fetch_dataset(self, dataset: DatasetView, folder: Path) -> None:
-        """The `.npz`, or some images of every class. Raises CalibrationProblem when nothing fits the limit."""
-        place = dataset.location
-        listed = [found async for found in self.objects.list(place.bucket, place.prefix)]
+        """The `.npz`, or some images of every class, as they were when the dataset was added. Raises
+        CalibrationProblem when anything in it has changed since, or nothing fits the limit."""
+        listed = in_order([file async for file in self._list(dataset.location)])
+        if digest_of(listed) != dataset.digest:
+            raise CalibrationProblem(f"dataset {dataset.name} changed since it was added; add it again")
         if dataset.kind == "npz":
-            chosen = [found for found in listed if found.key.endswith(".npz")][:1]
+            chosen = [file for file in listed if file.path.endswith(".npz")][:1]
         else:
-            chosen = _some_of_each([found for found in listed if _is_image(found)], len(place.prefix))
-        left = self.most_calibration
-        for found in chosen:
-            if found.size <= left:
-                left -= found.size
-                await self.objects.download(place.bucket, found.key, _below(folder, found.key[len(place.prefix) :]))
-        if left == self.most_calibration:
+            chosen = _some_of_each([file for file in listed if _is_image(file)])
+        fitting, left = [], self.most_calibration
+        for file in chosen:
+            if file.size <= left:
+                left -= file.size
+                fitting.append(file)
+        if not fitting:
             raise CalibrationProblem(f"dataset {dataset.name} holds nothing of at most {left} bytes to calibrate with")
+        await side_by_side(fitting, lambda file: self._sample(dataset, file, folder))
+
+    async def _list(self, place: Location) -> AsyncIterator[Listed]:
+        async for found in self.objects.list(place.bucket, place.prefix):
+            yield Listed(found.key.removeprefix(place.prefix), found.size, found.etag)
+
+    async def _sample(self, dataset: DatasetView, file: Listed, folder: Path) -> None:
+        place = dataset.location
+        try:
+            path = path_below(folder, file.path)
+            await self.objects.download(place.bucket, place.prefix + file.path, path, if_etag=file.etag)
+        except (FileDamaged, NoSuchObject, ObjectChanged) as error:
+            message = f"{file.path!r} of dataset {dataset.name} is not what it was a moment ago: {error}"
+            raise CalibrationProblem(message) from error
 
 
-def _below(root: Path, relative: str) -> Path:
-    try:
-        path = root / safe_key("", relative)
-    except UnsafeKey as error:
-        raise SourceDamaged(relative, str(error)) from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+def _is_image(file: Listed) -> bool:
+    return PurePosixPath(file.path).suffix.lower() in _IMAGE_SUFFIXES
 
 
-def _is_image(found: ObjectInfo) -> bool:
-    return PurePosixPath(found.key).suffix.lower() in _IMAGE_SUFFIXES
-
-
-def _some_of_each(images: list[ObjectInfo], prefix: int) -> list[ObjectInfo]:
+def _some_of_each(images: list[Listed]) -> list[Listed]:
     """One of each class in turn, so that a cut anywhere leaves the classes even."""
-    classes: dict[str, list[ObjectInfo]] = defaultdict(list)
+    classes: dict[str, list[Listed]] = defaultdict(list)
     for image in images:
-        classes[image.key[prefix:].split("/")[0]].append(image)
+        classes[image.path.split("/")[0]].append(image)
     turns = zip_longest(*classes.values())
     return [image for turn in turns for image in turn if image is not None][:IMAGES]

@@ -3,26 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from modelyard_contracts.shapes import FileEntry, Location
 from modelyard_convert import domain
 from modelyard_convert.domain import Conversion
-from modelyard_convert.patience import patiently
-from modelyard_store.objects import ObjectError, Objects
+from modelyard_store.objects import Objects
 
 LOG_NAME = "job_log.txt"
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """`patience` in seconds."""
-
     objects: Objects
     bucket: str
-    patience: float
 
     async def upload(self, result: Path, log_file: Path, place: Location) -> tuple[FileEntry, ...]:
         """`result/model/…` and the log. Everything in `result` is written by the toolchain under names of its own."""
@@ -32,28 +24,27 @@ class Outputs:
             files.append(FileEntry(path=name, size=size, sha256=sha256))
         return tuple(files)
 
-    async def discard(self, conversion: Conversion, attempt: int) -> None:
-        """What an attempt wrote that lost, failed or was stopped."""
-        place = domain.output_location(conversion, attempt, self.bucket)
-        await self._remove(place.prefix)
+    async def discard(self, conversion: Conversion) -> None:
+        """What the attempt wrote that took it like this, and has lost it since."""
+        await self._discard(conversion, conversion.attempt)
 
     async def tidy(self, conversion: Conversion) -> None:
         """After the end: only the artifact stays, no output of any other attempt."""
         kept = conversion.artifact.artifact_id if conversion.artifact else None
         for attempt in range(1, conversion.attempt + 1):
             if domain.artifact_id_of(conversion.conversion_id, attempt) != kept:
-                await self.discard(conversion, attempt)
+                await self._discard(conversion, attempt)
+
+    async def _discard(self, conversion: Conversion, attempt: int) -> None:
+        await self._remove(domain.output_location(conversion, attempt, self.bucket).prefix)
 
     async def forget_version(self, project: str, model_id: str) -> None:
         """Everything that conversions of a deleted version wrote."""
         await self._remove(f"{project}/models/{model_id}/variants/")
 
     async def _remove(self, prefix: str) -> None:
-        """Never raises: nothing points there, and a second try by hand is possible."""
-        try:
-            await patiently(lambda: self.objects.remove_prefix(self.bucket, prefix), seconds=self.patience)
-        except ObjectError:
-            log.exception("output_not_removed", bucket=self.bucket, prefix=prefix)
+        """Raises ObjectError: the job or event comes again, and with it the removal."""
+        await self.objects.remove_prefix(self.bucket, prefix)
 
 
 def _written(result: Path) -> dict[str, Path]:

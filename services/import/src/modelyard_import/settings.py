@@ -53,9 +53,6 @@ class ImportSettings(ServiceSettings):
 
     upload_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400, description="how long upload links work")
     upload_part_bytes: int = Field(default=64 * MIB, ge=5 * MIB, description="larger files are uploaded in parts")
-    housekeeping_seconds: float = Field(
-        default=60, gt=0, description="how often expired uploads and silent imports are looked for"
-    )
     max_upload_files: int = Field(default=1_000, ge=1, le=1_200, description="their links are one answer")
 
     inspection_seconds: float = Field(default=120, gt=0)

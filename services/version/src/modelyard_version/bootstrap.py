@@ -12,11 +12,13 @@ from modelyard_contracts import catalogue
 from modelyard_contracts.calls import templates, version
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.process import Service
+from modelyard_store.attempts import Attempts
 from modelyard_store.documents import Documents
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
-from modelyard_version.checks_repository import AUDITS, VERIFICATIONS, Checks
+from modelyard_version.checks_repository import AUDITS, VERIFICATIONS, audits_in, verifications_in
+from modelyard_version.domain import audit, verification
 from modelyard_version.domain.audit import Audit
 from modelyard_version.domain.verification import Verification
 from modelyard_version.handlers.aliasing import Aliasing
@@ -37,6 +39,8 @@ from modelyard_version.move_repository import MOVES, MoveRepository
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
 from modelyard_version.settings import VersionSettings
 from modelyard_version.template_repository import TEMPLATES, TemplateRepository
+from modelyard_work.chores import Chores
+from modelyard_work.revival import Revival
 
 CATCH_UP: Final = 10.0
 """Seconds that an audit waits for events which lie before it."""
@@ -68,10 +72,16 @@ async def build(settings: VersionSettings | None = None) -> Service:
     ground = _Ground(settings, bus, documents, objects, relay, versions, calls, consumer)
     _bind_register(ground)
     _bind_tracing(ground)
-    _bind_checks(ground)
+    verifications = verifications_in(documents, relay.nudge, now_ms)
+    audits = audits_in(documents, relay.nudge, now_ms)
+    _bind_checks(ground, verifications, audits)
+    revivals = Revival(verifications, verification.asked).sweep, Revival(audits, audit.asked).sweep
+    chores = Chores(revivals, settings.housekeeping_seconds)
 
     async def open_collections() -> None:
         await documents.open((*COLLECTIONS, TEMPLATES, HISTORY, MOVES, VERIFICATIONS, AUDITS))
+        await verifications.adopt()
+        await audits.adopt()
 
     async def check_objects() -> str | None:
         return await objects.check(settings.artifacts_bucket)
@@ -79,8 +89,8 @@ async def build(settings: VersionSettings | None = None) -> Service:
     return Service(
         name="version",
         checks={"nats": bus.check, "documents": documents.check, "objects": check_objects},
-        start=(open_collections, relay.start, consumer.start, calls.start),
-        stop=(bus.close, documents.close, objects.close, relay.stop, consumer.stop, calls.stop),
+        start=(open_collections, relay.start, consumer.start, calls.start, chores.start),
+        stop=(bus.close, documents.close, objects.close, relay.stop, consumer.stop, calls.stop, chores.stop),
         closed=bus.closed,
         stats={"bus": bus.stats},
         http_host=settings.http_host,
@@ -116,17 +126,16 @@ def _bind_tracing(ground: _Ground) -> None:
     ground.consumer.on_job(catalogue.VERSION_RECORD, histories.record, parallel=4)
 
 
-def _bind_checks(ground: _Ground) -> None:
+def _bind_checks(ground: _Ground, verifications: Attempts[Verification], audits: Attempts[Audit]) -> None:
     """Whether what is stored is what the register says."""
-    calls, settings, nudge = ground.calls, ground.settings, ground.relay.nudge
-    verifications = Checks(ground.documents, VERIFICATIONS, Verification, nudge)
+    calls, settings = ground.calls, ground.settings
     verifying = Verifying(ground.versions, verifications, ground.objects, now_ms)
     calls.answer(version.VERIFY, verifying.start)
     calls.answer(version.GET_VERIFICATION, verifying.get)
     ground.consumer.on_job(catalogue.VERSION_VERIFY, verifying.work, parallel=settings.verify_parallel)
     auditing = Auditing(
         ground.versions,
-        Checks(ground.documents, AUDITS, Audit, nudge),
+        audits,
         ground.objects,
         settings.artifacts_bucket,
         now_ms,

@@ -145,3 +145,10 @@ class OneTrace(Failure):
         message = f"give exactly one of training_job, dataset, code and model_name, not {len(given)}"
         problems = tuple(Problem(message=message, field=name, rule="exactly one") for name in given)
         super().__init__(FailureKind.INVALID, "ModelArts.3037", message, problems=problems)
+
+
+class CannotCheck(Failure):
+    """There is nothing to look at, and trying again would not help; the message becomes the reason."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3084", message)

@@ -5,18 +5,17 @@ except `any` and `bury`.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls.version import HistoryRecord, ListVersions, VersionPage, VersionSummary
 from modelyard_contracts.catalogue import VERSION_RECORD
-from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.jobs import RecordJob
+from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_contracts.package import MODEL_TYPES
 from modelyard_runtime.clock import now_ms
-from modelyard_store.aggregates import Aggregates, Nudge, Say
+from modelyard_store.aggregates import Aggregates, Nudge
 from modelyard_store.documents import (
     AnyOf,
     Collection,
@@ -32,10 +31,10 @@ from modelyard_store.documents import (
     Sort,
     Stale,
 )
-from modelyard_version.domain.aliases import Alias, AliasOutcome
+from modelyard_version.domain.aliases import Alias
 from modelyard_version.domain.cursors import Position, cursor_after, position_of
 from modelyard_version.domain.history import Head, Occasion, recorded
-from modelyard_version.domain.versions import GENESIS, Outcome, Version
+from modelyard_version.domain.versions import GENESIS, Version, VersionOutcome
 from modelyard_version.errors import Contended
 from modelyard_version.history_repository import all_kept
 
@@ -74,29 +73,11 @@ SUMMARY: Final = (*(name for name in VersionSummary.model_fields if name != "ali
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
 ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")),))
 COLLECTIONS: Final = (VERSIONS, ALIASES)
+OWN_NAME: Final = "service:version"
 PAGE: Final = 50
 """Versions that are in memory at once while all are walked."""
 
-Decide = Callable[[Version], Outcome | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why something changes: the request of the outside world, the message that led to it, if one did, and who asked
-    or reported."""
-
-    correlationid: str
-    causationid: str | None = None
-    by: str = "service:version"
-
-    @classmethod
-    def asked(cls, context: CallContext) -> "Cause":
-        return cls(context.correlationid, by=context.actor)
-
-    @classmethod
-    def of(cls, envelope: Envelope, by: str | None = None) -> "Cause":
-        service = f"service:{envelope.source.removeprefix('modelyard/')}"
-        return cls(envelope.correlationid or envelope.id, envelope.id, by or service)
+Decide = Callable[[Version], VersionOutcome | None]
 
 
 class Overtaken(Exception):  # noqa: N818 - says what happened
@@ -113,11 +94,11 @@ class VersionRepository:
         self._clock = clock
         self._versions = Aggregates(documents, VERSIONS, Version, "version", nudge)
 
-    async def add(self, outcome: Outcome, cause: Cause) -> None:
+    async def add(self, outcome: VersionOutcome, cause: Cause) -> None:
         """Raises Duplicate, by id or by (project, name, number)."""
         told = recorded(None, outcome, self._occasion(cause))
-        version = told.version
-        await self._versions.add(version.project, version.model_id, version, _says(told, cause))
+        version = told.value
+        await self._versions.add(version.project, version.model_id, told, cause)
 
     async def get(self, project: str, model_id: str) -> Version | None:
         """None also for a tombstone and for a version of another project."""
@@ -126,15 +107,12 @@ class VersionRepository:
     async def change(self, project: str, model_id: str, decide: Decide, cause: Cause) -> Version | None:
         """The version as it is afterwards, None when there is none (any more). Raises Contended."""
 
-        def decided(version: Version) -> tuple[Version, tuple[Say, ...]]:
+        def decided(version: Version) -> VersionOutcome | None:
             outcome = decide(version)
-            if outcome is None:
-                return version, ()
-            told = recorded(version, outcome, self._occasion(cause))
-            return told.version, _says(told, cause)
+            return outcome and recorded(version, outcome, self._occasion(cause))
 
         try:
-            return await self._versions.change(project, model_id, decided)
+            return await self._versions.change(project, model_id, decided, cause)
         except Stale as error:
             raise Contended(f"version {model_id}") from error
 
@@ -175,7 +153,7 @@ class VersionRepository:
         return Head(body.get("history_seq", 0), body.get("history_hash", GENESIS), body.get("history_at", 0)), waiting
 
     def _occasion(self, cause: Cause) -> Occasion:
-        return Occasion(cause.by, self._clock(), cause.correlationid)
+        return Occasion(cause.by or OWN_NAME, self._clock(), cause.correlationid or "")
 
     async def numbered(self, project: str, model_name: str, model_version: str) -> Version | None:
         where = (*_named(project, model_name), Equals("model_version", model_version))
@@ -238,21 +216,20 @@ class AliasRepository:
         query = Query(where=_named(project, model_name), sort=(Sort("alias"),))
         return await self._aliases.find(query)
 
-    async def replace(self, seen: Alias, outcome: AliasOutcome, cause: Cause) -> None:
+    async def replace(self, seen: Alias, outcome: Outcome[Alias], cause: Cause) -> None:
         """Raises Overtaken when the alias is not as it was `seen` any more."""
         id = _alias_id(seen.project, seen.model_name, seen.alias)
-        says = tuple(Say(event, data, id, cause.correlationid, cause.causationid) for event, data in outcome.says)
 
-        def decided(now: Alias) -> tuple[Alias, tuple[Say, ...]]:
+        def decided(now: Alias) -> Outcome[Alias]:
             if now.move != seen.move:
                 raise Overtaken
-            return outcome.alias, says
+            return outcome
 
         if seen.move:
-            await self._aliases.change(seen.project, id, decided)
+            await self._aliases.change(seen.project, id, decided, cause)
             return
         try:
-            await self._aliases.add(seen.project, id, outcome.alias, says)
+            await self._aliases.add(seen.project, id, outcome, cause)
         except Duplicate as error:
             raise Overtaken from error
 
@@ -284,11 +261,6 @@ def _conditions(project: str, wanted: ListVersions) -> Iterable[Condition]:
 def _position(query: Query, row: Document) -> Position:
     value, id = query.position(row)
     return int(value or 0), str(id)
-
-
-def _says(outcome: Outcome, cause: Cause) -> tuple[Say, ...]:
-    about = outcome.version.model_id
-    return tuple(Say(message, data, about, cause.correlationid, cause.causationid) for message, data in outcome.says)
 
 
 def _summary(found: Document) -> VersionSummary:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from modelyard_contracts.outcome import Outcome
 from modelyard_store.aggregates import Aggregates
 from modelyard_store.documents import Collection, Documents, Equals, Index, Query, Sort
 from modelyard_version.domain.templates import Template
@@ -15,7 +16,7 @@ class TemplateRepository:
 
     async def add(self, project: str, template: Template) -> None:
         """Raises Duplicate, by id or by name."""
-        await self._templates.add(project, template.template_id, template)
+        await self._templates.add(project, template.template_id, Outcome(template))
 
     async def get(self, project: str, template_id: str) -> Template | None:
         """None also for another project's."""

@@ -20,11 +20,12 @@ from modelyard_contracts.calls.convert import (
     TargetList,
     TargetView,
 )
+from modelyard_contracts.outcome import Cause
 from modelyard_convert import domain
 from modelyard_convert.admission import Admission
 from modelyard_convert.domain import Conversion
 from modelyard_convert.errors import UnknownConversion
-from modelyard_convert.repository import Cause, Repository
+from modelyard_convert.repository import Repository
 from modelyard_convert.toolchains import TOOLCHAINS
 from modelyard_store.documents import Duplicate, Stale
 

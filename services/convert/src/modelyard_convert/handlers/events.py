@@ -8,16 +8,16 @@ from datetime import timedelta
 from modelyard_bus.consume import Retry
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionDeleted, VersionPublished
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.failures import Failure, FailureKind, is_away
 from modelyard_contracts.ids import derived_id
+from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_contracts.shapes import ConversionOrder
 from modelyard_convert import domain
 from modelyard_convert.admission import Admission
-from modelyard_convert.domain import Conversion, Outcome, Stopped
+from modelyard_convert.domain import Conversion
 from modelyard_convert.errors import NoWorker, VersionGone
 from modelyard_convert.outputs import Outputs
-from modelyard_convert.patience import is_absence
-from modelyard_convert.repository import Cause, Repository
+from modelyard_convert.repository import Repository
 from modelyard_convert.toolchains import TARGETS, toolchain_of
 from modelyard_store.documents import Duplicate
 
@@ -46,12 +46,11 @@ class VersionEvents:
     async def deleted(self, envelope: Envelope, fact: VersionDeleted) -> None:
         """Event version.deleted: running attempts notice within a second; what was written is removed."""
 
-        def end(found: Conversion) -> Outcome:
-            return domain.failed(found, VersionGone(), now=self.now())
+        def end(found: Conversion) -> Outcome[Conversion] | None:
+            return None if found.finished else domain.failed(found, VersionGone(), now=self.now())
 
         for found in await self.repository.unfinished_of(envelope.project, fact.model_id):
-            with suppress(Stopped):  # it ended by itself just now
-                await self.repository.change(envelope.project, found.conversion_id, end, Cause.of(envelope))
+            await self.repository.change(envelope.project, found.conversion_id, end, Cause.of(envelope))
         await self.outputs.forget_version(envelope.project, fact.model_id)
 
     async def _carry_out(
@@ -60,18 +59,18 @@ class VersionEvents:
         cause = Cause.of(envelope)
         planned = _planned(envelope, fact, conversion_id, order, self.now())
         try:
-            outcome = await self._admitted(planned, cause)
+            outcome = await self._admitted(planned)
         except Failure as failure:
             if failure.kind is FailureKind.NOT_FOUND and order.calibration_dataset_id is None:
                 return  # the version was deleted meanwhile
-            if is_absence(failure) and not (isinstance(failure, NoWorker) and self._too_late(envelope)):
+            if is_away(failure) and not (isinstance(failure, NoWorker) and self._too_late(envelope)):
                 raise Retry(failure.message) from failure
             outcome = domain.refused(planned, failure, now=self.now())
         with suppress(Duplicate):
             await self.repository.add(outcome, cause)
 
-    async def _admitted(self, planned: Conversion, cause: Cause) -> Outcome:
-        admitted = await self.admission.examine(planned.project, cause.correlationid, planned.model_id, planned.order)
+    async def _admitted(self, planned: Conversion) -> Outcome[Conversion]:
+        admitted = await self.admission.examine(planned.project, planned.correlationid, planned.model_id, planned.order)
         await self.admission.require_worker(admitted.toolchain.name)
         return domain.created(planned, admitted.toolchain.job)
 

@@ -12,13 +12,13 @@ the version then raises the alias's number (`fenced`): a move that still lives m
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls.version import AliasMove
-from modelyard_contracts.catalogue import Event
 from modelyard_contracts.events import VersionAliased
-from modelyard_version.domain.versions import Mark, Outcome, Version
+from modelyard_contracts.outcome import Outcome
+from modelyard_version.domain.versions import Mark, Version, VersionOutcome
 
 HISTORY: Final = 20
 """How many moves the alias document itself remembers: those that may not be kept as documents of their own yet."""
@@ -55,13 +55,7 @@ class Alias:
         return self.held.model_id if self.held else None
 
 
-@dataclass(frozen=True, slots=True)
-class AliasOutcome:
-    alias: Alias
-    says: tuple[tuple[Event[Any], VersionAliased], ...] = ()
-
-
-def moved(alias: Alias, move: Move) -> AliasOutcome:
+def moved(alias: Alias, move: Move) -> Outcome[Alias]:
     latest = alias.history[-1].at if alias.history else 0
     move = replace(move, move=alias.move + 1, at=max(move.at, latest))  # clocks of two processes may differ
     said = VersionAliased(
@@ -76,29 +70,29 @@ def moved(alias: Alias, move: Move) -> AliasOutcome:
         by=move.by,
     )
     done = replace(alias, move=move.move, history=(*alias.history, move)[-HISTORY:])
-    return AliasOutcome(done, ((catalogue.VERSION_ALIASED, said),))
+    return Outcome(done, ((catalogue.VERSION_ALIASED, said),))
 
 
-def fenced(alias: Alias) -> AliasOutcome:
-    return AliasOutcome(replace(alias, move=alias.move + 1))
+def fenced(alias: Alias) -> Outcome[Alias]:
+    return Outcome(replace(alias, move=alias.move + 1))
 
 
-def marked(version: Version, alias: Alias) -> Outcome | None:
+def marked(version: Version, alias: Alias) -> VersionOutcome | None:
     """The mark of the move after `alias`. A higher one stays: it belongs to a later move to the same version."""
     mark = Mark(alias.alias, alias.move + 1)
     known = next((other for other in version.marks if other.alias == alias.alias), None)
     if known and known.move >= mark.move:
         return None
     others = tuple(other for other in version.marks if other.alias != alias.alias)
-    return Outcome(replace(version, marks=(*others, mark)), action="aliased")
+    return VersionOutcome(replace(version, marks=(*others, mark)), action="aliased")
 
 
-def released(version: Version, alias: Alias) -> Outcome | None:
+def released(version: Version, alias: Alias) -> VersionOutcome | None:
     """Without the mark of `alias`, unless that is where it points or a later move put the mark there."""
     if alias.model_id == version.model_id:
         return None
     kept = tuple(mark for mark in version.marks if mark.alias != alias.alias or mark.move > alias.move)
-    return None if kept == version.marks else Outcome(replace(version, marks=kept), action="released")
+    return None if kept == version.marks else VersionOutcome(replace(version, marks=kept), action="released")
 
 
 def at_time(alias: Alias, at: int) -> Move | None:

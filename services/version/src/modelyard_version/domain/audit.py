@@ -7,9 +7,11 @@ from typing import Final
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls.version import DamagedFile
 from modelyard_contracts.events import VersionFailed
+from modelyard_contracts.jobs import AuditJob
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Artifact, FileEntry
 from modelyard_version.domain.checks import Check
-from modelyard_version.domain.versions import Outcome, Version, folder_of
+from modelyard_version.domain.versions import Version, VersionOutcome, folder_of
 
 LOST: Final = "ModelArts.3084"
 """Code of a version whose own files are gone."""
@@ -29,6 +31,11 @@ class Audit(Check):
     strays: tuple[str, ...] = ()
     incomplete: tuple[DamagedFile, ...] = ()
     repaired: bool = False
+
+
+def asked(audit: Audit) -> Outcome[Audit]:
+    """With the job that works on it."""
+    return Outcome(audit, ((catalogue.VERSION_AUDIT, AuditJob(audit_id=audit.id)),))
 
 
 def manifested(version: Version | None, bucket: str) -> dict[str, tuple[Artifact, FileEntry]]:
@@ -56,7 +63,7 @@ def is_stray(key: str, version: Version | None, needed: Manifested) -> bool:
     return not converting
 
 
-def repaired(version: Version, damaged: Iterable[DamagedFile], now: int) -> Outcome | None:
+def repaired(version: Version, damaged: Iterable[DamagedFile], now: int) -> VersionOutcome | None:
     """A conversion that has lost files is taken off; a version that has lost files of its own fails."""
     hurt = {each.artifact_id: each for each in damaged}
     lost = [each for each in version.artifacts if each.artifact_id in hurt and not each.by_reference]
@@ -65,10 +72,10 @@ def repaired(version: Version, damaged: Iterable[DamagedFile], now: int) -> Outc
     if any(artifact.kind == "source" for artifact in lost):
         return _failed(version, tuple(hurt.values()), now)
     kept = tuple(artifact for artifact in version.artifacts if artifact not in lost)
-    return Outcome(replace(version, artifacts=kept, updated_at=now), action="artifact-removed")
+    return VersionOutcome(replace(version, artifacts=kept, updated_at=now), action="artifact-removed")
 
 
-def _failed(version: Version, damaged: tuple[DamagedFile, ...], now: int) -> Outcome:
+def _failed(version: Version, damaged: tuple[DamagedFile, ...], now: int) -> VersionOutcome:
     """Its artifacts stay named, so that what is left of them is no stray."""
     reason = f"files of the version are gone from the store: {damaged[0].message}"
     problems = [{"message": each.message, "file": each.path, "field": None, "rule": None} for each in damaged[:50]]
@@ -81,4 +88,4 @@ def _failed(version: Version, damaged: tuple[DamagedFile, ...], now: int) -> Out
         reason=reason,
     )
     failed = replace(version, model_status="failed", failure=failure, updated_at=now)
-    return Outcome(failed, ((catalogue.VERSION_FAILED, said),), action="failed")
+    return VersionOutcome(failed, ((catalogue.VERSION_FAILED, said),), action="failed")

@@ -13,22 +13,13 @@ MOST_BYTES: Final = 300_000
 """Of names in one document and its view: a message holds 1 MiB."""
 
 State = Literal["waiting", "running", "succeeded", "failed"]
+OPEN: Final[tuple[State, ...]] = ("waiting", "running")
 ItemT = TypeVar("ItemT")
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Who may work on it, as `modelyard_store.claims` keeps it in the document."""
-
-    attempt: int
-    lease_until: int
-    token: str
-    finished: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Instants are ms since 1970 UTC. `reason` says why it failed."""
+    """Instants are ms since 1970 UTC. `reason` says why it failed, `attempt` counts workers."""
 
     id: str
     project: str
@@ -38,11 +29,7 @@ class Check:
     state: State = "waiting"
     reason: str | None = None
     finished_at: int | None = None
-    claim: Claim | None = None
-
-    @property
-    def attempt(self) -> int:
-        return self.claim.attempt if self.claim else 0
+    attempt: int = 0
 
 
 CheckT = TypeVar("CheckT", bound=Check)

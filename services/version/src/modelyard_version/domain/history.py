@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls.version import Change, HistoryRecord, HistoryVerdict
 from modelyard_contracts.jobs import RecordJob
-from modelyard_version.domain.versions import GENESIS, Outcome, Version
+from modelyard_version.domain.versions import GENESIS, Version, VersionOutcome
 
 DELETED: Final = "deleted"
 LONGEST: Final = 4000
@@ -61,9 +61,9 @@ class Head:
     at: int
 
 
-def recorded(before: Version | None, outcome: Outcome, occasion: Occasion) -> Outcome:
+def recorded(before: Version | None, outcome: VersionOutcome, occasion: Occasion) -> VersionOutcome:
     """With the record of what a user sees change. Where nothing of that changes, the outcome as it is."""
-    after = outcome.version
+    after = outcome.value
     changes = _changes(before, after)
     if not changes:
         return outcome
@@ -81,7 +81,7 @@ def recorded(before: Version | None, outcome: Outcome, occasion: Occasion) -> Ou
         )
     )
     version = replace(after, history_seq=record.seq, history_hash=record.hash, history_at=record.at)
-    return replace(outcome, version=version, says=(*outcome.says, (catalogue.VERSION_RECORD, RecordJob(record=record))))
+    return replace(outcome, value=version, says=(*outcome.says, (catalogue.VERSION_RECORD, RecordJob(record=record))))
 
 
 def visible(version: Version) -> dict[str, Any]:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from modelyard_contracts.calls.version import DamagedFile
+from modelyard_contracts.catalogue import VERSION_VERIFY
+from modelyard_contracts.jobs import VerifyJob
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Artifact, FileEntry
 from modelyard_version.domain.checks import Check
 from modelyard_version.domain.versions import Version
@@ -22,6 +25,11 @@ class Verification(Check):
     intact: bool | None = None
     damaged: tuple[DamagedFile, ...] = ()
     more: int = 0
+
+
+def asked(verification: Verification) -> Outcome[Verification]:
+    """With the job that works on it."""
+    return Outcome(verification, ((VERSION_VERIFY, VerifyJob(verification_id=verification.id)),))
 
 
 def files_of(version: Version) -> Iterator[tuple[Artifact, FileEntry]]:

@@ -29,8 +29,9 @@ from modelyard_contracts.events import (
     VersionRequested,
 )
 from modelyard_contracts.jobs import PurgeJob
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.package import PackageConfig
-from modelyard_contracts.shapes import Artifact, Location, Plan, ScanReport, Shape, Source, TrainingRef
+from modelyard_contracts.shapes import Artifact, Location, Plan, ScanReport, Source, TrainingRef
 
 KEPT: Final = 500
 """How many evaluations and how many ids of ended work a version remembers; the evaluate service keeps the rest."""
@@ -39,8 +40,6 @@ EDITABLE: Final = ("description", "labels", "model_docs")
 
 GENESIS: Final = "0" * 64
 """What the first record of a history has instead of the hash of the one before."""
-
-Message = catalogue.Event[Any] | catalogue.Job[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +137,10 @@ class Version:
         return next((artifact for artifact in self.artifacts if artifact.artifact_id == artifact_id), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a version becomes, and what is said of it in the same save. `action` is how its history calls that."""
+@dataclass(frozen=True)
+class VersionOutcome(Outcome[Version]):
+    """`action` is how the version's history calls what happened."""
 
-    version: Version
-    says: tuple[tuple[Message, Shape], ...] = ()
     action: str = "changed"
 
 
@@ -152,21 +149,21 @@ def folder_of(project: str, model_id: str) -> str:
     return f"{project}/models/{model_id}/"
 
 
-def updated(version: Version, request: UpdateVersion, now: int) -> Outcome | None:
+def updated(version: Version, request: UpdateVersion, now: int) -> VersionOutcome | None:
     """With what the request gives; the rest stays."""
     given: dict[str, Any] = {name: getattr(request, name) for name in EDITABLE if getattr(request, name) is not None}
     if all(getattr(version, name) == value for name, value in given.items()):
         return None
-    return Outcome(replace(version, **given, updated_at=now), action="updated")
+    return VersionOutcome(replace(version, **given, updated_at=now), action="updated")
 
 
-def requested(version: Version, bucket: str, assembly: Assembly | None = None) -> Outcome:
+def requested(version: Version, bucket: str, assembly: Assembly | None = None) -> VersionOutcome:
     destination = Location(bucket=bucket, prefix=f"{folder_of(version.project, version.model_id)}source/")
     fact = VersionRequested(**_named(version), source=version.source, destination=destination, assembly=assembly)
-    return Outcome(version, ((catalogue.VERSION_REQUESTED, fact),), "created")
+    return VersionOutcome(version, ((catalogue.VERSION_REQUESTED, fact),), "created")
 
 
-def published(version: Version, fact: ImportSucceeded, now: int) -> Outcome | None:
+def published(version: Version, fact: ImportSucceeded, now: int) -> VersionOutcome | None:
     if version.model_status != "publishing":
         return None
     artifact = fact.artifact
@@ -188,41 +185,41 @@ def published(version: Version, fact: ImportSucceeded, now: int) -> Outcome | No
         size=artifact.size,
         plan=version.plan,
     )
-    return Outcome(done, ((catalogue.VERSION_PUBLISHED, said),), "published")
+    return VersionOutcome(done, ((catalogue.VERSION_PUBLISHED, said),), "published")
 
 
-def failed(version: Version, fact: ImportFailed, now: int) -> Outcome | None:
+def failed(version: Version, fact: ImportFailed, now: int) -> VersionOutcome | None:
     if version.model_status != "publishing":
         return None
     failure = {"code": fact.code, "reason": fact.reason, "problems": list(fact.problems)}
     said = VersionFailed(**_named(version), code=fact.code, reason=fact.reason)
     done = replace(version, model_status="failed", failure=failure, scan=fact.scan, updated_at=now)
-    return Outcome(done, ((catalogue.VERSION_FAILED, said),), "failed")
+    return VersionOutcome(done, ((catalogue.VERSION_FAILED, said),), "failed")
 
 
-def work_began(version: Version, work: Work, now: int) -> Outcome | None:
+def work_began(version: Version, work: Work, now: int) -> VersionOutcome | None:
     if work.id in version.settled or any(known.id == work.id for known in version.work):
         return None
-    return Outcome(replace(version, work=(*version.work, work), updated_at=now), action="work-began")
+    return VersionOutcome(replace(version, work=(*version.work, work), updated_at=now), action="work-began")
 
 
-def work_ended(version: Version, work_id: str, now: int) -> Outcome | None:
+def work_ended(version: Version, work_id: str, now: int) -> VersionOutcome | None:
     """Also when the beginning was never heard of: it may come later, and must then hold nothing."""
     if work_id in version.settled:
         return None
-    return Outcome(_settle(version, work_id, now), action="work-ended")
+    return VersionOutcome(_settle(version, work_id, now), action="work-ended")
 
 
-def converted(version: Version, fact: ConversionSucceeded, now: int) -> Outcome | None:
+def converted(version: Version, fact: ConversionSucceeded, now: int) -> VersionOutcome | None:
     artifact = fact.artifact
     if version.model_status != "published" or version.artifact(artifact.artifact_id):
         return None
     done = replace(_settle(version, fact.conversion_id, now), artifacts=(*version.artifacts, artifact))
     said = ArtifactAdded(**_named(version), artifact_id=artifact.artifact_id, target=artifact.target, plan=version.plan)
-    return Outcome(done, ((catalogue.ARTIFACT_ADDED, said),), "artifact-added")
+    return VersionOutcome(done, ((catalogue.ARTIFACT_ADDED, said),), "artifact-added")
 
 
-def evaluated(version: Version, fact: EvaluationSucceeded, now: int) -> Outcome | None:
+def evaluated(version: Version, fact: EvaluationSucceeded, now: int) -> VersionOutcome | None:
     """A run that scored an entry leaves no evaluation: numbers on hidden data belong to the leaderboard alone."""
     if fact.run_id in version.settled:
         return None
@@ -231,33 +228,33 @@ def evaluated(version: Version, fact: EvaluationSucceeded, now: int) -> Outcome 
         summary = EvaluationSummary.model_validate(fact, from_attributes=True)
         datasets = dict.fromkeys((*done.evaluated_on, fact.dataset_id))
         done = replace(done, evaluations=(*done.evaluations, summary)[-KEPT:], evaluated_on=tuple(datasets)[-KEPT:])
-    return Outcome(done, action="evaluated")
+    return VersionOutcome(done, action="evaluated")
 
 
-def listed(version: Version, listing: Listing, now: int) -> Outcome | None:
+def listed(version: Version, listing: Listing, now: int) -> VersionOutcome | None:
     if listing.listing_id in version.settled or listing in version.listings:
         return None
-    return Outcome(replace(version, listings=(*version.listings, listing), updated_at=now), action="listed")
+    return VersionOutcome(replace(version, listings=(*version.listings, listing), updated_at=now), action="listed")
 
 
-def withdrawn(version: Version, listing_id: str, now: int) -> Outcome | None:
+def withdrawn(version: Version, listing_id: str, now: int) -> VersionOutcome | None:
     if listing_id in version.settled:
         return None
     kept = tuple(listing for listing in version.listings if listing.listing_id != listing_id)
-    return Outcome(replace(_settle(version, listing_id, now), listings=kept), action="withdrawn")
+    return VersionOutcome(replace(_settle(version, listing_id, now), listings=kept), action="withdrawn")
 
 
-def entered(version: Version, entry: Entry, now: int) -> Outcome | None:
+def entered(version: Version, entry: Entry, now: int) -> VersionOutcome | None:
     """Submission, score and rejection of one entry, in any order: each adds what it knows."""
     known = next((other for other in version.entries if other.entry_id == entry.entry_id), None)
     merged = _merge(known, entry)
     if merged == known:
         return None
     others = tuple(other for other in version.entries if other.entry_id != entry.entry_id)
-    return Outcome(replace(version, entries=(*others, merged), updated_at=now), action=f"entry-{merged.state}")
+    return VersionOutcome(replace(version, entries=(*others, merged), updated_at=now), action=f"entry-{merged.state}")
 
 
-def deleted(version: Version, bucket: str, now: int) -> Outcome:
+def deleted(version: Version, bucket: str, now: int) -> VersionOutcome:
     """A tombstone, in a project of its own: no query of a real project finds it and its number is free at once. It
     stays until its messages are sent and its objects are gone. The caller has asked `in_use` before.
     """
@@ -280,7 +277,7 @@ def deleted(version: Version, bucket: str, now: int) -> Outcome:
     purge = PurgeJob(model_id=version.model_id, location=folder)
     said = VersionDeleted(**_named(version))
     says = ((catalogue.VERSION_DELETED, said), (catalogue.VERSION_PURGE, purge))
-    return Outcome(tombstone, says, "deleted")
+    return VersionOutcome(tombstone, says, "deleted")
 
 
 def _named(version: Version) -> dict[str, str]:

@@ -4,17 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import AliasHistory, AliasList, AliasView, GetAlias, ListAliases, SetAlias
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionAliased
+from modelyard_contracts.outcome import Cause
 from modelyard_version.domain.aliases import Alias, Move, at_time, fenced, history_of, marked, moved, released
 from modelyard_version.domain.versions import Mark, Version
 from modelyard_version.errors import Contended, NotFound, NotPublished
 from modelyard_version.handlers.views import alias_view
 from modelyard_version.move_repository import MoveRepository
-from modelyard_version.repository import AliasRepository, Cause, Overtaken, VersionRepository
+from modelyard_version.repository import AliasRepository, Overtaken, VersionRepository
 
 ATTEMPTS: Final = 50
 MOST_MOVES: Final = 1000
@@ -106,7 +107,7 @@ class Aliasing:
         outcome = moved(seen, Move(model_id, number, self.clock(), context.actor))
         await self.aliases.replace(seen, outcome, cause)
         if seen.model_id:
-            await self._release(outcome.alias, seen.model_id, cause)
+            await self._release(outcome.value, seen.model_id, cause)
 
     async def _mark(self, seen: Alias, target: Version, cause: Cause) -> bool:
         """False when the version was deleted meanwhile."""
@@ -127,5 +128,5 @@ class Aliasing:
                 await self.aliases.replace(alias, outcome, cause)
             except Overtaken:
                 continue
-            return outcome.alias
+            return outcome.value
         raise Contended(f"alias {mark.alias!r}")

@@ -5,28 +5,33 @@ suspects is looked at again before it is reported or repaired, because both side
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from functools import cached_property
+from typing import Final
 
 import structlog
 
-from modelyard_bus.calls import CallContext
 from modelyard_bus.repeats import created_id
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import AUDIT, AuditView, DamagedFile, GetAudit, StartAudit
-from modelyard_contracts.catalogue import VERSION_AUDIT
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import AuditJob
+from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_contracts.shapes import FileEntry
+from modelyard_store.aggregates import Decide
+from modelyard_store.attempts import Attempts
 from modelyard_store.objects import NoSuchBucket, ObjectInfo, Objects
-from modelyard_version.checks_repository import Checks
 from modelyard_version.domain import audit as domain
 from modelyard_version.domain.audit import Audit
 from modelyard_version.domain.checks import Named, ended
 from modelyard_version.domain.versions import Version
-from modelyard_version.handlers.checking import CannotCheck, Change, Working, known, started
+from modelyard_version.errors import CannotCheck
+from modelyard_version.handlers.checking import POLICY, Checking, known, started
 from modelyard_version.handlers.pins import changed
-from modelyard_version.repository import Cause, VersionRepository
+from modelyard_version.repository import VersionRepository
+from modelyard_work.long_job import LongJob
+from modelyard_work.long_work import Attempt, Progress
 
 log = structlog.get_logger()
 AT_ONCE: Final = 500
@@ -44,13 +49,12 @@ class Auditing:
     """`grace_ms`: younger objects are left alone. `caught_up`: whether everything that was said has been heard."""
 
     versions: VersionRepository
-    checks: Checks[Audit]
+    checks: Attempts[Audit]
     objects: Objects
     bucket: str
     clock: Callable[[], int]
     grace_ms: int
     caught_up: CaughtUp
-    lease_ms: int = 15_000
 
     async def start(self, context: CallContext, request: StartAudit) -> AuditView:
         """Raises KeyReused."""
@@ -62,20 +66,18 @@ class Auditing:
             correlationid=context.correlationid,
             repair=request.repair,
         )
-        job = AuditJob(audit_id=audit.id)
-        return _view(await started(self.checks, audit, VERSION_AUDIT, job, lambda made: made.repair == request.repair))
+        return _view(await started(self.checks, domain.asked(audit), lambda made: made.repair == request.repair))
 
     async def get(self, context: CallContext, request: GetAudit) -> AuditView:
         return _view(await known(self.checks, context.project, "audit", request.audit_id))
 
-    async def work(self, _: Envelope, job: AuditJob) -> None:
+    async def work(self, envelope: Envelope, job: AuditJob) -> None:
         """Job version.audit. An attempt after a break begins anew and keeps the names of what was repaired before."""
+        await self._job.run(envelope, job.audit_id)
 
-        def begin(taken: Audit) -> tuple[Coroutine[Any, Any, Change[Audit]], Callable[[], Change[Audit]]]:
-            walk = _Walk(self, taken)
-            return walk(), walk.progress
-
-        await Working(self.checks, self.clock, self.lease_ms).work(job.audit_id, begin)
+    @cached_property
+    def _job(self) -> LongJob[Audit]:
+        return LongJob(self.checks, lambda: _Walk(self), POLICY)
 
 
 class _Folder:
@@ -96,31 +98,34 @@ class _Folder:
             self.suspects.append(found)
 
 
-class _Walk:
+class _Walk(Checking[Audit]):
     """One attempt at one audit."""
 
-    def __init__(self, auditing: Auditing, taken: Audit) -> None:
-        self._of = auditing
-        self._taken = taken
-        self._models = f"{taken.project}/models/"
-        before = taken if taken.repair else replace(taken, strays=(), incomplete=(), stray_objects=0, stray_bytes=0)
-        self._strays = Named(before.strays)
-        self._incomplete = Named(before.incomplete)
-        self._stray_objects, self._stray_bytes = before.stray_objects, before.stray_bytes
-        self._objects = self._versions = 0
+    _taken: Audit
 
-    async def __call__(self) -> Change[Audit]:
-        if self._taken.repair and not await self._of.caught_up():
-            raise Behind("the service has not heard yet what became of all imports and conversions")
+    def __init__(self, auditing: Auditing) -> None:
+        super().__init__(auditing.clock)
+        self._of = auditing
+        self._strays = Named[str]()
+        self._incomplete = Named[DamagedFile]()
+        self._stray_objects = self._stray_bytes = self._objects = self._versions = 0
+
+    async def run(self, attempt: Attempt[Audit]) -> Decide[Audit]:
+        self._taken = taken = attempt.value
+        if taken.repair:
+            self._strays, self._incomplete = Named(taken.strays), Named(taken.incomplete)
+            self._stray_objects, self._stray_bytes = taken.stray_objects, taken.stray_bytes
+            if not await self._of.caught_up():
+                raise Behind("the service has not heard yet what became of all imports and conversions")
         try:
             await self._side_by_side()
         except NoSuchBucket as error:
             raise CannotCheck(str(error)) from error
-        at = self._of.clock()
-        return lambda taken: replace(ended(self._told(taken), at), repaired=taken.repair)
+        at = self._now()
+        return lambda taken: Outcome(replace(ended(self._told(taken), at), repaired=taken.repair))
 
-    def progress(self) -> Change[Audit]:
-        return self._told
+    def progress(self) -> Progress[Audit]:
+        return Progress(self._told)
 
     def _told(self, audit: Audit) -> Audit:
         return replace(
@@ -138,9 +143,10 @@ class _Walk:
         versions = self._of.versions.all_of(self._taken.project)
         version = await anext(versions, None)
         folder: _Folder | None = None
-        async for found in self._of.objects.list(self._of.bucket, self._models):
+        models = f"{self._taken.project}/models/"
+        async for found in self._of.objects.list(self._of.bucket, models):
             self._objects += 1
-            model_id = found.key[len(self._models) :].split("/")[0]
+            model_id = found.key[len(models) :].split("/")[0]
             if folder is None or folder.model_id != model_id:
                 if folder is not None:
                     await self._close(folder)

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import CompareVersions, Comparison
 from modelyard_version.domain.comparison import compared
 from modelyard_version.domain.versions import Version

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from modelyard_bus.calls import CallContext
 from modelyard_bus.repeats import KeyReused, created_id, request_digest
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import CREATE, CreateVersion, VersionCreated
+from modelyard_contracts.outcome import Cause
 from modelyard_store.documents import Duplicate
 from modelyard_version.domain.numbers import next_number, order_of
 from modelyard_version.domain.versions import Version, requested
 from modelyard_version.errors import Contended, Exists, NumbersUsedUp
 from modelyard_version.handlers.arranging import Arranging
 from modelyard_version.handlers.templates import Arrangement
-from modelyard_version.repository import Cause, VersionRepository
+from modelyard_version.repository import VersionRepository
 
 ATTEMPTS: Final = 100
 """Every lost race means that somebody else got a number, so this many callers may create one name at once."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from modelyard_bus.calls import CallContext
 from modelyard_bus.consume import Reject, Retry
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import (
     DeleteFailure,
     DeleteReport,
@@ -15,12 +15,13 @@ from modelyard_contracts.calls.version import (
 )
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import PurgeJob
+from modelyard_contracts.outcome import Cause
 from modelyard_store.objects import NoSuchBucket, Objects
 from modelyard_version.domain.holds import in_use
-from modelyard_version.domain.versions import Outcome, Version, deleted, folder_of
+from modelyard_version.domain.versions import Version, VersionOutcome, deleted, folder_of
 from modelyard_version.errors import InUse, NotFound
 from modelyard_version.handlers.aliasing import Aliasing
-from modelyard_version.repository import Cause, VersionRepository
+from modelyard_version.repository import VersionRepository
 
 CASCADE: Final = 20
 RELAY_SECONDS: Final = 1.0
@@ -109,7 +110,7 @@ class Deletion:
         """Raises InUse. Somebody else having deleted it meanwhile is as good."""
         await self.aliasing.clear(version, cause)
 
-        def decide(now: Version) -> Outcome:
+        def decide(now: Version) -> VersionOutcome:
             at = self.clock()
             if reasons := in_use(now, at):
                 raise InUse(reasons)

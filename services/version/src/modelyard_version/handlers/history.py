@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from modelyard_bus.calls import CallContext
 from modelyard_bus.consume import Reject
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import GetHistory, GetVersion, History, HistoryRecord, HistoryVerdict
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import RecordJob

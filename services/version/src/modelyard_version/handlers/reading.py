@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import (
     FileLink,
     FileLinks,

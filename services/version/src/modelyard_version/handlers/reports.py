@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from modelyard_contracts import events
 from modelyard_contracts.envelope import Envelope
+from modelyard_contracts.outcome import Cause
 from modelyard_version.domain import versions as domain
-from modelyard_version.domain.versions import Entry, Listing, Outcome, Version, Work
+from modelyard_version.domain.versions import Entry, Listing, Version, VersionOutcome, Work
 from modelyard_version.handlers.deletion import Deletion
-from modelyard_version.repository import Cause, VersionRepository
+from modelyard_version.repository import VersionRepository
 
-Transition = Callable[[Version, int], Outcome | None]
+Transition = Callable[[Version, int], VersionOutcome | None]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import GetVersion, Lineage, TraceLineage
 from modelyard_store.documents import Condition, Equals, Has
 from modelyard_version.domain.lineage import lineage

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import UpdateVersion, VersionView
+from modelyard_contracts.outcome import Cause
 from modelyard_version.domain.versions import updated
 from modelyard_version.errors import NotFound
 from modelyard_version.handlers.views import version_view
-from modelyard_version.repository import Cause, VersionRepository
+from modelyard_version.repository import VersionRepository
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """Verifies versions: every file of every artifact is read again and compared with its manifest."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import Final
 
-from modelyard_bus.calls import CallContext
 from modelyard_bus.repeats import created_id
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import (
     VERIFY,
     DamagedFile,
@@ -14,19 +15,22 @@ from modelyard_contracts.calls.version import (
     GetVersion,
     VerificationView,
 )
-from modelyard_contracts.catalogue import VERSION_VERIFY
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import VerifyJob
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Artifact, FileEntry
+from modelyard_store.aggregates import Decide
+from modelyard_store.attempts import Attempts
 from modelyard_store.objects import AccessDenied, NoSuchBucket, NoSuchObject, ObjectChanged, Objects
-from modelyard_version.checks_repository import Checks
 from modelyard_version.domain import verification as domain
 from modelyard_version.domain.checks import Named
 from modelyard_version.domain.verification import Verification
 from modelyard_version.domain.versions import Version
-from modelyard_version.errors import NotFound, NotPublished
-from modelyard_version.handlers.checking import CannotCheck, Change, Working, known, started
+from modelyard_version.errors import CannotCheck, NotFound, NotPublished
+from modelyard_version.handlers.checking import POLICY, Checking, known, started
 from modelyard_version.repository import VersionRepository
+from modelyard_work.long_job import LongJob
+from modelyard_work.long_work import Attempt, Progress
 
 AT_ONCE: Final = 4
 """Files that one verification reads at the same time: what a disk and a hash can use."""
@@ -35,10 +39,9 @@ AT_ONCE: Final = 4
 @dataclass(frozen=True)
 class Verifying:
     versions: VersionRepository
-    checks: Checks[Verification]
+    checks: Attempts[Verification]
     objects: Objects
     clock: Callable[[], int]
-    lease_ms: int = 15_000
 
     async def start(self, context: CallContext, request: GetVersion) -> VerificationView:
         """Raises NotFound, NotPublished, KeyReused."""
@@ -56,53 +59,49 @@ class Verifying:
             model_id=version.model_id,
             total_bytes=domain.bytes_of(version),
         )
-        job, wanted = VerifyJob(verification_id=verification.id), version.model_id
-        return _view(
-            await started(self.checks, verification, VERSION_VERIFY, job, lambda made: made.model_id == wanted)
-        )
+        wanted = version.model_id
+        return _view(await started(self.checks, domain.asked(verification), lambda made: made.model_id == wanted))
 
     async def get(self, context: CallContext, request: GetVerification) -> VerificationView:
         return _view(await known(self.checks, context.project, "verification", request.verification_id))
 
-    async def work(self, _: Envelope, job: VerifyJob) -> None:
+    async def work(self, envelope: Envelope, job: VerifyJob) -> None:
         """Job version.verify. An attempt after a break begins anew: what was read before may have rotted since."""
+        await self._job.run(envelope, job.verification_id)
 
-        def begin(
-            taken: Verification,
-        ) -> tuple[Coroutine[Any, Any, Change[Verification]], Callable[[], Change[Verification]]]:
-            reading = _Reading(self, taken)
-            return reading(), reading.progress
-
-        await Working(self.checks, self.clock, self.lease_ms).work(job.verification_id, begin)
+    @cached_property
+    def _job(self) -> LongJob[Verification]:
+        return LongJob(self.checks, lambda: _Reading(self), POLICY)
 
 
-class _Reading:
+class _Reading(Checking[Verification]):
     """One attempt at one verification."""
 
-    def __init__(self, verifying: Verifying, taken: Verification) -> None:
+    def __init__(self, verifying: Verifying) -> None:
+        super().__init__(verifying.clock)
         self._verifying = verifying
-        self._taken = taken
         self._checked = 0
         self._room = asyncio.Semaphore(AT_ONCE)
 
-    async def __call__(self) -> Change[Verification]:
-        version = await self._version()
+    async def run(self, attempt: Attempt[Verification]) -> Decide[Verification]:
+        taken = attempt.value
+        version = await self._version(taken)
         if version is None:
             raise CannotCheck("the version was deleted meanwhile")
         damaged = [fault for fault in await self._all(version) if fault]
-        now = await self._version() if damaged else version
+        now = await self._version(taken) if damaged else version
         if now is None:
             raise CannotCheck("the version was deleted while it was read")
         named = Named(fault for fault in damaged if domain.still_there(now, fault))
-        at = self._verifying.clock()
-        return lambda taken: domain.result(taken, tuple(named), named.total, at)
+        at = self._now()
+        return lambda taken: Outcome(domain.result(taken, tuple(named), named.total, at))
 
-    def progress(self) -> Change[Verification]:
-        checked = min(self._checked, self._taken.total_bytes)
-        return lambda taken: domain.progressed(taken, checked)
+    def progress(self) -> Progress[Verification]:
+        checked = self._checked
+        return Progress(lambda taken: domain.progressed(taken, min(checked, taken.total_bytes)))
 
-    async def _version(self) -> Version | None:
-        return await self._verifying.versions.get(self._taken.project, self._taken.model_id)
+    async def _version(self, taken: Verification) -> Version | None:
+        return await self._verifying.versions.get(taken.project, taken.model_id)
 
     async def _all(self, version: Version) -> list[DamagedFile | None]:
         tasks = []

@@ -1,4 +1,4 @@
-"""Chores that a service does by itself, now and then. Started and stopped by bootstrap.
+"""What a service does by itself, now and then. Started and stopped by bootstrap.
 
 They run in every process that answers calls; what keeps two from harming each other is in each chore.
 """
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 Chore = Callable[[], Awaitable[object]]
 
 
-class Housekeeping:
+class Chores:
     def __init__(self, chores: Sequence[Chore], every: float) -> None:
         """`every` in seconds, on average: processes that start together do not stay together."""
         self._chores = chores
@@ -23,7 +23,7 @@ class Housekeeping:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="housekeeping")
+        self._task = asyncio.create_task(self._run(), name="chores")
 
     async def stop(self) -> None:
         if self._task is not None:

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from modelyard_store.claims import Lost, while_held
+from modelyard_store.claims import Lost
 from modelyard_store.documents import StoreUnavailable
+from modelyard_work.held import while_held
 
 
 class Renewals:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from modelyard_import.handlers.housekeeping import Housekeeping
+from modelyard_work.chores import Chores
 
 
 async def test_a_chore_that_fails_stops_neither_the_others_nor_itself() -> None:
@@ -17,10 +17,10 @@ async def test_a_chore_that_fails_stops_neither_the_others_nor_itself() -> None:
         if len(done) >= 6:
             enough.set()
 
-    chores = Housekeeping((fails, works), every=0.001)
+    chores = Chores((fails, works), every=0.001)
     await chores.start()
     async with asyncio.timeout(5):
         await enough.wait()
     await chores.stop()
     assert done[:4] == ["fails", "works", "fails", "works"]
-    await Housekeeping((), every=1).stop()
+    await Chores((), every=1).stop()
