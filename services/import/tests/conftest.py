@@ -33,10 +33,12 @@ from modelyard_runtime.subprocesses import Limits
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.outbox import Outbox
 from modelyard_store.sqlite import SqliteDocuments
+from modelyard_work.ending import Policy
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 PROJECT = "mine"
+POLICY = Policy(lease_ms=10_000, deaths=11, patience=0)
 
 
 class Clock:
@@ -80,7 +82,7 @@ class Yard:
         places = Places(tuple(self.buckets.values()), self.folders)
         images = Images(objects, self.http, self.registries, self.logins, self.max_image_bytes)
         bring = Bring(self.repository, objects, self.inspector, images, limits, places, self.clock)
-        return FetchHandler(self.repository, objects, cast(Bus, self.ears), bring, self.clock, lease_ms=10_000)
+        return FetchHandler(self.repository, objects, cast(Bus, self.ears), bring, self.clock, POLICY)
 
     async def put_folder(self, folder: Path, bucket: str, prefix: str) -> Location:
         for path in sorted(folder.rglob("*")):  # noqa: ASYNC240 - a few small files
@@ -169,8 +171,8 @@ async def yard(documents: SqliteDocuments, s3_server: S3Server) -> AsyncIterator
     for bucket in own:
         await objects.ensure_bucket(bucket)
     inspector = Inspector(Limits(wall_seconds=20, cpu_seconds=20))
-    http = registry_http()
-    yield Yard(documents, objects, Repository(documents, lambda: None), Clock(), Ears(), buckets, inspector, http)
+    http, clock = registry_http(), Clock()
+    yield Yard(documents, objects, Repository(documents, lambda: None, clock), clock, Ears(), buckets, inspector, http)
     await http.aclose()
     for bucket in own:
         async for found in objects.list(bucket, ""):

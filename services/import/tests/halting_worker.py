@@ -25,6 +25,8 @@ from modelyard_import.repository import COLLECTIONS, Repository
 from modelyard_runtime.subprocesses import Limits
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.sqlite import SqliteDocuments
+from modelyard_work import long_job
+from modelyard_work.ending import Policy
 
 PART = 6 << 20
 
@@ -64,12 +66,14 @@ async def main(path: str, import_id: str, project: str, bucket: str, kind: str, 
     objects._client._execute = halting(objects._client._execute, kind, int(most))  # type: ignore[method-assign]  # the halt
     documents = SqliteDocuments(Path(path))
     await documents.open(COLLECTIONS)
-    repository = Repository(documents, lambda: None)
+    repository = Repository(documents, lambda: None, lambda: int(now))
     images = Images(objects, registry_http(), Registries(()), {}, 0)
     limits, places = PackageLimits(50, 1 << 30), Places((bucket,))
     bring = Bring(repository, objects, Unmoved(Limits()), images, limits, places, lambda: int(now))
-    fetch.REPORT_EVERY = 0.02  # type: ignore[misc]  # a second is what people see, not what a test waits for
-    handler = fetch.FetchHandler(repository, objects, cast(Bus, Silent()), bring, lambda: int(now), lease_ms=10_000)
+    long_job.BEAT_SECONDS = 0.02  # type: ignore[misc]  # a second is what people see, not what a test waits for
+    handler = fetch.FetchHandler(
+        repository, objects, cast(Bus, Silent()), bring, lambda: int(now), Policy(lease_ms=10_000)
+    )
     envelope = Envelope(source="test", type="test", subject=import_id, project=project, data={})
     await handler.fetch(envelope, ImportJob(import_id=import_id))
 

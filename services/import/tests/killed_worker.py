@@ -22,6 +22,7 @@ from modelyard_import.repository import COLLECTIONS, Repository
 from modelyard_runtime.subprocesses import Limits
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.sqlite import SqliteDocuments
+from modelyard_work.ending import Policy
 
 
 class Halting(Inspector):
@@ -39,12 +40,12 @@ async def main(path: str, import_id: str, project: str, bucket: str) -> None:
     objects = Objects.connect(ObjectSettings(os.environ["S3"], os.environ["KEY"], os.environ["SECRET"]))
     documents = SqliteDocuments(Path(path))
     await documents.open(COLLECTIONS)
-    repository = Repository(documents, lambda: None)
+    repository = Repository(documents, lambda: None, lambda: 1_000_010)
     Transfer.copy = halt  # type: ignore[method-assign]  # the last file never arrives
     images = Images(objects, registry_http(), Registries(()), {}, 0)
     limits, places = PackageLimits(50, 1 << 30), Places((bucket,))
     bring = Bring(repository, objects, Halting(Limits()), images, limits, places, lambda: 1_000_010)
-    handler = FetchHandler(repository, objects, cast(Bus, None), bring, lambda: 1_000_010, lease_ms=10_000)
+    handler = FetchHandler(repository, objects, cast(Bus, None), bring, lambda: 1_000_010, Policy(lease_ms=10_000))
     envelope = Envelope(source="test", type="test", subject=import_id, project=project, data={})
     await handler.fetch(envelope, ImportJob(import_id=import_id))
 

@@ -2,13 +2,10 @@
 
 from dataclasses import replace
 
-import pytest
-
+from modelyard_contracts.events import ImportSucceeded
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Artifact, FileEntry, Inspection, Location, Signature, StorageSource
 from modelyard_import.domain.imports import (
-    Cancelled,
-    Claim,
     Import,
     LogLine,
     Progress,
@@ -40,6 +37,9 @@ ARTIFACT = Artifact(
 )
 
 
+FACT = ImportSucceeded.model_construct(import_id="i", model_id="m", artifact=ARTIFACT)
+
+
 def waiting() -> Import:
     return Import(
         import_id="i",
@@ -54,13 +54,13 @@ def waiting() -> Import:
 
 
 def running(attempt: int = 1) -> Import:
-    return start(replace(waiting(), claim=Claim(attempt=attempt, lease_until=99, token="t")), now=2)
+    return start(replace(waiting(), attempt=attempt), now=2).value
 
 
 def test_it_starts_reports_and_succeeds_with_a_readable_log() -> None:
-    half = report(running(), Progress(total_bytes=9, copied_bytes=4, lines=(LogLine(3, "copying"),)), now=3)
+    half = report(running(), Progress(total_bytes=9, copied_bytes=4, lines=(LogLine(3, "copying"),)))
     assert (half.state, half.total_bytes, half.copied_bytes) == ("running", 9, 4)
-    done = succeed(half, Progress(copied_bytes=9), ARTIFACT, now=1_500)
+    done = succeed(report(half, Progress(copied_bytes=9)), FACT, now=1_500).value
     shown = view(done)
     assert (shown.state, shown.copied_bytes, shown.finished_at, shown.attempt) == ("succeeded", 9, 1_500, 1)
     assert shown.log[0] == "1970-01-01 00:00:00.002 started"
@@ -69,7 +69,7 @@ def test_it_starts_reports_and_succeeds_with_a_readable_log() -> None:
 
 
 def test_a_failure_keeps_code_reason_and_every_problem() -> None:
-    failed = fail(running(), Progress(), SourceRefused("nothing there", rule="not empty"), now=7)
+    failed = fail(running(), SourceRefused("nothing there", rule="not empty"), now=7).value
     assert (failed.state, failed.code, failed.reason) == ("failed", "ModelArts.3017", "nothing there")
     assert failed.problems == (Problem(message="nothing there", field="source.location", rule="not empty"),)
 
@@ -77,32 +77,27 @@ def test_a_failure_keeps_code_reason_and_every_problem() -> None:
 def test_an_attempt_goes_on_where_there_is_word_of_the_one_before_and_else_begins_anew() -> None:
     assert attempt_location(running(1)).prefix == "p/models/m/source/1/"
     assert attempt_location(running(2)).prefix == "p/models/m/source/2/"
-    half = report(running(1), Progress(copied_bytes=5, pins="x", files=(FileState("model/a", 9, copied=True),)), now=3)
-    again = start(replace(half, claim=Claim(attempt=2, lease_until=99, token="u")), now=3)
+    half = report(running(1), Progress(copied_bytes=5, pins="x", files=(FileState("model/a", 9, copied=True),)))
+    again = start(replace(half, attempt=2), now=3).value
     assert (attempt_location(again).prefix, again.copied_bytes) == ("p/models/m/source/1/", 5)
     assert again.files == half.files
     anew = begun_anew(again)
     assert (attempt_location(anew).prefix, anew.copied_bytes) == ("p/models/m/source/2/", 0)
     assert (anew.pins, anew.files) == (None, ())
     assert abandon(half).pins is None
-    assert succeed(half, Progress(pins="x", files=half.files), ARTIFACT, now=4).files == ()
+    assert succeed(report(half, Progress(pins="x", files=half.files)), FACT, now=4).value.files == ()
     assert "attempt 2" in view(running(2)).log[0]
-    assert "store away" in view(interrupt(running(), Progress(), "store away", now=3)).log[-1]
+    assert "store away" in view(interrupt(running(), "store away", now=3).value).log[-1]
 
 
 def test_a_deleted_version_cancels_what_has_not_ended_and_nothing_else() -> None:
-    assert cancel(waiting(), now=3).state == "cancelled"
-    done = succeed(running(), Progress(), ARTIFACT, now=3)
-    assert cancel(done, now=4) == replace(done, deleted=True)
-    gone = cancel(running(), now=3)
-    with pytest.raises(Cancelled):
-        succeed(gone, Progress(), ARTIFACT, now=4)
-    with pytest.raises(Cancelled):
-        report(gone, Progress(), now=4)
+    assert cancel(waiting(), now=3).value.state == "cancelled"
+    done = succeed(running(), FACT, now=3).value
+    assert cancel(done, now=4).value == replace(done, deleted=True)
 
 
 def test_the_log_does_not_grow_without_bound() -> None:
     job = running()
     for at in range(500):
-        job = report(job, Progress(lines=(LogLine(at, "line"),)), now=at)
+        job = report(job, Progress(lines=(LogLine(at, "line"),)))
     assert len(job.log) == 200

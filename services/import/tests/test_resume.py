@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from halting_worker import PART
 from modelyard_contracts.catalogue import VERSION_DELETED
 from modelyard_contracts.events import VersionDeleted
 from modelyard_contracts.shapes import Location
-from modelyard_import.domain.imports import Import, Progress
-from modelyard_import.handlers import fetch
+from modelyard_import.domain.imports import OPEN, Import
 from modelyard_import.handlers.imports import ImportHandlers
-from modelyard_import.repository import Repository
+from modelyard_import.repository import IMPORTS, Repository
 from modelyard_local.servers import S3Server
+from modelyard_store.aggregates import Decide
+from modelyard_store.attempts import Attempts, Taken
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_testkit import models
+from modelyard_work import long_job
 
 pytestmark = pytest.mark.servers
 MIB = 1 << 20
@@ -174,7 +177,7 @@ async def test_killed_in_the_middle_of_many_files(
 async def test_progress_grows_inside_one_large_file_and_goes_on_after_a_kill(
     yard: Any, tmp_path: Path, s3_server: S3Server, objects: Objects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "REPORT_EVERY", 0.005)
+    monkeypatch.setattr(long_job, "BEAT_SECONDS", 0.005)
     fresh = await yard.wait_for(await one_large_file(yard, tmp_path))
     await yard.fetcher(objects).fetch(*yard.job(fresh))
     told = [payload["copied_bytes"] for _, about, payload in yard.ears.heard if about == fresh.model_id]
@@ -257,26 +260,19 @@ async def test_a_file_that_vanished_from_the_folder_is_copied_again(
     await assert_whole(yard, await yard.known(waiting.model_id), "1/")
 
 
-class Paused(Repository):
+class Paused(Attempts[Import]):
     """A worker whose every word to its document hangs until `go_on`."""
 
     paused: asyncio.Event
     go_on: asyncio.Event
 
-    async def report(self, job: Import, progress: Progress, **more: Any) -> None:
-        if files_done(Import(**{**vars_of(job), "files": progress.files})) >= 2 and half_of(progress):
-            await super().report(job, progress, **more)
+    async def report(self, taken: Taken[Import], decide: Decide[Import], lease_ms: int) -> None:
+        told = decide(taken.value)
+        if told is not None and files_done(told.value) >= 2 and half(told.value) is not None:
+            await super().report(taken, decide, lease_ms)
             self.paused.set()
             await self.go_on.wait()
-        await super().report(job, progress, **more)
-
-
-def vars_of(job: Import) -> dict[str, Any]:
-    return {name: getattr(job, name) for name in Import.__dataclass_fields__}
-
-
-def half_of(progress: Progress) -> bool:
-    return any(file.upload_id is not None for file in progress.files)
+        await super().report(taken, decide, lease_ms)
 
 
 @pytest.mark.parametrize("deleted", [False, True])
@@ -284,12 +280,13 @@ async def test_a_late_worker_in_the_same_folder_harms_nobody(
     yard: Any, tmp_path: Path, objects: Objects, monkeypatch: pytest.MonkeyPatch, deleted: bool
 ) -> None:
     """It wakes when the other has succeeded, and goes on copying until it hears that it has lost."""
-    monkeypatch.setattr(fetch, "REPORT_EVERY", 0.01)
+    monkeypatch.setattr(long_job, "BEAT_SECONDS", 0.01)
     waiting = await yard.wait_for(await one_large_file(yard, tmp_path))
-    late = Paused(yard.documents, lambda: None)
+    late = Paused(yard.documents, IMPORTS, Import, "import", lambda: None, now=yard.clock, open_states=OPEN)
     late.paused, late.go_on = asyncio.Event(), asyncio.Event()
-    handler = yard.fetcher(objects)
-    slow = type(handler)(late, objects, handler.bus, handler.bring, yard.clock, 10_000)
+    repository = Repository(yard.documents, lambda: None, yard.clock)
+    repository.imports = late
+    slow = replace(yard.fetcher(objects), repository=repository)
     first = asyncio.create_task(slow.fetch(*yard.job(waiting)))
     await late.paused.wait()
     yard.clock.now += 60_000

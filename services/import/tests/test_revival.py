@@ -7,18 +7,20 @@ from typing import Any, cast
 import pytest
 
 from modelyard_contracts.catalogue import IMPORT_FAILED, IMPORT_FETCH
+from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_contracts.shapes import Location
-from modelyard_import.domain.imports import MOST_ATTEMPTS, SILENT_MS, Import, Progress
-from modelyard_import.handlers.revival import ImportRevival
-from modelyard_store.documents import Between, Equals, Query, Sort
+from modelyard_import.domain.imports import OPEN, Import, asked_again, start
+from modelyard_store.attempts import SILENT_MS, Taken
+from modelyard_store.documents import AnyOf, Between, Equals, Query, Sort
 from modelyard_testkit import models
+from modelyard_work.revival import Revival
 
 pytestmark = pytest.mark.servers
 
 
 @pytest.fixture
-def revival(yard: Any) -> ImportRevival:
-    return ImportRevival(yard.repository, yard.objects, yard.clock)
+def revival(yard: Any) -> Revival[Import]:
+    return Revival(yard.repository.imports, lambda job: asked_again(job, now=yard.clock()))
 
 
 async def in_training(yard: Any, tmp_path: Path) -> Location:
@@ -29,8 +31,17 @@ async def asked(yard: Any) -> int:
     return [message.type for message in await yard.said()].count(IMPORT_FETCH.subject)
 
 
+async def take(yard: Any, waiting: Import, lease_ms: int) -> Taken[Import]:
+    """By a worker of which nothing more is heard."""
+    taken = await yard.repository.imports.take(
+        waiting.import_id, lambda job, _: start(job, now=yard.clock()), Cause("c"), lease_ms
+    )
+    assert isinstance(taken, Taken)
+    return taken
+
+
 async def test_a_job_that_was_lost_is_sent_again_once_in_a_while(
-    yard: Any, tmp_path: Path, revival: ImportRevival
+    yard: Any, tmp_path: Path, revival: Revival[Import]
 ) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
     assert await revival.sweep() == 0
@@ -46,29 +57,31 @@ async def test_a_job_that_was_lost_is_sent_again_once_in_a_while(
     assert await revival.sweep() == 0
 
 
-async def test_an_import_that_is_at_work_is_left_alone(yard: Any, tmp_path: Path, revival: ImportRevival) -> None:
+async def test_an_import_that_is_at_work_is_left_alone(yard: Any, tmp_path: Path, revival: Revival[Import]) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
-    taken = await yard.repository.take(waiting.import_id, now=yard.clock(), lease_ms=10 * SILENT_MS)
+    taken = await take(yard, waiting, lease_ms=10 * SILENT_MS)
     yard.clock.now += SILENT_MS
-    assert await revival.sweep() == 1
+    assert await revival.sweep() == 0
     assert await asked(yard) == 1, "its lease is long"
-    await yard.repository.report(taken, Progress(), now=yard.clock(), lease_ms=10)
+    await yard.repository.imports.report(taken, Outcome, 10)
     yard.clock.now += SILENT_MS - 10
     assert await revival.sweep() == 0
 
 
-async def test_a_worker_that_dies_at_every_delivery_ends_it(yard: Any, tmp_path: Path, revival: ImportRevival) -> None:
+async def test_a_worker_that_dies_at_every_delivery_ends_it(
+    yard: Any, tmp_path: Path, revival: Revival[Import]
+) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
-    for attempt in range(1, MOST_ATTEMPTS + 1):
-        taken = await yard.repository.take(waiting.import_id, now=yard.clock(), lease_ms=10)
-        assert taken is not None
+    for attempt in range(1, 13):
+        taken = (await take(yard, waiting, lease_ms=10)).value
         place = f"{taken.destination.prefix}{taken.folder}/model/config.json"
         await yard.objects.put(taken.destination.bucket, place, b"{}")
         yard.clock.now += SILENT_MS
         assert await revival.sweep() == 1, attempt
+    await yard.fetcher().fetch(*yard.job(waiting))
     done: Import = await yard.known(waiting.model_id)
     assert (done.state, done.code) == ("failed", "ModelArts.9000")
-    assert "12 attempts" in str(done.reason)
+    assert "12 workers died" in str(done.reason)
     assert await yard.keys_of(done) == []
     assert [message.type for message in await yard.said()].count(IMPORT_FAILED.subject) == 1
     await yard.fetcher().fetch(*yard.job(waiting))
@@ -78,9 +91,13 @@ async def test_a_worker_that_dies_at_every_delivery_ends_it(yard: Any, tmp_path:
 async def test_chores_find_what_they_look_for_by_an_index(yard: Any) -> None:
     from modelyard_import.repository import IMPORTS, UPLOADS
 
-    due = Query(where=(Between("due_at", 0, 1),), sort=(Sort("due_at"),))
+    silent = Query(where=(AnyOf("state", OPEN), Between("due_at", 0, 1)))
+    unknown = Query(where=(AnyOf("state", OPEN), Equals("due_at", None)))
+    expired = Query(where=(Between("due_at", 0, 1),), sort=(Sort("due_at"),))
     reading = Query(where=(Equals("source.upload_id", "u"), Equals("state", "running")))
-    for collection, query in ((IMPORTS, due), (UPLOADS, due), (IMPORTS, reading)):
+    for query in (silent, unknown):
+        assert "(state,due_at)" in str(await yard.documents.explain(IMPORTS, query))
+    for collection, query in ((UPLOADS, expired), (IMPORTS, reading)):
         plan = await yard.documents.explain(collection, query)
         assert plan is not None
         assert "sort" not in plan

@@ -14,6 +14,7 @@ import pytest
 from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls.imports import DryRunRule
 from modelyard_contracts.events import TrainingCompleted
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Role
 from modelyard_import import runs as runs_module
 from modelyard_import.domain.training import TrainingJob, training_job
@@ -59,11 +60,11 @@ async def documents(url: str) -> AsyncIterator[Documents]:
 @pytest.fixture
 async def repository(documents: Documents) -> Repository:
     """60 runs of one project and one of another."""
-    repository = Repository(documents, lambda: None)
+    repository = Repository(documents, lambda: None, lambda: 0)
     for each in (*(run(number) for number in range(60)), run(1, "other", job_name="digits-other")):
         await Runs(repository).name(each.project, each.job_name)
         await Runs(repository).name(each.project, each.job_name)
-        await repository.training_jobs.add(each.project, each.training_job_id, each)
+        await repository.training_jobs.add(each.project, each.training_job_id, Outcome(each))
     return repository
 
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from modelyard_contracts.events import TrainingCompleted
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Location, StorageSource, TrainingSource
 from modelyard_import.domain.imports import Import
 from modelyard_import.domain.training import training_job
@@ -140,7 +141,7 @@ async def test_a_run_that_names_another_projects_folder(yard: Any, tmp_path: Pat
         output=await source(yard, tmp_path, "theirs/V001/"),
     )  # fmt: skip
     run = training_job(yard.project, "e", fact, now=1, correlationid=None)
-    await yard.repository.training_jobs.add(yard.project, run.training_job_id, run)
+    await yard.repository.training_jobs.add(yard.project, run.training_job_id, Outcome(run))
     done = await yard.bring_in(TrainingSource(training_job_id=run.training_job_id))
     await assert_refused(yard, done, "theirs/V001/", "belongs to another project")
 

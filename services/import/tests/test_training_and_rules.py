@@ -93,7 +93,7 @@ def event(**changes: Any) -> tuple[Envelope, TrainingCompleted]:
 @pytest.fixture
 def desk(documents: SqliteDocuments) -> Desk:
     versions = Versions()
-    repository = Repository(documents, lambda: None)
+    repository = Repository(documents, lambda: None, lambda: 0)
     training = TrainingHandlers(repository, cast(CallClient, versions), lambda: 5)
     return Desk(documents, versions, training, RuleHandlers(repository, lambda: 5))
 

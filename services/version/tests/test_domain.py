@@ -192,7 +192,7 @@ def test_a_fence_lets_a_mark_go_without_moving_the_alias() -> None:
     behind = fenced(alias)
     assert behind.says == ()
     assert behind.value.model_id == "other"
-    assert after(released(version, behind.alias)).marks == ()
+    assert after(released(version, behind.value)).marks == ()
 
 
 def test_a_removed_alias_points_nowhere_and_remembers() -> None:

@@ -6,7 +6,7 @@ It looks ahead: what would be over its limit next time ends now, while there is 
 from dataclasses import dataclass
 
 from modelyard_bus.consume import Retry
-from modelyard_contracts.failures import Away, Failure, is_away
+from modelyard_contracts.failures import Failure, is_away
 from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.attempts import Counts, Over
 from modelyard_store.claims import Lost, Trouble
@@ -64,10 +64,10 @@ class WorkersDied(Exception):  # noqa: N818 - says what happened
         self.deaths = deaths
 
 
-def ending_of(error: Exception, counts: Counts, policy: Policy, *, last: bool) -> Ending:
-    """`error` is what ended the attempt, `counts` are those before it; on the `last` delivery there is no other."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]  # what a group of tasks met first
+def ending_of(error: Exception, counts: Counts, policy: Policy, *, last: int = 0) -> Ending:
+    """`error` is what ended the attempt, `counts` are those before it. `last`: the number of this delivery, when there
+    will be no other."""
+    error = first_of(error)
     match error:
         case Lost() | Over():
             return GivenUp(str(error))
@@ -82,12 +82,19 @@ def ending_of(error: Exception, counts: Counts, policy: Policy, *, last: bool) -
     return _forgiven(error, "tries", counts.tries, policy.tries - 1, last=last)
 
 
-def _forgiven(error: Exception, trouble: Trouble, before: int, forgiven: int, *, last: bool) -> Ending:
+def first_of(error: Exception) -> Exception:
+    """What a group of tasks met first; any other error as it is."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _forgiven(error: Exception, trouble: Trouble, before: int, forgiven: int, *, last: int) -> Ending:
     if before >= forgiven or last:
-        return Failed(error, before + 1)
+        return Failed(error, max(before + 1, last))
     after = getattr(error, "after", None)
     return Again(_reason(error), trouble, after)
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, Failure | SubprocessFailed | Away) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, Failure | SubprocessFailed) else f"{type(error).__name__}: {error}"

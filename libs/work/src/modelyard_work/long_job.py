@@ -19,7 +19,7 @@ from modelyard_bus.handling import current_delivery
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.failures import Away, Failure, FailureKind
 from modelyard_contracts.outcome import Cause, Outcome
-from modelyard_runtime.scratch import scratch_folder
+from modelyard_runtime.scratch import scratch_folder, sweep
 from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.aggregates import Decide
 from modelyard_store.attempts import Attempts, Counts, Over, Taken
@@ -51,6 +51,10 @@ class LongJob(Generic[ValueT]):
         self._policy = policy
         self._work_dir = work_dir or Path(tempfile.gettempdir())
         self._unsaid: dict[str, tuple[Taken[ValueT], Trouble | None]] = {}
+
+    async def start(self) -> None:
+        """Before the first delivery: remove what killed workers left."""
+        await asyncio.to_thread(sweep, self._work_dir, self._make().name)
 
     async def run(self, envelope: Envelope, identifier: str) -> None:
         """Raises Retry when another worker holds the document, or another attempt shall follow."""
@@ -177,12 +181,13 @@ def _failure_of(work: LongWork[ValueT], failed: Failed) -> Failure:
         case WorkersDied(deaths=deaths):
             return work.broken(f"{deaths} workers died while {work.doing}")
         case Away() as away:
-            return work.broken(f"somebody was away for too long, at {failed.tried} attempts: {away}")
+            return work.broken(f"it was tried {failed.tried} times: {away}")
         case OSError(errno=number, strerror=reason) if number in _DISK:
             return work.broken(f"the worker could not use its disk: {reason}")
     return Failure(FailureKind.INTERNAL, "ModelArts.9000", "internal error; the worker's log has the details")
 
 
-def _last_delivery() -> bool:
+def _last_delivery() -> int:
+    """Its number when there will be no other, else 0."""
     delivery = current_delivery()
-    return delivery is not None and delivery.last
+    return delivery.attempt if delivery is not None and delivery.last else 0

@@ -7,6 +7,7 @@ from modelyard_bus.relay import Relay
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import imports
 from modelyard_import.domain.images import Registries
+from modelyard_import.domain.imports import asked_again
 from modelyard_import.domain.sources import Places
 from modelyard_import.domain.uploads import UploadLimits
 from modelyard_import.fetching.bring import Bring
@@ -17,9 +18,7 @@ from modelyard_import.fetching.registry import registry_http
 from modelyard_import.fetching.registry_auth import Login
 from modelyard_import.handlers.expiry import UploadExpiry
 from modelyard_import.handlers.fetch import FetchHandler
-from modelyard_import.handlers.housekeeping import Housekeeping
 from modelyard_import.handlers.imports import ImportHandlers
-from modelyard_import.handlers.revival import ImportRevival
 from modelyard_import.handlers.rules import RuleHandlers
 from modelyard_import.handlers.training import TrainingHandlers
 from modelyard_import.handlers.uploads import UploadHandlers
@@ -31,6 +30,9 @@ from modelyard_runtime.subprocesses import Limits
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
+from modelyard_work.chores import Chores
+from modelyard_work.ending import Policy
+from modelyard_work.revival import Revival
 
 
 async def build(settings: ImportSettings | None = None) -> Service:
@@ -40,11 +42,11 @@ async def build(settings: ImportSettings | None = None) -> Service:
     documents = open_documents(settings.document_url)
     bus = await Bus.connect(BusSettings(**settings.nats("import")))
     relay = Relay(bus, [Outbox(documents, collection) for collection in TELLING])
-    repository = Repository(documents, relay.nudge)
+    repository = Repository(documents, relay.nudge, now_ms)
     calls, consumer = CallServer(bus, "import"), Consumer(bus, "import")
     inspector, http = Inspector(_limits(settings)), registry_http()
     workers: tuple[Step, ...] = ()
-    chores = Housekeeping((), settings.housekeeping_seconds)
+    chores = Chores((), settings.housekeeping_seconds)
     if "api" in settings.import_roles:
         uploads = UploadHandlers(
             repository, objects, now_ms, settings.artifacts_bucket, _upload_limits(settings), settings.upload_seconds
@@ -52,19 +54,21 @@ async def build(settings: ImportSettings | None = None) -> Service:
         training = TrainingHandlers(repository, CallClient(bus), now_ms)
         _answer(calls, ImportHandlers(repository, now_ms), training, RuleHandlers(repository, now_ms), uploads)
         _listen(consumer, ImportHandlers(repository, now_ms), training)
-        expiry, revival = UploadExpiry(repository, objects, now_ms), ImportRevival(repository, objects, now_ms)
-        chores = Housekeeping((expiry.sweep, revival.sweep), settings.housekeeping_seconds)
+        expiry = UploadExpiry(repository, objects, now_ms)
+        revival = Revival(repository.imports, lambda job: asked_again(job, now=now_ms()))
+        chores = Chores((expiry.sweep, revival.sweep), settings.housekeeping_seconds)
     if "worker" in settings.import_roles:
         limits = PackageLimits(settings.max_package_files, settings.max_package_bytes)
         places = Places(settings.source_buckets, settings.source_prefixes)
         images = Images(objects, http, _registries(settings), _logins(settings), settings.max_image_bytes)
         bring = Bring(repository, objects, inspector, images, limits, places, now_ms)
-        fetch = FetchHandler(repository, objects, bus, bring, now_ms, settings.import_lease_ms)
+        fetch = FetchHandler(repository, objects, bus, bring, now_ms, _policy(settings))
         consumer.on_job(catalogue.IMPORT_FETCH, fetch.fetch, parallel=settings.import_parallel)
-        workers = (inspector.start,)
+        workers = (fetch.job.start, inspector.start)
 
     async def open_collections() -> None:
         await documents.open(COLLECTIONS)
+        await repository.imports.adopt()
 
     async def bucket_missing() -> str | None:
         return await objects.check(settings.artifacts_bucket)
@@ -114,6 +118,10 @@ def _listen(consumer: Consumer, known: ImportHandlers, training: TrainingHandler
     consumer.on_event(catalogue.VERSION_REQUESTED, known.requested)
     consumer.on_event(catalogue.VERSION_DELETED, known.deleted)
     consumer.on_job(catalogue.IMPORT_MATCH, training.match, parallel=8)
+
+
+def _policy(settings: ImportSettings) -> Policy:
+    return Policy(lease_ms=settings.import_lease_ms, deaths=11)
 
 
 def _registries(settings: ImportSettings) -> Registries:

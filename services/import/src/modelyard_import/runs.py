@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from modelyard_contracts.ids import derived_id
+from modelyard_contracts.outcome import Outcome
 from modelyard_import.domain.training import RunStatus, TrainingJob
 from modelyard_import.domain.training_names import JobName, is_pattern, matches, span
 from modelyard_import.repository import Repository
@@ -48,7 +49,7 @@ class Runs:
         identifier = name_id(project, job_name)
         if await self.repository.job_names.get(project, identifier) is None:
             try:
-                await self.repository.job_names.add(project, identifier, JobName(project, job_name))
+                await self.repository.job_names.add(project, identifier, Outcome(JobName(project, job_name)))
             except Duplicate:
                 return
 

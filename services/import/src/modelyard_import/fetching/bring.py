@@ -7,8 +7,7 @@ begins when they are there, while larger copies are still under way.
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from modelyard_import.fetching.transfer import Transfer
 from modelyard_import.fetching.writing import write_locally, write_to_store
 from modelyard_import.repository import Repository
 from modelyard_store.objects import Objects
+from modelyard_work.long_work import Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +45,16 @@ class Bring:
     now: Callable[[], int]
     room: Room = field(default_factory=lambda: Room(Path(tempfile.gettempdir())))
 
-    async def __call__(self, job: Import, notes: Notes) -> ImportSucceeded:
+    async def __call__(self, attempt: Attempt[Import], notes: Notes) -> ImportSucceeded:
         """Raises Failure for a package or place that is refused; anything else is worth another attempt."""
-        origin, package = await self._found(job, notes)
-        job = await open_folder(job, package.layout, notes, repository=self.repository, objects=self.objects)
+        origin, package = await self._found(attempt.value, notes)
+        job = await open_folder(attempt, package.layout, notes, objects=self.objects)
         target = origin.parts[0].location if origin.by_reference else attempt_location(job)
         read = read_by_inspection(package)
         async with self.room.take(room_for(package, read)):
-            with tempfile.TemporaryDirectory(prefix="modelyard-import-", ignore_cleanup_errors=True) as folder:
-                kind = Pinning if origin.by_reference else Transfer
-                transfer = kind(self.objects, target, Path(folder, "package"), notes)
-                files, report = await self._fetch(package, read, transfer)
+            kind = Pinning if origin.by_reference else Transfer
+            transfer = kind(self.objects, target, attempt.folder / "package", notes)
+            files, report = await self._fetch(package, read, transfer)
         did = "stays in" if origin.by_reference else "copied to"
         notes.log(f"{did} {target.bucket}/{target.prefix}; {report.format}, every rule kept")
         return fact_of(job, origin, target, files, report, now=self.now())
@@ -83,15 +82,14 @@ class Bring:
             transfer.stand_in(file)
         for written in layout.written:
             write_locally(transfer.folder, written)
-        with _first_error():
-            async with asyncio.TaskGroup() as group:
-                downloads = [group.create_task(transfer.download(file)) for file in local]
-                for file in local:
-                    group.create_task(transfer.copy_unread(file))
-                copies = [group.create_task(transfer.copy(file)) for file in others]
-                writes = [group.create_task(write_to_store(transfer, file)) for file in layout.written]
-                downloaded = await asyncio.gather(*downloads)
-                report = await self._report(package, transfer)
+        async with asyncio.TaskGroup() as group:
+            downloads = [group.create_task(transfer.download(file)) for file in local]
+            for file in local:
+                group.create_task(transfer.copy_unread(file))
+            copies = [group.create_task(transfer.copy(file)) for file in others]
+            writes = [group.create_task(write_to_store(transfer, file)) for file in layout.written]
+            downloaded = await asyncio.gather(*downloads)
+            report = await self._report(package, transfer)
         return (*downloaded, *(task.result() for task in (*copies, *writes))), report
 
     async def _report(self, package: Package, transfer: Transfer) -> PackageReport:
@@ -113,15 +111,3 @@ def _note(layout: Layout, origin: Origin, notes: Notes) -> None:
 
 def _some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-
-
-@contextmanager
-def _first_error() -> Iterator[None]:
-    """What went wrong first, bare: the handler tells a refusal from trouble by its class."""
-    try:
-        yield
-    except BaseExceptionGroup as errors:
-        first: BaseException = errors
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from None

@@ -4,23 +4,24 @@ The listing has just been read, so what it says of the source is what this attem
 ETags in it. A folder is gone on with only if the one before copied from the very same listing.
 """
 
-from modelyard_import.domain.imports import Import, attempt_location
+from modelyard_contracts.outcome import Outcome
+from modelyard_import.domain.imports import Import, attempt_location, begun_anew
 from modelyard_import.domain.layout import Layout
 from modelyard_import.domain.resuming import pins_of, still_there
 from modelyard_import.fetching.notes import Notes
-from modelyard_import.repository import Repository
 from modelyard_store.objects import NoSuchObject, Objects
+from modelyard_work.long_work import Attempt
 
 
-async def open_folder(job: Import, layout: Layout, notes: Notes, *, repository: Repository, objects: Objects) -> Import:
+async def open_folder(attempt: Attempt[Import], layout: Layout, notes: Notes, *, objects: Objects) -> Import:
     """The import with the folder that this attempt writes to, of which `notes` know what is done there.
 
-    Raises Lost and Cancelled.
+    Raises Lost and Over.
     """
-    pins = pins_of(layout)
+    job, pins = attempt.value, pins_of(layout)
     if job.pins is not None and job.pins != pins:
         notes.log("the source changed since the last attempt, whose files are of no use")
-        former, job = job, await repository.begin_anew(job)
+        former, job = job, await attempt.amend(lambda current: Outcome(begun_anew(current)))
         await free_parts(objects, former, {file.path: file.upload_id for file in former.files if file.upload_id})
     notes.folder, notes.pins = job.folder, pins
     if job.pins is not None:

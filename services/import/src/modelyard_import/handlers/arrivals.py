@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from modelyard_contracts.calls.imports import UploadFile, UploadProgress
+from modelyard_contracts.outcome import Outcome
 from modelyard_import.domain.uploads import Upload, part_count, part_length
 from modelyard_import.repository import Repository
 from modelyard_store.keys import safe_key
@@ -77,10 +78,10 @@ class Arrivals:
         else:
             return upload
 
-        def decide(current: Upload) -> tuple[Upload, tuple[()]]:
+        def decide(current: Upload) -> Outcome[Upload] | None:
             if current.multiparts[file.path] != former:  # somebody else was faster
-                return current, ()
-            return replace(current, multiparts={**current.multiparts, file.path: fresh}), ()
+                return None
+            return Outcome(replace(current, multiparts={**current.multiparts, file.path: fresh}))
 
         changed = await self.repository.uploads.change(upload.project, upload.upload_id, decide) or upload
         if changed.multiparts[file.path] != fresh:

@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from modelyard_contracts.outcome import Outcome
 from modelyard_import.domain.uploads import GRACE_MS, Upload, expire, postpone, swept
 from modelyard_import.repository import Repository
 from modelyard_store.documents import StoreUnavailable
@@ -66,5 +67,5 @@ class UploadExpiry:
 
     async def _change(self, upload: Upload, decide: Callable[[Upload], Upload]) -> Upload | None:
         return await self.repository.uploads.change(
-            upload.project, upload.upload_id, lambda current: (decide(current), ())
+            upload.project, upload.upload_id, lambda current: Outcome(decide(current))
         )

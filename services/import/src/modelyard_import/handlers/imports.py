@@ -6,25 +6,19 @@ from dataclasses import dataclass
 from modelyard_bus.calls import CallContext
 from modelyard_bus.consume import Retry
 from modelyard_contracts.calls.imports import GetImport, ImportView
-from modelyard_contracts.catalogue import IMPORT_FETCH
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionDeleted, VersionRequested
 from modelyard_contracts.ids import derived_id
-from modelyard_contracts.jobs import ImportJob
-from modelyard_import.domain.imports import SILENT_MS, Import, cancel, view
+from modelyard_contracts.outcome import Cause
+from modelyard_import.domain.imports import Import, asked, cancel, view
 from modelyard_import.errors import NotFound
-from modelyard_import.repository import Repository, Say
+from modelyard_import.repository import Repository
 from modelyard_store.documents import Duplicate
 
 
 def import_id_of(project: str, model_id: str) -> str:
     """A version comes in once."""
     return derived_id(project, "import", model_id)
-
-
-def asked_for(job: Import, causationid: str | None = None) -> Say:
-    """Its job. Sent twice, the second one finds the import held, or ended."""
-    return Say(IMPORT_FETCH, ImportJob(import_id=job.import_id), job.import_id, job.correlationid, causationid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +39,10 @@ class ImportHandlers:
             destination=requested.destination,
             assembly=requested.assembly,
             created_at=self.now(),
-            due_at=self.now() + SILENT_MS,
             correlationid=envelope.correlationid,
         )
-        job = asked_for(waiting, envelope.id)
         try:
-            await self.repository.imports.add(envelope.project, identifier, waiting, (job,))
+            await self.repository.imports.add(envelope.project, identifier, asked(waiting), Cause.of(envelope))
         except Duplicate:
             return
 
@@ -60,7 +52,7 @@ class ImportHandlers:
         identifier = import_id_of(envelope.project, deleted.model_id)
         now = self.now()
         known = await self.repository.imports.change(
-            envelope.project, identifier, lambda current: (cancel(current, now=now), ())
+            envelope.project, identifier, lambda current: cancel(current, now=now)
         )
         if known is None:
             raise Retry(f"version {deleted.model_id} was deleted before its request was heard")

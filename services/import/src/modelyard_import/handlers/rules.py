@@ -17,6 +17,7 @@ from modelyard_contracts.calls.imports import (
     RuleVerdict,
     RuleView,
 )
+from modelyard_contracts.outcome import Outcome
 from modelyard_import.domain.training import Rule, rule_view, verdict
 from modelyard_import.errors import NameTaken, NotFound, NotKeepable, TooManyRules
 from modelyard_import.repository import Repository
@@ -37,7 +38,7 @@ class RuleHandlers:
         if await self.repository.count_rules(context.project) >= MAX_RULES:
             raise TooManyRules(MAX_RULES)
         try:
-            await self.repository.rules.add(context.project, rule.rule_id, rule)
+            await self.repository.rules.add(context.project, rule.rule_id, Outcome(rule))
         except Duplicate as error:
             return rule_view(await self._made_before(rule, error))
         except NotStorable as error:

@@ -43,8 +43,8 @@ class Sweeping:
         await self.objects.remove_prefix(folder.bucket, folder.prefix)
 
     async def ended(self, job: Import, *, late: bool = False) -> None:
-        """Only the artifact stays. What ended at its first attempt, with nobody behind it, left nothing else."""
-        if job.attempt <= 1 and not late and job.state != "cancelled":
+        """Only the artifact stays. What succeeded at its first attempt, with nobody behind it, left nothing else."""
+        if job.attempt <= 1 and not late and job.state == "succeeded" and not job.deleted:
             return
         whole = job.destination
         await free_parts(self.objects, job, {file.path: file.upload_id for file in job.files if file.upload_id})

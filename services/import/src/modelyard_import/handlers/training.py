@@ -21,8 +21,9 @@ from modelyard_contracts.calls.imports import (
 from modelyard_contracts.catalogue import IMPORT_MATCH
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import TrainingCompleted
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.failures import Failure, is_away
 from modelyard_contracts.jobs import MatchJob
+from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_contracts.shapes import Role
 from modelyard_import.domain.training import (
     Rule,
@@ -38,11 +39,10 @@ from modelyard_import.domain.training import (
     wants,
 )
 from modelyard_import.errors import NotFound, NotKeepable, OtherReport
-from modelyard_import.repository import Repository, Say
+from modelyard_import.repository import Repository
 from modelyard_import.runs import Runs, Wanted
 from modelyard_store.documents import Duplicate, NotStorable
 
-_TRY_AGAIN = frozenset({FailureKind.UNAVAILABLE, FailureKind.INTERNAL, FailureKind.TOO_MANY})
 BELOW_MINIMUM = "below-minimum"
 
 
@@ -97,12 +97,12 @@ class TrainingHandlers:
             try:
                 imports.append({"rule_id": rule.rule_id, "model_id": await self._create(rule, run)})
             except Failure as failure:
-                if failure.kind in _TRY_AGAIN:
+                if is_away(failure):
                     raise Retry(failure.message) from failure
                 refusals.append(refusal_of(rule, failure.code, failure.message))
         outcome = (tuple(imports), tuple(refusals))
         await self.repository.training_jobs.change(
-            run.project, run.training_job_id, lambda current: (matched(current, *outcome), ())
+            run.project, run.training_job_id, lambda current: Outcome(matched(current, *outcome))
         )
 
     async def _create(self, rule: Rule, run: TrainingJob) -> str:
@@ -120,12 +120,13 @@ class TrainingHandlers:
     ) -> TrainingJob:
         """Raises OtherReport and NotKeepable."""
         run = training_job(project, event_id, completed, now=self.now(), correlationid=correlationid)
-        job = Say(
-            IMPORT_MATCH, MatchJob(training_job_id=run.training_job_id), run.training_job_id, correlationid, event_id
-        )
+        job = (IMPORT_MATCH, MatchJob(training_job_id=run.training_job_id))
+        outcome = Outcome(run, () if run.matched else (job,))
         try:
             await Runs(self.repository).name(project, run.job_name)
-            await self.repository.training_jobs.add(project, run.training_job_id, run, () if run.matched else (job,))
+            await self.repository.training_jobs.add(
+                project, run.training_job_id, outcome, Cause(correlationid, event_id)
+            )
         except Duplicate:
             return await self._kept(run)
         except NotStorable as error:

@@ -20,6 +20,7 @@ from modelyard_contracts.calls.imports import (
     UploadView,
 )
 from modelyard_contracts.failures import Problem
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Location
 from modelyard_import.domain.uploads import (
     Upload,
@@ -78,7 +79,7 @@ class UploadHandlers:
         check_arrived(upload, arrived)
         until = self._until()
         done = await self.repository.uploads.change(
-            context.project, upload.upload_id, lambda current: (complete(current, until=until), ())
+            context.project, upload.upload_id, lambda current: Outcome(complete(current, until=until))
         )
         return upload_view(done or upload)
 
@@ -102,7 +103,7 @@ class UploadHandlers:
         return upload_view(await self._known(context.project, request.upload_id))
 
     async def _change(self, project: str, upload_id: str, decide: Callable[[Upload], Upload]) -> Upload:
-        changed = await self.repository.uploads.change(project, upload_id, lambda current: (decide(current), ()))
+        changed = await self.repository.uploads.change(project, upload_id, lambda current: Outcome(decide(current)))
         if changed is None:
             raise NotFound("upload", upload_id)
         return changed
@@ -139,7 +140,7 @@ class UploadHandlers:
             request_digest=request_digest(request),
         )
         try:
-            await self.repository.uploads.add(context.project, upload_id, renew(upload, until=until))
+            await self.repository.uploads.add(context.project, upload_id, Outcome(renew(upload, until=until)))
         except Duplicate:  # the same key at the same moment: the other one's parts are the ones to use
             await asyncio.gather(*map(self.objects.abort_multipart, [self.bucket] * len(keys), keys, ids))
             return await self._known(context.project, upload_id)
