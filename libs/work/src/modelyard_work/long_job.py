@@ -68,7 +68,7 @@ class LongJob(Generic[ValueT]):
             try:
                 await self._attempt(work, attempt, cause)
             except asyncio.CancelledError:
-                await asyncio.shield(self._let_go(work, attempt, Again("the worker stops; another one will go on")))
+                await asyncio.shield(self._let_go(work, attempt, Again("the worker stops")))
                 raise
 
     async def _take(self, work: LongWork[ValueT], identifier: str, cause: Cause) -> Taken[ValueT] | None:
