@@ -8,7 +8,10 @@ import psutil
 from modelyard_testkit.yard import Yard, eventually
 from modelyard_testkit.yard_inside import process_of
 
-CHILDREN = {"convert": "modelyard_convert.conversion_child", "evaluate": "modelyard_evaluate.classification_child"}
+CHILDREN = {
+    "convert": "modelyard_convert.conversion_child",
+    "evaluate": "modelyard_evaluate.tasks.classification.child",
+}
 
 
 def kill(yard: Yard, server: str) -> None:

@@ -107,6 +107,7 @@ class Others:
     kept: set[tuple[str, str]] = field(default_factory=set)
     away: bool = False
     offered: bool = True
+    tasks: set[str] = field(default_factory=lambda: {"image-classification"})
     asked: list[CallContext] = field(default_factory=list)
 
     async def __call__(self, call: Call[Any, Any], asking: CallContext, request: Any, timeout: float = 5) -> Any:
@@ -123,8 +124,7 @@ class Others:
         return found
 
     async def answered(self, call: Call[Nothing, Nothing]) -> bool:
-        assert call.subject == "modelyard.rpc.evaluate.offers-image-classification"
-        return self.offered
+        return self.offered and call in map(evaluate.offers, self.tasks)
 
 
 class Yard:

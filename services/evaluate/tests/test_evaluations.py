@@ -20,7 +20,8 @@ async def ended(yard: Yard, view: evaluate.EvaluationView, correct: int, samples
     place = Location(bucket="artifacts", prefix=f"mine/evaluations/{run.run_id}/1/")
     yard.objects.content["artifacts", f"{place.prefix}result.json"] = b'{"classes": [], "misclassified": ["secret"]}'
     files = (OutputFile("roc.svg", "roc", "image/svg+xml"),)
-    scores = Scores(samples, correct, {"accuracy": correct / samples, "f1": 0.5}, place, files)
+    metrics = {"accuracy": correct / samples, "f1": 0.5}
+    scores = Scores(samples, metrics, {"correct": correct}, place, files)
     await yard.repository.succeed(run, scores, now=yard.clock())
 
 

@@ -40,7 +40,7 @@ def wrote(out: str, **more: Any) -> dict[str, Any]:
     """What a child leaves behind and answers, without its work."""
     Path(out).mkdir(parents=True, exist_ok=True)
     (Path(out) / "result.json").write_text("{}")
-    return {"samples": COUNT, "correct": 50, "metrics": {"accuracy": 50 / COUNT}, "files": [], **more}
+    return {"samples": COUNT, "metrics": {"accuracy": 50 / COUNT}, "counts": {"correct": 50}, "files": [], **more}
 
 
 class Child:
@@ -53,7 +53,7 @@ class Child:
     async def __call__(
         self, module: str, request: dict[str, Any], *, workdir: Path, on_line: OnLine, limits: Any = None
     ) -> dict[str, Any]:
-        assert module == "modelyard_evaluate.classification_child"
+        assert module == "modelyard_evaluate.tasks.classification.child"
         self.folders.append(workdir)
         return await self.steps.pop(0)(request, on_line)
 
@@ -180,7 +180,7 @@ async def test_a_late_attempt_removes_only_its_own_output(yard: Yard, tmp_path: 
     async def overtaken(request: dict[str, Any], on_line: OnLine) -> dict[str, Any]:
         yard.now += attempt.LEASE_MS + 1
         await yard.work(view, yard.worker(Child(succeeds)))
-        return wrote(request["out"], correct=1)
+        return wrote(request["out"], counts={"correct": 1})
 
     run = await yard.work(view, yard.worker(Child(overtaken)))
     assert (run.state, run.attempt, run.metrics["accuracy"]) == ("succeeded", 2, 50 / COUNT)
@@ -217,6 +217,18 @@ async def test_a_crash_is_forgiven_once(yard: Yard, tmp_path: Path, trained: Tra
     assert (await yard.run(view)).state == "waiting"
     run = await yard.work(view, yard.worker(Child(crashes)))
     assert (run.state, run.reason) == ("failed", "the evaluation killed by SIGSEGV")
+
+
+async def test_a_report_that_fits_no_document_ends_the_run(yard: Yard, tmp_path: Path, trained: Trained) -> None:
+    view = await measurable(yard, tmp_path, trained)
+
+    async def tells_all(request: dict[str, Any], on_line: OnLine) -> dict[str, Any]:
+        return wrote(request["out"], metrics={f"metric {index}": 0.5 for index in range(65)})
+
+    run = await yard.work(view, yard.worker(Child(tells_all)))
+    assert run.state == "failed"
+    assert "its report cannot be kept: metrics: Dictionary should have at most 64 items" in str(run.reason)
+    assert yard.outputs() == []
 
 
 async def test_a_real_child_that_is_killed_is_replaced(yard: Yard, tmp_path: Path, trained: Trained) -> None:

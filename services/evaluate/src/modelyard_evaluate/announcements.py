@@ -7,19 +7,20 @@ from pydantic import BaseModel
 from modelyard_contracts import catalogue, events
 from modelyard_contracts.jobs import EvaluationJob
 from modelyard_evaluate.domain.runs import Run
+from modelyard_evaluate.tasks.table import task_of
 from modelyard_store.aggregates import Say
 
 Message = catalogue.Event[Any] | catalogue.Job[Any]
 
 
 def created(run: Run) -> list[Say]:
-    """The fact, and unless it failed at birth the job."""
+    """The fact, and unless it failed at birth its task's job."""
     fact = events.EvaluationCreated(
         **_names(run), artifact_id=run.artifact_id, dataset_id=run.dataset_id, origin=run.origin
     )
     says = [_say(run, catalogue.EVALUATION_CREATED, fact)]
     if run.open:
-        says.append(_say(run, catalogue.EVALUATE_IMAGE_CLASSIFICATION, EvaluationJob(run_id=run.run_id)))
+        says.append(_say(run, task_of(run).job, EvaluationJob(run_id=run.run_id)))
     return says
 
 

@@ -14,10 +14,11 @@ from modelyard_evaluate.handlers.events import EventHandlers
 from modelyard_evaluate.handlers.job import JobHandler
 from modelyard_evaluate.handlers.results import ResultHandlers
 from modelyard_evaluate.planning import Planner
-from modelyard_evaluate.register import TASK, Register
+from modelyard_evaluate.register import Register
 from modelyard_evaluate.repository import COLLECTIONS, TELLING, Repository
 from modelyard_evaluate.scanning import Scanner
 from modelyard_evaluate.settings import EvaluateSettings
+from modelyard_evaluate.tasks.table import TASKS
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.process import Service
 from modelyard_runtime.scratch import sweep
@@ -51,8 +52,9 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
         sweep(settings.evaluate_work_dir, "evaluate")
         fetcher = Fetcher(objects, scanner, settings.max_model_bytes)
         job = JobHandler(repository, objects, fetcher, run_python, bus.announce, settings, now_ms)
-        calls.answer(evaluate.offers(TASK), _offer)
-        consumer.on_job(catalogue.EVALUATE_IMAGE_CLASSIFICATION, job.evaluate, parallel=settings.evaluate_parallel)
+        for task in TASKS.values():
+            calls.answer(evaluate.offers(task.name), _offer)
+            consumer.on_job(task.job, job.evaluate, parallel=settings.evaluate_parallel)
 
     async def stop_consumer() -> None:
         await consumer.stop(GRACE_SECONDS)

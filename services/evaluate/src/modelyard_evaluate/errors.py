@@ -3,7 +3,7 @@
 from modelyard_contracts.failures import Failure, FailureKind, Problem
 
 MOST_NAMED = 20
-"""Problems, files or classes named one by one in a message; more are counted."""
+"""Problems, files or other names told one by one in a message; more are counted."""
 
 
 def named(names: "tuple[str, ...] | list[str]") -> str:
@@ -59,13 +59,6 @@ class DatasetChanged(Failure):
         super().__init__(
             FailureKind.CONFLICT, "ModelArts.3081", message, field="dataset_id", rule="same listing digest"
         )
-
-
-class LabelsDiffer(Failure):
-    """The dataset's classes and the model's classes do not fit together."""
-
-    def __init__(self, message: str, *, field: str, rule: str) -> None:
-        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3082", message, field=field, rule=rule)
 
 
 class NotEvaluable(Failure):

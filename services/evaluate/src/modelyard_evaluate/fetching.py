@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
 from modelyard_contracts.shapes import FileEntry, Location
-from modelyard_evaluate.domain.listing import Listed, class_of
+from modelyard_evaluate.domain.listing import Listed
 from modelyard_evaluate.domain.runs import Data, Model
 from modelyard_evaluate.errors import ArtifactChanged, ArtifactDamaged, DatasetChanged, NotEvaluable
 from modelyard_evaluate.scanning import Scanner
@@ -55,8 +55,8 @@ class Fetcher:
             raise ArtifactDamaged(file.path, f"{found[1]} bytes with sha256 {found[0]}, not {file.sha256}")
 
     async def data(self, data: Data, folder: Path) -> Path:
-        """The file that names the samples: a list of [file, class, name], or the .npz itself. Raises DatasetChanged,
-        and what scanning raises."""
+        """The file that lists the samples' files: [file in the folder, path in the dataset], sorted by path. Raises
+        DatasetChanged, and what scanning raises."""
         scan = await self.scanner.scan(data.kind, data.location)
         if scan.digest != data.digest:
             raise DatasetChanged(data.name, "files were added, removed or replaced")
@@ -70,11 +70,8 @@ class Fetcher:
                 raise DatasetChanged(data.name, f"{file.path!r} is not what it was a moment ago") from error
 
         await side_by_side(scan.files, bring)
-        if data.kind == "npz":
-            return paths[scan.files[0].path]
         samples = folder / "samples.json"
-        rows = [[paths[file.path].name, class_of(file), file.path] for file in scan.files]
-        samples.write_text(json.dumps(rows))
+        samples.write_text(json.dumps([[path.name, name] for name, path in paths.items()]))
         return samples
 
 

@@ -1,8 +1,8 @@
-"""Which font draws the class names in a PNG, and what to write when none can.
+"""Which font draws names in a PNG, and what to write when none can.
 
 A plain machine has no font with Chinese characters, and matplotlib brings none. SVG plots keep their text as text, so
 the reader's browser finds a font (`SVG_FAMILIES`). A PNG needs one here: the first installed font that has every
-character is taken; without one the classes are numbered and the result's `plots` says so. Used by `plots`.
+character is taken; without one the names become numbers and the result's `plots` says so. Used by the tasks' plots.
 """
 
 import logging
@@ -23,7 +23,7 @@ _WANTED: Final = (*SVG_FAMILIES[1:-1], "WenQuanYi Zen Hei", "SimHei", "Droid San
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """`names`: what to write for each class; `families`: fonts to draw it with; `numbered`: the names could not be
+    """`names`: what to write for each; `families`: fonts to draw it with; `numbered`: the names could not be
     drawn and are numbers now."""
 
     names: tuple[str, ...]
@@ -31,18 +31,18 @@ class Naming:
     numbered: bool = False
 
 
-def for_svg(labels: Sequence[str]) -> Naming:
+def for_svg(names: Sequence[str]) -> Naming:
     """Names as they are. matplotlib's complaints about families it has not are of no use here and are silenced."""
     logging.getLogger("matplotlib.font_manager").setLevel(logging.CRITICAL)
-    return Naming(tuple(labels), SVG_FAMILIES)
+    return Naming(tuple(names), SVG_FAMILIES)
 
 
-def for_png(labels: Sequence[str]) -> Naming:
-    needed = frozenset("".join(labels))
+def for_png(names: Sequence[str]) -> Naming:
+    needed = frozenset("".join(names))
     for family in _candidates():
         if needed <= _characters(family):
-            return Naming(tuple(labels), (family,))
-    return Naming(tuple(f"#{index}" for index in range(len(labels))), (_PLAIN,), numbered=True)
+            return Naming(tuple(names), (family,))
+    return Naming(tuple(f"#{index}" for index in range(len(names))), (_PLAIN,), numbered=True)
 
 
 def _candidates() -> Iterable[str]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Artifact
-from modelyard_evaluate.domain.classes import check_known
 from modelyard_evaluate.domain.datasets import Dataset
 from modelyard_evaluate.domain.runs import Origin, Run, data_of, fail, model_of
 from modelyard_evaluate.errors import DatasetHidden, NotFound
 from modelyard_evaluate.repository import Repository
+from modelyard_evaluate.tasks.table import task_for
 
 _MOST_NAME = 64
 
@@ -51,12 +51,13 @@ class Planner:
         return dataset
 
     def run(self, order: Order, version: VersionView, artifact: Artifact, dataset: Dataset) -> Run:
-        """Raises LabelsDiffer where it is known already that the run would."""
-        if dataset.kind == "image-folder" and version.config and version.config.labels:
-            check_known(dataset.classes, version.config.labels)
+        """Raises what the task knows already that the run would."""
+        task = task_for(dataset.kind)
+        task.check(dataset, version.config)
         run = self._run(order, artifact.artifact_id, artifact.target)
         return replace(
             run,
+            task=task.name,
             name=order.name or f"{version.model_name} {version.model_version} on {dataset.name}"[:_MOST_NAME],
             model=model_of(artifact),
             data=data_of(dataset),
@@ -85,6 +86,7 @@ class Planner:
             created_at=self.now(),
             created_by=order.created_by,
             request_digest=order.request_digest,
+            task=None,
             correlationid=order.correlationid,
             entry_id=order.entry_id,
         )

@@ -10,8 +10,6 @@ from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Artifact, Location, Role
 from modelyard_evaluate.errors import NotFound, NotPublished, SourceRefused
 
-TASK = "image-classification"
-
 log = structlog.get_logger()
 
 
@@ -46,9 +44,9 @@ class Register:
         except Failure as failure:
             log.warning("upload_stays_kept", upload_id=upload_id, holder=holder, reason=failure.message)
 
-    async def offered(self) -> bool:
-        """Whether some worker can measure image classifiers now."""
-        return await self.calls.answered(evaluate.offers(TASK))
+    async def offered(self, task: str) -> bool:
+        """Whether some worker can do it now."""
+        return await self.calls.answered(evaluate.offers(task))
 
 
 def artifact_of(found: version.VersionView, artifact_id: str | None) -> Artifact:

@@ -5,21 +5,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelyard_contracts.calls.evaluate import DatasetKind
 from modelyard_contracts.failures import FailureKind, Problem
 from modelyard_contracts.shapes import Location
-from modelyard_evaluate.domain.datasets import Kind
-from modelyard_evaluate.domain.listing import (
-    Limits,
-    Listed,
-    Scan,
-    check_samples,
-    class_of,
-    count_classes,
-    is_data,
-    scan_images,
-    scan_npz,
-)
+from modelyard_evaluate.domain.listing import Counted, Limits, Listed, Scan, is_data
 from modelyard_evaluate.errors import DatasetRefused, SourceRefused
+from modelyard_evaluate.tasks.table import kind_of
 from modelyard_runtime.scratch import scratch_folder
 from modelyard_store.objects import AccessDenied, NoSuchBucket, Objects
 
@@ -30,7 +21,7 @@ class Scanner:
     limits: Limits
     work_dir: Path
 
-    async def scan(self, kind: Kind, location: Location) -> Scan:
+    async def scan(self, kind: DatasetKind, location: Location) -> Scan:
         """Raises DatasetRefused and SourceRefused."""
         place = f"{location.bucket}/{location.prefix}"
         try:
@@ -41,20 +32,15 @@ class Scanner:
         except AccessDenied as error:
             message = f"{place!r} may not be read by this service"
             raise SourceRefused(message, field="source.location", rule="readable") from error
-        return (scan_images if kind == "image-folder" else scan_npz)(listed, self.limits, place)
+        return kind_of(kind).scan(listed, self.limits, place)
 
-    async def classes(self, kind: Kind, location: Location, scan: Scan) -> dict[str, int]:
-        """Samples per class; for an npz its labels are fetched and read. Raises DatasetRefused."""
-        if kind == "image-folder":
-            return count_classes(class_of(file) for file in scan.files)
-        from modelyard_evaluate.npz import read_labels  # brings numpy, which the service needs for nothing else
-
+    async def count(self, kind: DatasetKind, location: Location, scan: Scan) -> Counted:
+        """What the listing does not tell is fetched and read. Raises DatasetRefused."""
         with scratch_folder(self.work_dir, "evaluate") as folder:
-            path = folder / "data.npz"
-            await self.objects.download(location.bucket, location.prefix + scan.files[0].path, path)
-            counted = count_classes(await asyncio.to_thread(read_labels, path))
-        check_samples(sum(counted.values()), len(counted), self.limits)
-        return counted
+            read = [folder / str(index) for index in range(len(scan.to_read))]
+            for file, path in zip(scan.to_read, read, strict=True):
+                await self.objects.download(location.bucket, location.prefix + file.path, path)
+            return await asyncio.to_thread(kind_of(kind).count, scan, read, self.limits)
 
     async def _list(self, location: Location) -> AsyncIterator[Listed]:
         """Stops where there are more files than samples may be, whatever they are."""

@@ -33,7 +33,9 @@ class EvaluateSettings(ServiceSettings):
     evaluate_roles: Annotated[frozenset[Literal["api", "worker"]], NoDecode, BeforeValidator(_split)] = Field(
         default=frozenset({"api", "worker"}), description="api answers and listens, worker measures: `api,worker`"
     )
-    evaluate_parallel: int = Field(default=1, ge=1, le=64, description="runs that one worker measures at once")
+    evaluate_parallel: int = Field(
+        default=1, ge=1, le=64, description="runs that one worker measures at once, per task"
+    )
     evaluate_threads: int = Field(default=2, ge=1, le=256, description="threads of one run")
     evaluate_work_dir: Path = Field(default_factory=lambda: Path(tempfile.gettempdir()), description="scratch space")
     evaluate_memory_bytes: int = Field(default=16 * GIB, ge=1 << 28, description="address space of the subprocess")

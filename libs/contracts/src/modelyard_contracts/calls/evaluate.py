@@ -7,6 +7,7 @@ from pydantic import Field
 from modelyard_contracts.calls.call import Call, Nothing, Page
 from modelyard_contracts.shapes import Location, Shape, StorageSource, UploadSource
 
+DatasetKind = Literal["image-folder", "npz"]
 RunState = Literal["waiting", "running", "succeeded", "failed", "stopped"]
 
 
@@ -14,7 +15,7 @@ class CreateDataset(Shape):
     """`image-folder`: one folder per class. `npz`: one file with arrays `x` (samples first, preprocessed) and `y`."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9\u4e00-\u9fff_-]{1,64}$")
-    kind: Literal["image-folder", "npz"]
+    kind: DatasetKind
     source: StorageSource | UploadSource = Field(discriminator="kind")
     hidden: bool = Field(default=False, description="only competitions may use it; its files are never shown")
 
@@ -24,7 +25,7 @@ class DatasetView(Shape):
 
     dataset_id: str
     name: str
-    kind: Literal["image-folder", "npz"]
+    kind: DatasetKind
     location: Location
     hidden: bool
     classes: dict[str, int]

@@ -3,19 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
-from modelyard_contracts.calls.evaluate import DatasetView
+from modelyard_contracts.calls.evaluate import DatasetKind, DatasetView
 from modelyard_contracts.shapes import Location, Role
+from modelyard_evaluate.domain import former
 from modelyard_evaluate.errors import SourceRefused
 
-Kind = Literal["image-folder", "npz"]
 _SEES_HIDDEN = frozenset({Role.PUBLISHER, Role.ADMIN})
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled samples that stay where they are. `classes` counts samples by class, `size` is bytes.
+    """Labelled samples that stay where they are. `counts` is what their task counted by name, `size` is bytes.
 
     `upload_id`: the upload whose files these are, which does not expire as long as the dataset is there.
     """
@@ -23,10 +22,10 @@ class Dataset:
     dataset_id: str
     project: str
     name: str
-    kind: Kind
+    kind: DatasetKind
     location: Location
     hidden: bool
-    classes: dict[str, int]
+    counts: former.Counts
     samples: int
     size: int
     digest: str
@@ -100,7 +99,7 @@ def dataset_view(dataset: Dataset) -> DatasetView:
         kind=dataset.kind,
         location=dataset.location,
         hidden=dataset.hidden,
-        classes=dataset.classes,
+        classes=dataset.counts,
         samples=dataset.samples,
         size=dataset.size,
         digest=dataset.digest,

@@ -6,13 +6,15 @@ meanwhile cannot change what is measured. Transitions raise `Ended` when the run
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from modelyard_contracts.calls.evaluate import EvaluationView, RunState, RunView
+from pydantic import BeforeValidator
+
+from modelyard_contracts.calls.evaluate import DatasetKind, EvaluationView, RunState, RunView
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Artifact, FileEntry, Location
-from modelyard_evaluate.domain.datasets import Dataset, Kind
-from modelyard_evaluate.domain.scores import Scored
+from modelyard_evaluate.domain import former
+from modelyard_evaluate.domain.datasets import Dataset
 from modelyard_evaluate.errors import VersionGone
 
 Origin = Literal["request", "plan", "competition"]
@@ -52,7 +54,7 @@ class Data:
 
     name: str
     project: str
-    kind: Kind
+    kind: DatasetKind
     location: Location
     hidden: bool
     digest: str
@@ -67,19 +69,22 @@ class OutputFile:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a succeeded run keeps in its document; `result.json` and the files lie in `location`."""
+    """What a succeeded run keeps in its document; `result.json` and the files lie in `location`.
+
+    `metrics` are shown and ranked by name, `counts` only the run's task can read.
+    """
 
     samples: int
-    correct: int
     metrics: dict[str, float]
+    counts: dict[str, int]
     location: Location
     files: tuple[OutputFile, ...]
 
 
 @dataclass(frozen=True)
 class Run:
-    """`model` and `data` are None only in runs that failed before anything could be measured. `deaths` counts attempts
-    that ended without a word: their worker was killed."""
+    """`task`, `model` and `data` are None only in runs that failed before anything could be measured. `deaths` counts
+    attempts that ended without a word: their worker was killed."""
 
     run_id: str
     project: str
@@ -97,6 +102,7 @@ class Run:
     created_at: int
     created_by: str
     request_digest: str
+    task: str | None = former.TASK
     correlationid: str | None = None
     entry_id: str | None = None
     state: RunState = "waiting"
@@ -104,7 +110,7 @@ class Run:
     deaths: int = 0
     claim: Claim | None = None
     samples_done: int = 0
-    scores: Scores | None = None
+    scores: Annotated[Scores | None, BeforeValidator(former.scores_as_now)] = None
     code: str | None = None
     reason: str | None = None
     finished_at: int | None = None
@@ -180,20 +186,6 @@ def output_location(run: Run, attempt: int, bucket: str) -> Location:
 
 def output_prefix(run: Run) -> str:
     return f"{run.project}/evaluations/{run.run_id}/"
-
-
-def scored(run: Run, scores: Scores) -> Scored:
-    return Scored(
-        version=run.version,
-        run_id=run.run_id,
-        target=run.target,
-        artifact_id=run.artifact_id,
-        dataset_id=run.dataset_id,
-        dataset_digest=run.data.digest if run.data else "",
-        samples=scores.samples,
-        correct=scores.correct,
-        metrics=scores.metrics,
-    )
 
 
 def run_view(run: Run) -> RunView:

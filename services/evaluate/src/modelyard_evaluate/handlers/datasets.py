@@ -84,7 +84,7 @@ class DatasetHandlers:
         self, context: CallContext, request: CreateDataset, dataset_id: str, location: Location, upload_id: str | None
     ) -> Dataset:
         scan = await self.scanner.scan(request.kind, location)
-        classes = await self.scanner.classes(request.kind, location, scan)
+        counted = await self.scanner.count(request.kind, location, scan)
         return Dataset(
             dataset_id=dataset_id,
             project=context.project,
@@ -92,8 +92,8 @@ class DatasetHandlers:
             kind=request.kind,
             location=location,
             hidden=request.hidden,
-            classes=classes,
-            samples=sum(classes.values()),
+            counts=counted.counts,
+            samples=counted.samples,
             size=scan.size,
             digest=scan.digest,
             created_at=self.now(),

@@ -13,8 +13,9 @@ from modelyard_evaluate import announcements
 from modelyard_evaluate.domain.runs import Run, delete, evaluation_view, output_prefix, stop
 from modelyard_evaluate.errors import InUse, NotFound, NoWorker, WrongState
 from modelyard_evaluate.planning import Order, Planner
-from modelyard_evaluate.register import TASK, Register, artifact_of
+from modelyard_evaluate.register import Register, artifact_of
 from modelyard_evaluate.repository import Repository
+from modelyard_evaluate.tasks.table import task_of
 from modelyard_store.aggregates import Say
 from modelyard_store.objects import Objects
 
@@ -108,8 +109,9 @@ class EvaluationHandlers:
             dataset = await self.planner.dataset(order)
             version = await self.register.published(context, order.model_id)
             run = self.planner.run(order, version, artifact_of(version, artifact_id), dataset)
-            if not await self.register.offered():
-                raise NoWorker(TASK)
+            task = task_of(run).name
+            if not await self.register.offered(task):
+                raise NoWorker(task)
             await self.repository.add_run(run)
         else:
             await self.repository.add_run(replace(made, request_digest=order.request_digest))

@@ -16,8 +16,9 @@ from modelyard_evaluate import announcements
 from modelyard_evaluate.domain.runs import Run, bereave, delete, output_prefix
 from modelyard_evaluate.errors import VersionGone
 from modelyard_evaluate.planning import Order, Planner
-from modelyard_evaluate.register import TASK, Register, artifact_of, own_context
+from modelyard_evaluate.register import Register, artifact_of, own_context
 from modelyard_evaluate.repository import Repository
+from modelyard_evaluate.tasks.table import task_of
 from modelyard_store.aggregates import Say
 from modelyard_store.objects import Objects
 
@@ -98,9 +99,9 @@ class EventHandlers:
             run = self.planner.run(order, version, artifact, await self.planner.dataset(order))
         except Failure as failure:
             run = self.planner.failed(order, artifact_id, target, failure)
-        if run.open and not await self.register.offered():
-            log.warning("no_worker", task=TASK, run_id=run.run_id)
-            run = replace(run, reason=f"no worker offers `{TASK}` now; the run waits for one")
+        if run.open and not await self.register.offered(task := task_of(run).name):
+            log.warning("no_worker", task=task, run_id=run.run_id)
+            run = replace(run, reason=f"no worker offers `{task}` now; the run waits for one")
         await self.repository.add_run(run)
 
     async def _version(self, envelope: Envelope, model_id: str) -> VersionView | None:

@@ -1,4 +1,4 @@
-"""Job evaluate.image-classification: claim, fetch, measure in a subprocess, store, finish; only while it is ours."""
+"""The job of every task: claim, fetch, measure in a subprocess, store, finish; only while it is ours."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,19 +16,19 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.jobs import EvaluationJob
 from modelyard_contracts.shapes import Location
 from modelyard_evaluate.attempt import LEASE_MS, Announce, Attempt
-from modelyard_evaluate.child_request import ClassificationRequest, Headline
+from modelyard_evaluate.child_request import EvaluationReport, EvaluationRequest
 from modelyard_evaluate.domain.runs import Ended, OutputFile, Run, Scores, output_location, output_prefix
 from modelyard_evaluate.errors import EvaluationBroken
 from modelyard_evaluate.fetching import Fetcher
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.settings import EvaluateSettings
+from modelyard_evaluate.tasks.table import task_of
 from modelyard_runtime.scratch import scratch_folder
 from modelyard_runtime.subprocesses import Limits, OnLine, SubprocessFailed
 from modelyard_store.claims import Held, Lost
 from modelyard_store.documents import StoreUnavailable
 from modelyard_store.objects import ObjectError, Objects
 
-CHILD: Final = "modelyard_evaluate.classification_child"
 CRASHES_FORGIVEN: Final = 1  # a native library that crashed twice will crash again
 DEATHS_FORGIVEN: Final = 2  # workers that a run may take with it
 LETTING_GO_SECONDS: Final = 2.0
@@ -107,7 +107,7 @@ class JobHandler:
         data.mkdir()
         await attempt.tell("running")
         await self.fetcher.model(run.model, package)
-        request = ClassificationRequest(
+        request = EvaluationRequest(
             package=package,
             format=run.model.format,
             kind=run.data.kind,
@@ -117,21 +117,20 @@ class JobHandler:
             threads=settings.evaluate_threads,
         )
         made = await self.run_python(
-            CHILD,
+            task_of(run).child,
             request.model_dump(mode="json"),
             workdir=folder,
             on_line=attempt.hear,
             limits=settings.child_limits,
         )
-        return await self._store(run, Headline.model_validate(made), out)
+        return await self._store(run, EvaluationReport.read(made), out)
 
-    async def _store(self, run: Run, made: Headline, out: Path) -> Scores:
+    async def _store(self, run: Run, made: EvaluationReport, out: Path) -> Scores:
         place = output_location(run, run.attempt, self.settings.artifacts_bucket)
-        files = tuple(OutputFile(**each.model_dump()) for each in made.files)
-        for file in (*files, _RESULT):
+        for file in (*made.files, _RESULT):
             content = await asyncio.to_thread((out / file.file).read_bytes)
             await self.objects.put(place.bucket, place.prefix + file.file, content, file.media_type)
-        return Scores(made.samples, made.correct, made.metrics, place, files)
+        return made.scores(place)
 
     async def _end(self, attempt: Attempt, outcome: Scores | Failure) -> None:
         """Raises Lost and Ended. While the store is away nothing is removed: the result may have been saved."""

@@ -1,17 +1,19 @@
 """Calls that show what was measured: one run's result with its plots, and runs beside each other."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls import evaluate
 from modelyard_evaluate.domain.datasets import sees_hidden
-from modelyard_evaluate.domain.runs import Run, Scores, run_view, scored
-from modelyard_evaluate.domain.scores import compare
+from modelyard_evaluate.domain.runs import Run, Scores, run_view
+from modelyard_evaluate.domain.scored import scored
 from modelyard_evaluate.errors import NotFound, WrongState
 from modelyard_evaluate.handlers.evaluations import find_run
 from modelyard_evaluate.repository import Repository
+from modelyard_evaluate.tasks.table import task_of
 from modelyard_store.objects import NoSuchObject, Objects
 
 MOST_RESULT: Final = 900_000  # bytes; the whole answer must fit one message
@@ -32,7 +34,7 @@ class ResultHandlers:
             return evaluate.ResultView(
                 run=run_view(run), result=await self._read(run, scores), plots=await self._plots(scores)
             )
-        return evaluate.ResultView(run=run_view(run), result=_headline(scores), plots=())
+        return evaluate.ResultView(run=run_view(run), result=task_of(run).headline(scores), plots=())
 
     async def compare(self, context: CallContext, request: evaluate.CompareRuns) -> evaluate.Comparison:
         """Without a choice, all that succeeded."""
@@ -45,9 +47,7 @@ class ResultHandlers:
                 raise NotFound("evaluation version", version, "versions")
         chosen = request.versions or tuple(version for version, run in known.items() if run.scores)
         ordered = sorted(set(chosen), key=lambda version: known[version].number)
-        return evaluate.Comparison(
-            rows=compare([scored(known[version], _succeeded(known[version])) for version in ordered])
-        )
+        return evaluate.Comparison(rows=_compared([known[version] for version in ordered]))
 
     async def _read(self, run: Run, scores: Scores) -> dict[str, Any]:
         place = scores.location
@@ -72,6 +72,16 @@ class ResultHandlers:
         )
 
 
+def _compared(runs: Sequence[Run]) -> tuple[dict[str, Any], ...]:
+    """Raises WrongState, also where two have no figures in common."""
+    measured = [scored(run, _succeeded(run)) for run in runs]
+    for run in runs:
+        if run.task != runs[0].task:
+            message = f"{runs[0].version} is {runs[0].task} and {run.version} {run.task}: choose versions of one task"
+            raise WrongState(message)
+    return task_of(runs[0]).compare(measured) if runs else ()
+
+
 def _succeeded(run: Run) -> Scores:
     if run.scores is None:
         raise WrongState(f"{run.version} is {run.state}; only one that succeeded has a result")
@@ -83,19 +93,3 @@ def _may_see_details(context: CallContext, run: Run) -> bool:
     if run.data is None or not run.data.hidden:
         return True
     return sees_hidden(context.role) and run.data.project == context.project
-
-
-def _headline(scores: Scores) -> dict[str, Any]:
-    """The same shape without anything that tells of single samples or classes."""
-    return {
-        "task": "image-classification",
-        "samples": scores.samples,
-        "correct": scores.correct,
-        "metrics": scores.metrics,
-        "summary": ["the dataset is hidden: only the headline numbers are shown"],
-        "classes": [],
-        "confusion_matrix": {"labels": [], "counts": [], "omitted": True},
-        "most_confused": [],
-        "roc": [],
-        "misclassified": [],
-    }

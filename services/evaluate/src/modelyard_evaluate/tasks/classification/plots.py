@@ -18,7 +18,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from modelyard_evaluate.fonts import Naming, for_png, for_svg
-from modelyard_evaluate.metrics import Measured
+from modelyard_evaluate.tasks.classification.metrics import Measured
 
 MOST_NAMED_TICKS = 40
 MOST_CELL_NUMBERS = 20

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from modelyard_evaluate import fonts
-from modelyard_evaluate.metrics import Answers, Measured, measure
-from modelyard_evaluate.plots import draw_all
+from modelyard_evaluate.tasks.classification.metrics import Answers, Measured, measure
+from modelyard_evaluate.tasks.classification.plots import draw_all
 
 
 def measured(labels: tuple[str, ...]) -> Measured:

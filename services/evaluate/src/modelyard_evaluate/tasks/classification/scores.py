@@ -1,29 +1,20 @@
-"""Numbers about numbers: how sure an accuracy is, and what one run cost beside another. Used by results and compare."""
+"""Numbers about numbers: how sure an accuracy is, what one run cost beside another, what of hidden data may be told.
+
+`compare` and `headline` stand in the task's row; `interval` is in the result too.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any
+
+from modelyard_evaluate.domain.runs import Scores
+from modelyard_evaluate.domain.scored import Scored
+from modelyard_evaluate.tasks.classification import NAME
 
 NOISE = 2
 """Samples. A difference this small between two runs is chance (docs/evaluation.md)."""
 
 _Z95 = 1.959964
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What compare needs of a succeeded run."""
-
-    version: str
-    run_id: str
-    target: str
-    artifact_id: str
-    dataset_id: str
-    dataset_digest: str
-    samples: int
-    correct: int
-    metrics: dict[str, float]
 
 
 def interval(correct: int, samples: int) -> tuple[float, float]:
@@ -43,7 +34,8 @@ def compare(runs: Sequence[Scored]) -> tuple[dict[str, Any], ...]:
 
 
 def _row(run: Scored, reference: Scored) -> dict[str, Any]:
-    low, high = interval(run.correct, run.samples)
+    correct = run.counts["correct"]
+    low, high = interval(correct, run.samples)
     return {
         "version": run.version,
         "run_id": run.run_id,
@@ -51,7 +43,7 @@ def _row(run: Scored, reference: Scored) -> dict[str, Any]:
         "artifact_id": run.artifact_id,
         "dataset_id": run.dataset_id,
         "samples": run.samples,
-        "correct": run.correct,
+        "correct": correct,
         "accuracy_low": round(low, 6),
         "accuracy_high": round(high, 6),
         **{name: run.metrics.get(name) for name in ("accuracy", "precision", "recall", "f1", "auc")},
@@ -63,7 +55,7 @@ def _row(run: Scored, reference: Scored) -> dict[str, Any]:
 def _cost(run: Scored, reference: Scored) -> dict[str, Any] | None:
     if (run.dataset_digest, run.samples) != (reference.dataset_digest, reference.samples):
         return None
-    lost = reference.correct - run.correct
+    lost = reference.counts["correct"] - run.counts["correct"]
     points = 100 * lost / run.samples
     noise = abs(lost) <= NOISE
     words = f"{lost:+d} of {run.samples} samples ({points:+.2f} points)" if lost else "none"
@@ -72,4 +64,20 @@ def _cost(run: Scored, reference: Scored) -> dict[str, Any] | None:
         "samples": lost,
         "within_noise": noise,
         "text": f"{words}, within noise" if noise and lost else words,
+    }
+
+
+def headline(scores: Scores) -> dict[str, Any]:
+    """The same shape as the result, without anything that tells of single samples or classes."""
+    return {
+        "task": NAME,
+        "samples": scores.samples,
+        "correct": scores.counts["correct"],
+        "metrics": scores.metrics,
+        "summary": ["the dataset is hidden: only the headline numbers are shown"],
+        "classes": [],
+        "confusion_matrix": {"labels": [], "counts": [], "omitted": True},
+        "most_confused": [],
+        "roc": [],
+        "misclassified": [],
     }

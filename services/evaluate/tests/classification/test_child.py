@@ -9,24 +9,23 @@ import pytest
 from evaluate_digits import Trained, write_images, write_package
 
 from modelyard_contracts.failures import Failure
-from modelyard_evaluate.classification_child import evaluate
+from modelyard_evaluate.tasks.classification.child import evaluate
 
 COUNT = 150
 
 
 def run(package: Path, data: Path, out: Path, lines: list[str] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The headline and the whole result."""
-    files = sorted(path for path in data.rglob("*") if path.is_file()) if data.is_dir() else []
-    samples = data if data.suffix == ".npz" else out.parent / "samples.json"
-    if files:
-        rows = [[str(p.relative_to(data)), p.parent.name, f"{p.parent.name}/{p.name}"] for p in files]
-        samples.write_text(json.dumps(rows))
+    """The report with its counts, and the whole result."""
+    kind = "image-folder" if data.is_dir() else "npz"
+    folder, files = (data, sorted(data.rglob("*.*"))) if data.is_dir() else (data.parent, [data])
+    samples = out.parent / "samples.json"
+    samples.write_text(json.dumps([[str(path.relative_to(folder))] * 2 for path in files]))
     request = {
-        "package": package, "format": "onnx", "kind": "image-folder" if files else "npz",
-        "data": data, "samples": samples, "out": out, "threads": 1,
+        "package": package, "format": "onnx", "kind": kind,
+        "data": folder, "samples": samples, "out": out, "threads": 1,
     }  # fmt: skip
-    headline = evaluate(request, (lines if lines is not None else []).append)
-    return headline, json.loads((out / "result.json").read_text())
+    report = evaluate(request, (lines if lines is not None else []).append)
+    return report | report["counts"], json.loads((out / "result.json").read_text())
 
 
 def test_digits_score_what_scikit_learn_predicts(tmp_path: Path, trained: Trained) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelyard_evaluate import npz
 from modelyard_evaluate.errors import DatasetRefused
+from modelyard_evaluate.tasks.classification import npz
 
 
 def saved(path: Path, **arrays: Any) -> Path:

@@ -2,8 +2,10 @@
 
 import pytest
 
-from modelyard_evaluate.domain.listing import Limits, Listed, class_of, count_classes, scan_images, scan_npz
+from modelyard_evaluate.domain.listing import Limits, Listed
 from modelyard_evaluate.errors import DatasetRefused
+from modelyard_evaluate.tasks.classification import listing
+from modelyard_evaluate.tasks.classification.listing import count_images, scan_images, scan_npz
 
 ANY = Limits()
 GOOD = [Listed("狗/1.png", 10, "a"), Listed("猫/x.JPG", 20, "b"), Listed("猫/y.webp", 5, "c")]
@@ -17,7 +19,7 @@ def refused(*paths: str, limits: Limits = ANY) -> DatasetRefused:
 
 def test_one_folder_per_class_with_chinese_names() -> None:
     scan = scan_images(GOOD, Limits(), "bucket/folder/")
-    assert count_classes(class_of(file) for file in scan.files) == {"狗": 1, "猫": 2}
+    assert count_images(scan, (), Limits()).counts == {"狗": 1, "猫": 2}
     assert scan.size == 35
 
 
@@ -56,9 +58,15 @@ def test_empty_and_huge_files_are_named() -> None:
         scan_images([Listed("a/1.png", 99, "e")], Limits(most_image_bytes=98), "")
 
 
-@pytest.mark.parametrize("limits", [Limits(most_samples=1), Limits(most_classes=1), Limits(most_bytes=15)])
+@pytest.mark.parametrize("limits", [Limits(most_samples=1), Limits(most_bytes=15)])
 def test_counts_are_bounded(limits: Limits) -> None:
     assert refused("a/1.png", "b/1.png", limits=limits).kind == "too_large"
+
+
+def test_classes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MOST_CLASSES", 1)
+    failure = refused("a/1.png", "b/1.png")
+    assert (failure.kind, failure.message) == ("too_large", "2 classes, at most 1 are allowed")
 
 
 def test_a_class_name_cannot_hold_control_characters() -> None:

@@ -1,6 +1,6 @@
-"""`python -m modelyard_evaluate.classification_child`: scores one model on one dataset, in a process of its own.
+"""`python -m modelyard_evaluate.tasks.classification.child`: scores one model on one dataset, in a process of its own.
 
-Started by `worker`; a crash of a native runtime ends this process and nothing else. It runs no code of the package:
+Started by the job; a crash of a native runtime ends this process and nothing else. It runs no code of the package:
 the model goes through `modelyard_formats`, the images through `config.json`'s own preprocessing.
 """
 
@@ -16,12 +16,22 @@ from typing import Any
 import numpy as np
 
 from modelyard_contracts.package import PackageConfig
-from modelyard_evaluate.child_request import PROGRESS, ClassificationRequest, Headline, OutputFile
-from modelyard_evaluate.domain.classes import labels_for, labels_for_indices
+from modelyard_evaluate.child_request import PROGRESS, EvaluationReport, EvaluationRequest
+from modelyard_evaluate.domain.runs import OutputFile
 from modelyard_evaluate.errors import NotEvaluable
-from modelyard_evaluate.feeding import Array, Feed, ImageFile, all_scores, array_feed, image_feed, only_input
-from modelyard_evaluate.metrics import Answers, Measured, measure, result
-from modelyard_evaluate.npz import read_samples
+from modelyard_evaluate.tasks.classification.classes import labels_for, labels_for_indices
+from modelyard_evaluate.tasks.classification.feeding import (
+    Array,
+    Feed,
+    ImageFile,
+    all_scores,
+    array_feed,
+    image_feed,
+    only_input,
+)
+from modelyard_evaluate.tasks.classification.listing import class_of
+from modelyard_evaluate.tasks.classification.metrics import Answers, Measured, measure, result
+from modelyard_evaluate.tasks.classification.npz import read_samples
 from modelyard_formats.running import Runner
 from modelyard_formats.table import runner as load_runner
 
@@ -32,7 +42,7 @@ _SPARING = 0.2  # seconds between two progress lines
 
 def evaluate(request: dict[str, Any], log: Log) -> dict[str, Any]:
     """Raises Failure, naming file, class or field."""
-    asked = ClassificationRequest.model_validate(request)
+    asked = EvaluationRequest.model_validate(request)
     started = time.monotonic()
     config = read_config(asked.package)
     runner = load_runner(asked.format, asked.package, threads=asked.threads, precision_hint="f32")
@@ -49,7 +59,7 @@ def evaluate(request: dict[str, Any], log: Log) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         "samples_per_second": round(measured.samples / seconds, 1),
     }
-    return _write(asked.out, answers, measured, about).model_dump()
+    return _write(asked.out, answers, measured, about).model_dump(mode="json")
 
 
 def read_config(package: Path) -> PackageConfig:
@@ -61,16 +71,16 @@ def read_config(package: Path) -> PackageConfig:
 
 
 def _answers(
-    asked: ClassificationRequest, config: PackageConfig, runner: Runner, pool: ThreadPoolExecutor, log: Log
+    asked: EvaluationRequest, config: PackageConfig, runner: Runner, pool: ThreadPoolExecutor, log: Log
 ) -> tuple[Feed, Answers]:
     spec = only_input(runner.signature)
+    listed = [ImageFile(asked.data / file, name) for file, name in json.loads(asked.samples.read_text())]
     if asked.kind == "npz":
-        x, classes = read_samples(asked.samples)
+        x, classes = read_samples(listed[0].path)
         feed = array_feed(x, spec)
     else:
-        listed = json.loads(asked.samples.read_text())
-        classes = np.array([label for _, label, _ in listed])
-        feed = image_feed([ImageFile(asked.data / file, name) for file, _, name in listed], config, pool)
+        classes = np.array([class_of(file.name) for file in listed])
+        feed = image_feed(listed, config, pool)
     if config.labels and classes.dtype.kind == "U":  # fail before the long part where that can be known
         labels_for(classes.tolist(), config.labels, len(config.labels))
     scores = all_scores(runner, config, feed, _reporter(log, len(feed.names)))
@@ -100,19 +110,20 @@ def _reporter(log: Log, total: int) -> Callable[[int], None]:
     return report
 
 
-def _write(out: Path, answers: Answers, measured: Measured, about: dict[str, Any]) -> Headline:
-    from modelyard_evaluate.plots import draw_all  # half a second, not wanted when the run fails early
+def _write(out: Path, answers: Answers, measured: Measured, about: dict[str, Any]) -> EvaluationReport:
+    from modelyard_evaluate.tasks.classification import plots  # half a second, not wanted when the run fails early
 
     out.mkdir(parents=True, exist_ok=True)
-    drawn = draw_all(measured, out)
-    files = [OutputFile(file=each.file, name=each.name, media_type=each.media_type) for each in drawn]
+    drawn = plots.draw_all(measured, out)
+    files = [OutputFile(each.file, each.name, each.media_type) for each in drawn]
     files += _write_tables(out, measured)
     names = [measured.labels[index] for index in measured.present]
     numbered = {f"#{number}": name for number, name in enumerate(names)} if any(each.numbered for each in drawn) else {}
     full = result(answers, measured) | {"ran_with": about, "plots": [asdict(each) for each in drawn]}
     full["numbers_in_png"] = numbered
     (out / "result.json").write_text(json.dumps(full, ensure_ascii=False, allow_nan=False))
-    return Headline(samples=measured.samples, correct=measured.correct, metrics=measured.metrics, files=files)
+    counts = {"correct": measured.correct}
+    return EvaluationReport(samples=measured.samples, metrics=measured.metrics, counts=counts, files=tuple(files))
 
 
 def _write_tables(out: Path, measured: Measured) -> list[OutputFile]:
@@ -126,7 +137,7 @@ def _write_tables(out: Path, measured: Measured) -> list[OutputFile]:
     for name, table in tables.items():
         with (out / f"{name}.csv").open("w", newline="", encoding="utf-8-sig") as file:
             csv.writer(file).writerows(table)
-    return [OutputFile(file=f"{name}.csv", name=name, media_type="text/csv") for name in tables]
+    return [OutputFile(f"{name}.csv", name, "text/csv") for name in tables]
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from modelyard_evaluate.domain.scores import Scored, compare, interval
-from modelyard_evaluate.metrics import Answers, measure, result, thinned
+from modelyard_evaluate.domain.scored import Scored
+from modelyard_evaluate.tasks.classification.metrics import Answers, measure, result, thinned
+from modelyard_evaluate.tasks.classification.scores import compare, interval
 
 LABELS = ("猫", "狗", "鸟")
 
@@ -111,7 +112,8 @@ def test_wilson_interval_by_hand() -> None:
 
 def scored(version: str, correct: int, *, samples: int = 540, digest: str = "d") -> Scored:
     metrics = {"accuracy": correct / samples, "f1": 0.9}
-    return Scored(version, f"run-{version}", "source", "artifact", "dataset", digest, samples, correct, metrics)
+    counts = {"correct": correct}
+    return Scored(version, f"run-{version}", "source", "artifact", "dataset", digest, samples, metrics, counts)
 
 
 def test_costs_are_counted_and_chance_is_called_chance() -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import auc, confusion_matrix, precision_recall_fscore_support, roc_curve
 
-from modelyard_evaluate.domain.scores import interval
+from modelyard_evaluate.tasks.classification import NAME
+from modelyard_evaluate.tasks.classification.scores import interval
 
 Array = np.ndarray[Any, Any]
 MOST_MATRIX = 100  # classes; a larger matrix is in the CSV file only
@@ -92,7 +93,7 @@ def result(answers: Answers, measured: Measured) -> dict[str, Any]:
     weakest = sorted(measured.per_class, key=lambda row: (row["f1"], row["label"]))
     small = len(measured.present) <= MOST_MATRIX
     return {
-        "task": "image-classification",
+        "task": NAME,
         "samples": measured.samples,
         "correct": measured.correct,
         "metrics": measured.metrics,

@@ -2,9 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 
-from modelyard_evaluate.errors import LabelsDiffer, NotEvaluable, named
+from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.package import PackageConfig
+from modelyard_evaluate.domain.datasets import Dataset
+from modelyard_evaluate.errors import NotEvaluable, named
 
 _RULE = "every class of the dataset is one of `labels` in config.json"
+
+
+class LabelsDiffer(Failure):
+    """The dataset's classes and the model's classes do not fit together."""
+
+    def __init__(self, message: str, *, field: str, rule: str) -> None:
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3082", message, field=field, rule=rule)
+
+
+def check(dataset: Dataset, config: PackageConfig | None) -> None:
+    """Before a run, of image folders: the names in an npz may be indices. Raises LabelsDiffer."""
+    if dataset.kind == "image-folder" and config and config.labels:
+        check_known(dataset.counts, config.labels)
 
 
 def check_known(classes: Iterable[str], labels: Sequence[str]) -> None:

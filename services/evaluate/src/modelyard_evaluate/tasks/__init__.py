@@ -1,0 +1,1 @@
+"""What can be measured: one folder a task, one row a task in `table`."""
