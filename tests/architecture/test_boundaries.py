@@ -23,6 +23,10 @@ BREACHES = {
     "testkit": ("services/gateway/src/modelyard_gateway/app.py", "import modelyard_testkit.servers"),
     "domain": ("services/publish/src/modelyard_publish/domain.py", "import modelyard_publish.settings"),
     "domain-clock": ("services/gateway/src/modelyard_gateway/domain.py", "import time"),
+    "tasks": (
+        "services/evaluate/src/modelyard_evaluate/planning.py",
+        "import modelyard_evaluate.tasks.classification.npz",
+    ),
     "nats": ("libs/runtime/src/modelyard_runtime/process.py", "import nats"),
     "stores": ("services/version/src/modelyard_version/repository.py", "from pymongo import MongoClient"),
     "http": ("libs/runtime/src/modelyard_runtime/health.py", "import fastapi"),
