@@ -40,9 +40,11 @@ from modelyard_runtime.subprocesses import run_python
 from modelyard_store.objects import NoSuchBucket, NoSuchObject, ObjectChanged, ObjectInfo, Objects
 from modelyard_store.outbox import Outbox
 from modelyard_store.sqlite import SqliteDocuments
+from modelyard_work.ending import Policy
 
 PROJECT = "mine"
 START = 1_700_000_000_000
+POLICY = Policy(patience=0)
 
 
 def context(role: Role = Role.WRITER, *, project: str = PROJECT, key: str | None = None) -> CallContext:
@@ -136,7 +138,7 @@ class Yard:
         self.heard: list[tuple[str, str, dict[str, Any]]] = []
         self.settings = EvaluateSettings(evaluate_work_dir=folder, evaluate_threads=1)
         objects, register = cast(Objects, self.objects), Register(cast(CallClient, self.others))
-        self.repository = Repository(documents, lambda: None)
+        self.repository = Repository(documents, lambda: None, self.clock)
         self.scanner = Scanner(objects, self.settings.dataset_limits, folder)
         planner = Planner(self.repository, self.clock)
         buckets = self.settings.dataset_buckets
@@ -161,7 +163,7 @@ class Yard:
     def worker(self, run: RunPython = run_python) -> JobHandler:
         objects = cast(Objects, self.objects)
         fetcher = Fetcher(objects, self.scanner, self.settings.max_model_bytes)
-        return JobHandler(self.repository, objects, fetcher, run, self.announce, self.settings, self.clock)
+        return JobHandler(self.repository, objects, fetcher, run, self.announce, self.settings, self.clock, POLICY)
 
     def put_folder(self, folder: Path, bucket: str, prefix: str) -> Location:
         for path in sorted(folder.rglob("*")):

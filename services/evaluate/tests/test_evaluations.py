@@ -7,7 +7,9 @@ from evaluate_yard import Yard, context
 
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.outcome import Cause
 from modelyard_contracts.shapes import Location
+from modelyard_evaluate.domain import life
 from modelyard_evaluate.domain.runs import OutputFile, Scores
 
 DIGITS = {f"{digit}/1.png": b"image" for digit in range(10)}
@@ -15,14 +17,16 @@ DIGITS = {f"{digit}/1.png": b"image" for digit in range(10)}
 
 async def ended(yard: Yard, view: evaluate.EvaluationView, correct: int, samples: int = 540) -> None:
     """The newest run succeeds, with an object to show for it."""
-    run = await yard.repository.claim(view.versions[-1].run_id, now=yard.clock(), lease_ms=1000)
-    assert run is not None
+    runs, cause = yard.repository.runs, Cause("c-1")
+    taken = await runs.take(view.versions[-1].run_id, lambda run, _: life.begun(run), cause, 1000)
+    assert taken is not None
+    run = taken.value
     place = Location(bucket="artifacts", prefix=f"mine/evaluations/{run.run_id}/1/")
     yard.objects.content["artifacts", f"{place.prefix}result.json"] = b'{"classes": [], "misclassified": ["secret"]}'
     files = (OutputFile("roc.svg", "roc", "image/svg+xml"),)
     metrics = {"accuracy": correct / samples, "f1": 0.5}
     scores = Scores(samples, metrics, {"correct": correct}, place, files)
-    await yard.repository.succeed(run, scores, now=yard.clock())
+    await runs.finish(taken, lambda found: life.succeeded(found, scores, now=yard.clock()), cause)
 
 
 async def refused(awaitable: object) -> Failure:

@@ -15,6 +15,7 @@ from test_job import Child, wrote
 
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.failures import Failure
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Role
 from modelyard_evaluate.repository import COLLECTIONS, RUNS
 
@@ -91,7 +92,7 @@ async def test_the_classes_of_a_former_dataset_are_checked(former: Yard) -> None
 
 async def test_one_that_changes_keeps_its_scores(former: Yard) -> None:
     run_id, body = next(iter(FORMER["documents"][RUNS.name].items()))
-    await former.repository.runs.change(None, run_id, lambda run: (replace(run, name="other"), ()))
+    await former.repository.runs.change(None, run_id, lambda run: Outcome(replace(run, name="other")))
     stored = await former.documents.get(RUNS, run_id)
     assert stored is not None
     assert stored.body["scores"]["counts"] == {"correct": body["scores"]["correct"]}

@@ -11,20 +11,22 @@ from typing import Any, cast
 
 import pytest
 from evaluate_digits import Trained, write_images, write_package
-from evaluate_yard import PROJECT, Yard, context
+from evaluate_yard import POLICY, PROJECT, Yard, context
 
 from modelyard_bus.consume import Retry
 from modelyard_bus.handling import Delivery, handling
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.jobs import EvaluationJob
+from modelyard_contracts.outcome import Cause
 from modelyard_contracts.shapes import FileEntry, Location
-from modelyard_evaluate import attempt
+from modelyard_evaluate.domain import life
 from modelyard_evaluate.domain.runs import Model
 from modelyard_evaluate.fetching import Fetcher
 from modelyard_runtime.subprocesses import SubprocessFailed, run_python
 from modelyard_store.documents import StoreUnavailable
 from modelyard_store.objects import Objects
+from modelyard_work import long_job
 
 COUNT = 60
 OnLine = Callable[[str], Awaitable[None]]
@@ -34,6 +36,11 @@ async def measurable(yard: Yard, tmp_path: Path, trained: Trained) -> evaluate.E
     """A waiting run of the real classifier on real digits."""
     yard.version(write_package(tmp_path / "package", trained))
     return await yard.create(await yard.dataset(write_images(tmp_path / "images", trained, COUNT)))
+
+
+async def taken(yard: Yard, run_id: str, lease_ms: int) -> object:
+    """By another worker, of which nothing more is heard."""
+    return await yard.repository.runs.take(run_id, lambda run, _: life.begun(run), Cause("c-1"), lease_ms)
 
 
 def wrote(out: str, **more: Any) -> dict[str, Any]:
@@ -153,7 +160,7 @@ async def test_a_broken_image_fails_the_run_by_its_name(yard: Yard, tmp_path: Pa
 async def test_a_stop_in_mid_run_ends_the_child_and_leaves_nothing(
     yard: Yard, tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(long_job, "BEAT_SECONDS", 0.01)
     view = await measurable(yard, tmp_path, trained)
     ended = asyncio.Event()
 
@@ -178,7 +185,7 @@ async def test_a_late_attempt_removes_only_its_own_output(yard: Yard, tmp_path: 
     view = await measurable(yard, tmp_path, trained)
 
     async def overtaken(request: dict[str, Any], on_line: OnLine) -> dict[str, Any]:
-        yard.now += attempt.LEASE_MS + 1
+        yard.now += POLICY.lease_ms + 1
         await yard.work(view, yard.worker(Child(succeeds)))
         return wrote(request["out"], counts={"correct": 1})
 
@@ -191,12 +198,12 @@ async def test_a_late_attempt_removes_only_its_own_output(yard: Yard, tmp_path: 
 async def test_what_a_killed_worker_left_is_removed(yard: Yard, tmp_path: Path, trained: Trained) -> None:
     view = await measurable(yard, tmp_path, trained)
     run_id = view.versions[0].run_id
-    assert await yard.repository.claim(run_id, now=yard.clock(), lease_ms=attempt.LEASE_MS)
+    assert await taken(yard, run_id, POLICY.lease_ms)
     yard.objects.content["artifacts", f"{PROJECT}/evaluations/{run_id}/1/result.json"] = b"half"
     with pytest.raises(Retry) as held:
         await yard.work(view, yard.worker(Child()))
-    assert 0 < (held.value.after or 0) <= attempt.LEASE_MS / 1000 + 0.1
-    yard.now += attempt.LEASE_MS
+    assert 0 < (held.value.after or 0) <= POLICY.lease_ms / 1000 + 0.1
+    yard.now += POLICY.lease_ms
     run = await yard.work(view, yard.worker(Child(succeeds)))
     assert (run.state, run.attempt) == ("succeeded", 2)
     assert yard.outputs() == [f"{PROJECT}/evaluations/{run_id}/2/result.json"]
@@ -205,7 +212,7 @@ async def test_what_a_killed_worker_left_is_removed(yard: Yard, tmp_path: Path, 
 async def test_a_run_that_kills_its_workers_is_given_up(yard: Yard, tmp_path: Path, trained: Trained) -> None:
     view = await measurable(yard, tmp_path, trained)
     for _ in range(3):
-        assert await yard.repository.claim(view.versions[0].run_id, now=yard.clock(), lease_ms=0)
+        assert await taken(yard, view.versions[0].run_id, 0)
     run = await yard.work(view, yard.worker(Child()))
     assert (run.state, run.reason) == ("failed", "3 workers died while they worked on it")
 

@@ -7,6 +7,9 @@ from modelyard_bus.relay import Relay
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.outcome import Outcome
+from modelyard_evaluate.domain import life
+from modelyard_evaluate.domain.runs import Run
 from modelyard_evaluate.fetching import Fetcher
 from modelyard_evaluate.handlers.datasets import DatasetHandlers
 from modelyard_evaluate.handlers.evaluations import EvaluationHandlers
@@ -18,14 +21,16 @@ from modelyard_evaluate.register import Register
 from modelyard_evaluate.repository import COLLECTIONS, TELLING, Repository
 from modelyard_evaluate.scanning import Scanner
 from modelyard_evaluate.settings import EvaluateSettings
-from modelyard_evaluate.tasks.table import TASKS
+from modelyard_evaluate.tasks.table import TASKS, task_of
 from modelyard_runtime.clock import now_ms
-from modelyard_runtime.process import Service
-from modelyard_runtime.scratch import sweep
+from modelyard_runtime.process import Service, Step
 from modelyard_runtime.subprocesses import run_python
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
+from modelyard_work.chores import Chores
+from modelyard_work.ending import Policy
+from modelyard_work.revival import Revival
 
 GRACE_SECONDS = 1.0  # a run that takes longer is taken over by the next worker
 
@@ -37,10 +42,12 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
     documents = open_documents(settings.document_url)
     objects = Objects.connect(ObjectSettings(**settings.s3()))
     relay = Relay(bus, [Outbox(documents, collection) for collection in TELLING])
-    repository = Repository(documents, relay.nudge)
+    repository = Repository(documents, relay.nudge, now_ms)
     calls, consumer = CallServer(bus, "evaluate"), Consumer(bus, "evaluate")
     scanner = Scanner(objects, settings.dataset_limits, settings.evaluate_work_dir)
+    chores, workers = Chores((), settings.housekeeping_seconds), tuple[Step, ...]()
     if "api" in settings.evaluate_roles:
+        chores = Chores((Revival(repository.runs, _asked_again).sweep,), settings.housekeeping_seconds)
         bucket, register, planner = settings.artifacts_bucket, Register(CallClient(bus)), Planner(repository, now_ms)
         results = ResultHandlers(repository, objects, settings.link_seconds)
         _answer(calls, EvaluationHandlers(repository, register, planner, objects, bucket, now_ms), results)
@@ -49,9 +56,9 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
         _answer_datasets(calls, DatasetHandlers(repository, register, scanner, buckets, bucket, now_ms, folders))
         _listen(consumer, EventHandlers(repository, register, planner, objects, bucket, now_ms))
     if "worker" in settings.evaluate_roles:
-        sweep(settings.evaluate_work_dir, "evaluate")
         fetcher = Fetcher(objects, scanner, settings.max_model_bytes)
-        job = JobHandler(repository, objects, fetcher, run_python, bus.announce, settings, now_ms)
+        job = JobHandler(repository, objects, fetcher, run_python, bus.announce, settings, now_ms, Policy())
+        workers = (job.job.start,)
         for task in TASKS.values():
             calls.answer(evaluate.offers(task.name), _offer)
             consumer.on_job(task.job, job.evaluate, parallel=settings.evaluate_parallel)
@@ -61,6 +68,7 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
 
     async def open_collections() -> None:
         await documents.open(COLLECTIONS)
+        await repository.runs.adopt()
 
     async def bucket_missing() -> str | None:
         return await objects.check(settings.artifacts_bucket)
@@ -68,13 +76,17 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
     return Service(
         name="evaluate",
         checks={"nats": bus.check, "documents": documents.check, "objects": bucket_missing},
-        start=(open_collections, relay.start, calls.start, consumer.start),
-        stop=(bus.close, documents.close, objects.close, relay.stop, calls.stop, stop_consumer),
+        start=(open_collections, *workers, relay.start, calls.start, consumer.start, chores.start),
+        stop=(bus.close, documents.close, objects.close, relay.stop, calls.stop, stop_consumer, chores.stop),
         closed=bus.closed,
         stats={"bus": bus.stats},
         http_host=settings.http_host,
         http_port=settings.http_port,
     )
+
+
+def _asked_again(run: Run) -> Outcome[Run]:
+    return life.asked_again(run, task_of(run).job)
 
 
 def _answer(calls: CallServer, evaluations: EvaluationHandlers, results: ResultHandlers) -> None:

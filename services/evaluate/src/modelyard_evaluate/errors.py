@@ -98,7 +98,7 @@ class EvaluationBroken(Failure):
     """The subprocess ended without an answer, or attempts are used up. Not the caller's fault, as far as we know."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(FailureKind.INTERNAL, "ModelArts.3087", message)
+        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3087", message)
 
 
 class VersionGone(Failure):

@@ -1,22 +1,15 @@
 """Brings a run's model and samples onto the worker's disk, verified. Called by the job before the subprocess."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final, TypeVar
 
-from modelyard_contracts.shapes import FileEntry, Location
-from modelyard_evaluate.domain.listing import Listed
+from modelyard_contracts.dataset import Listed
 from modelyard_evaluate.domain.runs import Data, Model
 from modelyard_evaluate.errors import ArtifactChanged, ArtifactDamaged, DatasetChanged, NotEvaluable
 from modelyard_evaluate.scanning import Scanner
-from modelyard_store.keys import UnsafeKey, safe_key
 from modelyard_store.objects import NoSuchObject, ObjectChanged, Objects
-
-AT_ONCE: Final = 8
-ItemT = TypeVar("ItemT")
+from modelyard_work.downloads import FileDamaged, download_files, side_by_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +26,12 @@ class Fetcher:
         size = sum(file.size for file in files)
         if size > self.most_model:
             raise NotEvaluable(f"the model has {size} bytes", rule=f"at most {self.most_model} bytes")
-        for file in files:
-            await self._model_file(model.location, file, root)
-
-    async def _model_file(self, place: Location, file: FileEntry, root: Path) -> None:
-        """Files that were not copied are pinned: others than we may write to them."""
-        key = place.prefix + file.path
         try:
-            path = root / safe_key("", file.path)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            found = await self.objects.download(place.bucket, key, path, if_etag=file.etag)
-        except NoSuchObject as error:
-            raise ArtifactDamaged(file.path, "it is gone") from error
-        except ObjectChanged as error:
-            raise ArtifactChanged(file.path, f"{place.bucket}/{key}") from error
-        except UnsafeKey as error:
-            raise ArtifactDamaged(file.path, str(error)) from error
-        if found != (file.sha256, file.size):
-            if file.etag is not None:
-                raise ArtifactChanged(file.path, f"{place.bucket}/{key}")
-            raise ArtifactDamaged(file.path, f"{found[1]} bytes with sha256 {found[0]}, not {file.sha256}")
+            await download_files(self.objects, model.location, files, root)
+        except FileDamaged as damaged:
+            if damaged.changed:
+                raise ArtifactChanged(damaged.path, damaged.changed) from damaged
+            raise ArtifactDamaged(damaged.path, damaged.found) from damaged
 
     async def data(self, data: Data, folder: Path) -> Path:
         """The file that lists the samples' files: [file in the folder, path in the dataset], sorted by path. Raises
@@ -73,23 +52,6 @@ class Fetcher:
         samples = folder / "samples.json"
         samples.write_text(json.dumps([[path.name, name] for name, path in paths.items()]))
         return samples
-
-
-async def side_by_side(items: Iterable[ItemT], work: Callable[[ItemT], Awaitable[None]]) -> None:
-    """AT_ONCE of them at a time, without a task for each of a hundred thousand. Raises the first error."""
-    waiting = iter(items)
-
-    async def lane() -> None:
-        for item in waiting:
-            await work(item)
-
-    lanes = [asyncio.ensure_future(lane()) for _ in range(AT_ONCE)]
-    try:
-        await asyncio.gather(*lanes)
-    finally:
-        for each in lanes:
-            each.cancel()
-        await asyncio.wait(lanes)
 
 
 def _local_name(index: int, file: Listed) -> str:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Artifact
+from modelyard_evaluate.domain import life
 from modelyard_evaluate.domain.datasets import Dataset
-from modelyard_evaluate.domain.runs import Origin, Run, data_of, fail, model_of
+from modelyard_evaluate.domain.runs import Origin, Run, data_of, model_of
 from modelyard_evaluate.errors import DatasetHidden, NotFound
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.tasks.table import task_for
@@ -66,7 +67,7 @@ class Planner:
 
     def failed(self, order: Order, artifact_id: str, target: str, failure: Failure) -> Run:
         """Where nobody waits for an answer, the refusal is kept as a run for people to find."""
-        return fail(self._run(order, artifact_id, target), failure, now=self.now())
+        return life.failed(self._run(order, artifact_id, target), failure, now=self.now()).value
 
     def _run(self, order: Order, artifact_id: str, target: str) -> Run:
         return Run(

@@ -3,17 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pydantic import TypeAdapter
-
 from modelyard_bus.repeats import KeyReused
-from modelyard_contracts.failures import Failure
+from modelyard_contracts.outcome import Cause
 from modelyard_contracts.shapes import Location
-from modelyard_evaluate import announcements
-from modelyard_evaluate.domain import runs
+from modelyard_evaluate.domain import life
 from modelyard_evaluate.domain.datasets import Dataset, overlap
-from modelyard_evaluate.domain.runs import OPEN, Run, Scores
-from modelyard_store import claims
-from modelyard_store.aggregates import Aggregates, Nudge, Say
+from modelyard_evaluate.domain.runs import OPEN, Run
+from modelyard_evaluate.tasks.table import job_of
+from modelyard_store.aggregates import Aggregates, Nudge
+from modelyard_store.attempts import DUE, Attempts
 from modelyard_store.documents import AnyOf, Collection, Condition, Documents, Duplicate, Equals, Index, Query, Sort
 
 DATASETS = Collection(
@@ -32,26 +30,22 @@ RUNS = Collection(
         Index(("project", "deleted", "number", "created_at")),
         Index(("project", "model_id", "deleted", "number", "created_at")),
         Index(("project", "dataset_id", "state")),
+        DUE,
     ),
 )
 COLLECTIONS = (DATASETS, RUNS)
 TELLING = (RUNS,)
 
-_RUN = TypeAdapter(Run)
 _NEWEST = (Sort("created_at", descending=True),)
 _MOST_RACES = 50
-
-Decide = Callable[[Run], tuple[Run, Sequence[Say]]]
 
 
 class Repository:
     """Everything the evaluate service keeps."""
 
-    def __init__(self, documents: Documents, nudge: Nudge) -> None:
-        self._documents = documents
-        self._nudge = nudge
+    def __init__(self, documents: Documents, nudge: Nudge, now: Callable[[], int]) -> None:
         self.datasets = Aggregates(documents, DATASETS, Dataset, "evaluate", nudge)
-        self.runs = Aggregates(documents, RUNS, Run, "evaluate", nudge)
+        self.runs = Attempts(documents, RUNS, Run, "evaluate", nudge, now=now, open_states=OPEN)
 
     async def list_datasets(
         self, project: str, name: str | None, *, with_hidden: bool, offset: int, limit: int
@@ -74,7 +68,7 @@ class Repository:
 
     async def uses_dataset(self, project: str, dataset_id: str) -> bool:
         """Whether an unfinished run does."""
-        where = (Equals("project", project), Equals("dataset_id", dataset_id), AnyOf("state", tuple(OPEN)))
+        where = (Equals("project", project), Equals("dataset_id", dataset_id), AnyOf("state", OPEN))
         return await self.runs.count(where) > 0
 
     async def runs_of(self, project: str, evaluation_ids: Sequence[str]) -> list[Run]:
@@ -118,7 +112,7 @@ class Repository:
             taken = await self.runs_of(run.project, [run.evaluation_id])
             numbered = replace(run, number=1 + max((known.number for known in taken), default=0))
             try:
-                await self.runs.add(run.project, run.run_id, numbered, _birth(numbered))
+                await self.runs.add(run.project, run.run_id, life.created(numbered, job_of(numbered)), _cause(run))
             except Duplicate as duplicate:
                 if duplicate.fields != ("id",):
                     continue
@@ -132,55 +126,6 @@ class Repository:
             raise KeyReused
         return kept
 
-    async def claim(self, run_id: str, *, now: int, lease_ms: int) -> Run | None:
-        """Make the next attempt ours. None when the run has ended or is gone. Raises Held."""
 
-        def decide(run: Run) -> tuple[Run, Sequence[Say]]:
-            begun = runs.begin(run)
-            return begun, [announcements.started(begun)]
-
-        taken = await claims.claim(
-            self._documents,
-            RUNS,
-            run_id,
-            now=now,
-            lease_ms=lease_ms,
-            states=OPEN,
-            change=self.runs.edit(run_id, decide),
-        )
-        self._nudge()
-        return None if taken is None else _RUN.validate_python(taken.body)
-
-    async def report(self, run: Run, samples_done: int, *, now: int, lease_ms: int) -> None:
-        """Renew the lease and keep the progress. Raises Lost and Ended."""
-        await self._renew(run, lambda found: (runs.report(found, samples_done), ()), now=now, lease_ms=lease_ms)
-
-    async def let_go(self, run: Run, reason: str, *, now: int) -> None:
-        """Another attempt may begin at once. Raises Lost and Ended."""
-        await self._renew(run, lambda found: (runs.let_go(found, reason), ()), now=now, lease_ms=0)
-
-    async def succeed(self, run: Run, scores: Scores, *, now: int) -> Run:
-        """Raises Lost and Ended."""
-        return await self._finish(run, lambda found: runs.succeed(found, scores, now=now))
-
-    async def fail(self, run: Run, failure: Failure, *, now: int) -> Run:
-        """Raises Lost and Ended."""
-        return await self._finish(run, lambda found: runs.fail(found, failure, now=now))
-
-    async def _renew(self, run: Run, decide: Decide, *, now: int, lease_ms: int) -> None:
-        change = self.runs.edit(run.run_id, decide)
-        await claims.renew(self._documents, RUNS, run.run_id, run.attempt, now=now, lease_ms=lease_ms, change=change)
-
-    async def _finish(self, run: Run, end: Callable[[Run], Run]) -> Run:
-        def decide(found: Run) -> tuple[Run, Sequence[Say]]:
-            after = end(found)
-            return after, [announcements.ended(after)]
-
-        done = await claims.finish(self._documents, RUNS, run.run_id, run.attempt, self.runs.edit(run.run_id, decide))
-        self._nudge()
-        return _RUN.validate_python(done.body)
-
-
-def _birth(run: Run) -> list[Say]:
-    """A run that was refused at birth says both at once."""
-    return announcements.created(run) if run.open else [*announcements.created(run), announcements.ended(run)]
+def _cause(run: Run) -> Cause:
+    return Cause(run.correlationid)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard_contracts.calls.evaluate import DatasetKind
+from modelyard_contracts.dataset import Listed, is_data
 from modelyard_contracts.failures import FailureKind, Problem
 from modelyard_contracts.shapes import Location
-from modelyard_evaluate.domain.listing import Counted, Limits, Listed, Scan, is_data
+from modelyard_evaluate.domain.listing import Counted, Limits, Scan
 from modelyard_evaluate.errors import DatasetRefused, SourceRefused
 from modelyard_evaluate.tasks.table import kind_of
 from modelyard_runtime.scratch import scratch_folder

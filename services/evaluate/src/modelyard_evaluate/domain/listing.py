@@ -4,23 +4,12 @@ Used by the tasks, which say how samples lie there, when a dataset is created an
 tells whether anything changed meanwhile.
 """
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelyard_contracts.dataset import Listed, digest_of
 from modelyard_contracts.failures import FailureKind, Problem
 from modelyard_evaluate.errors import DatasetRefused
-
-_NOT_DATA = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One object; `path` is relative to the dataset's folder, `size` in bytes."""
-
-    path: str
-    size: int
-    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +40,9 @@ class Counted:
     counts: dict[str, int]
 
 
-def is_data(path: str) -> bool:
-    """False for what operating systems and tools leave behind: dot files, folder markers, thumbnails."""
-    return not path.endswith("/") and not any(
-        segment.startswith(".") or segment in _NOT_DATA for segment in path.split("/")
-    )
-
-
-def data_files(listed: Iterable[Listed]) -> tuple[Listed, ...]:
-    """Sorted by path."""
-    return tuple(sorted((file for file in listed if is_data(file.path)), key=lambda file: file.path))
-
-
 def scan_of(files: Sequence[Listed], to_read: Sequence[Listed] = ()) -> Scan:
-    """Of `data_files` that broke no rule."""
-    lines = "".join(f"{file.path}\0{file.size}\0{file.etag}\n" for file in files)
-    digest = hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
-    return Scan(tuple(files), sum(file.size for file in files), f"sha256:{digest}", tuple(to_read))
+    """Of files `in_order` that broke no rule."""
+    return Scan(tuple(files), sum(file.size for file in files), digest_of(files), tuple(to_read))
 
 
 def check_bounds(*bounds: tuple[str, int, int]) -> None:

@@ -1,38 +1,21 @@
-"""The life of one run: waiting → running → succeeded, failed or stopped. Used by calls, events and the job.
+"""A run: one numbered version of an evaluation. Its life is in `life`; used wherever runs are made, shown and measured.
 
-A run is one numbered version of an evaluation and holds all it needs, so that what happens to the model or the dataset
-meanwhile cannot change what is measured. Transitions raise `Ended` when the run has ended: then nothing may be written.
+It holds all it needs, so that what happens to the model or the dataset meanwhile cannot change what is measured.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
 from modelyard_contracts.calls.evaluate import DatasetKind, EvaluationView, RunState, RunView
-from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Artifact, FileEntry, Location
 from modelyard_evaluate.domain import former
 from modelyard_evaluate.domain.datasets import Dataset
-from modelyard_evaluate.errors import VersionGone
 
 Origin = Literal["request", "plan", "competition"]
-OPEN: frozenset[RunState] = frozenset({"waiting", "running"})
-
-
-class Ended(Exception):  # noqa: N818 - a fact about the run, not a mistake
-    """It was stopped, deleted, or finished by another attempt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Who works on it, as `modelyard_store.claims` keeps it."""
-
-    attempt: int
-    lease_until: int
-    token: str
-    finished: bool = False
+OPEN: tuple[RunState, ...] = ("waiting", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +66,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Run:
-    """`task`, `model` and `data` are None only in runs that failed before anything could be measured. `deaths` counts
-    attempts that ended without a word: their worker was killed."""
+    """`task`, `model` and `data` are None only in runs that failed before anything could be measured."""
 
     run_id: str
     project: str
@@ -107,8 +89,6 @@ class Run:
     entry_id: str | None = None
     state: RunState = "waiting"
     attempt: int = 0
-    deaths: int = 0
-    claim: Claim | None = None
     samples_done: int = 0
     scores: Annotated[Scores | None, BeforeValidator(former.scores_as_now)] = None
     code: str | None = None
@@ -131,52 +111,6 @@ def model_of(artifact: Artifact) -> Model:
 
 def data_of(dataset: Dataset) -> Data:
     return Data(dataset.name, dataset.project, dataset.kind, dataset.location, dataset.hidden, dataset.digest)
-
-
-def begin(run: Run) -> Run:
-    """The claim was taken just now."""
-    attempt = run.claim.attempt if run.claim else run.attempt + 1
-    deaths = run.deaths + (run.state == "running")
-    return replace(_open(run), state="running", attempt=attempt, deaths=deaths, samples_done=0, reason=None)
-
-
-def report(run: Run, samples_done: int) -> Run:
-    """Raises Ended."""
-    return replace(_open(run), samples_done=samples_done)
-
-
-def let_go(run: Run, reason: str) -> Run:
-    """Another attempt will follow. Raises Ended."""
-    return replace(_open(run), state="waiting", reason=reason)
-
-
-def succeed(run: Run, scores: Scores, *, now: int) -> Run:
-    """Raises Ended."""
-    done = replace(_open(run), state="succeeded", scores=scores, finished_at=now, reason=None)
-    return replace(done, samples=scores.samples, samples_done=scores.samples)
-
-
-def fail(run: Run, failure: Failure, *, now: int) -> Run:
-    """Raises Ended."""
-    return replace(_open(run), state="failed", code=failure.code, reason=failure.message, finished_at=now)
-
-
-def stop(run: Run, reason: str, *, now: int) -> Run:
-    """For good. Without its claim, the attempt that works on it finds out and gives up. Raises Ended."""
-    return replace(_open(run), state="stopped", reason=reason, finished_at=now, claim=None)
-
-
-def bereave(run: Run, *, now: int) -> Run:
-    """The version is gone. A competition waits for a verdict, so its run fails; any other is stopped. Raises Ended."""
-    gone = VersionGone()
-    if run.entry_id is not None:
-        return replace(fail(run, gone, now=now), claim=None)
-    return stop(run, gone.message, now=now)
-
-
-def delete(run: Run) -> Run:
-    """A mark stays, or a repeated event would make the run again."""
-    return replace(run, deleted=True, model=None, data=None, scores=None)
 
 
 def output_location(run: Run, attempt: int, bucket: str) -> Location:
@@ -216,9 +150,3 @@ def evaluation_view(runs: Sequence[Run]) -> EvaluationView:
         model_id=ordered[0].model_id,
         versions=tuple(run_view(run) for run in ordered),
     )
-
-
-def _open(run: Run) -> Run:
-    if run.deleted or not run.open:
-        raise Ended(f"run {run.run_id} is {'deleted' if run.deleted else run.state}")
-    return run

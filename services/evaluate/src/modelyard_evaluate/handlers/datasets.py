@@ -15,6 +15,7 @@ from modelyard_contracts.calls.evaluate import (
     ListDatasets,
 )
 from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Location, UploadSource
 from modelyard_evaluate.domain.datasets import Dataset, allowed, dataset_view, sees_hidden, upload_of, visible
 from modelyard_evaluate.errors import InUse, NameTaken, NotFound, SourceRefused
@@ -140,7 +141,7 @@ class DatasetHandlers:
     async def _add(self, dataset: Dataset) -> Dataset:
         """The dataset, or the one that the same request made a moment ago. Raises NameTaken."""
         try:
-            await self.repository.datasets.add(dataset.project, dataset.dataset_id, dataset)
+            await self.repository.datasets.add(dataset.project, dataset.dataset_id, Outcome(dataset))
         except Duplicate as duplicate:
             before = await self.repository.datasets.get(dataset.project, dataset.dataset_id)
             if before is None:

@@ -9,14 +9,14 @@ from modelyard_contracts.calls import evaluate
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.calls.evaluate import CREATE, CREATE_VERSION
 from modelyard_contracts.ids import derived_id
-from modelyard_evaluate import announcements
-from modelyard_evaluate.domain.runs import Run, delete, evaluation_view, output_prefix, stop
+from modelyard_contracts.outcome import Cause, Outcome
+from modelyard_evaluate.domain import life
+from modelyard_evaluate.domain.runs import Run, evaluation_view, output_prefix
 from modelyard_evaluate.errors import InUse, NotFound, NoWorker, WrongState
 from modelyard_evaluate.planning import Order, Planner
 from modelyard_evaluate.register import Register, artifact_of
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.tasks.table import task_of
-from modelyard_store.aggregates import Say
 from modelyard_store.objects import Objects
 
 
@@ -77,17 +77,16 @@ class EvaluationHandlers:
         """Waiting or running, for good. Stopping a stopped one is no error."""
         run = await find_run(self.repository, context.project, request)
 
-        def decide(found: Run) -> tuple[Run, Sequence[Say]]:
+        def decide(found: Run) -> Outcome[Run] | None:
             if found.state == "stopped":
-                return found, ()
+                return None
             if not found.open:
                 raise WrongState(f"{found.version} has {found.state}; only waiting and running ones can be stopped")
             if found.entry_id is not None:
                 raise WrongState(f"{found.version} scores a competition entry and cannot be stopped")
-            stopped = stop(found, f"stopped by {context.actor}", now=self.now())
-            return stopped, [announcements.ended(stopped)]
+            return life.stopped(found, f"stopped by {context.actor}", now=self.now())
 
-        await self.repository.runs.change(context.project, run.run_id, decide)
+        await self.repository.runs.change(context.project, run.run_id, decide, Cause.asked(context))
         await self.objects.remove_prefix(self.bucket, output_prefix(run))  # of attempts that were killed
         return evaluation_view(await self._runs(context.project, request.evaluation_id))
 
@@ -99,7 +98,7 @@ class EvaluationHandlers:
             raise InUse(f"{', '.join(unfinished)} has not ended; stop it first")
         for run in runs:
             await self.objects.remove_prefix(self.bucket, output_prefix(run))
-            await self.repository.runs.change(context.project, run.run_id, lambda found: (delete(found), ()))
+            await self.repository.runs.change(context.project, run.run_id, life.deleted)
         return Nothing()
 
     async def _make(self, context: CallContext, order: Order, artifact_id: str | None) -> evaluate.EvaluationView:

@@ -1,6 +1,6 @@
 """What events ask of the evaluate service: carry out plans, score competition entries, forget deleted versions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -9,22 +9,20 @@ from modelyard_bus.consume import Retry
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import ArtifactAdded, EntrySubmitted, VersionDeleted, VersionPublished
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.failures import Failure, is_away
 from modelyard_contracts.ids import derived_id
+from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_contracts.shapes import Plan
-from modelyard_evaluate import announcements
-from modelyard_evaluate.domain.runs import Run, bereave, delete, output_prefix
+from modelyard_evaluate.domain import life
+from modelyard_evaluate.domain.runs import Run, output_prefix
 from modelyard_evaluate.errors import VersionGone
 from modelyard_evaluate.planning import Order, Planner
 from modelyard_evaluate.register import Register, artifact_of, own_context
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.tasks.table import task_of
-from modelyard_store.aggregates import Say
 from modelyard_store.objects import Objects
 
 log = structlog.get_logger()
-
-_TRY_AGAIN = frozenset({FailureKind.UNAVAILABLE, FailureKind.INTERNAL, FailureKind.TOO_MANY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +61,11 @@ class EventHandlers:
     async def deleted(self, envelope: Envelope, fact: VersionDeleted) -> None:
         """End what has not ended, remove what was written, leave only the marks."""
         for run in await self.repository.runs_of_model(envelope.project, fact.model_id):
-            await self.repository.runs.change(envelope.project, run.run_id, self._forget)
+            await self.repository.runs.change(envelope.project, run.run_id, self._forget, Cause.of(envelope))
             await self.objects.remove_prefix(self.bucket, output_prefix(run))
 
-    def _forget(self, run: Run) -> tuple[Run, Sequence[Say]]:
-        if not run.open:
-            return delete(run), ()
-        ended = bereave(run, now=self.now())
-        return delete(ended), [announcements.ended(ended)]
+    def _forget(self, run: Run) -> Outcome[Run]:
+        return life.bereaved(run, now=self.now())
 
     async def _carry_out(self, envelope: Envelope, model_id: str, artifact_id: str, plan: Plan) -> None:
         """One evaluation per (model, dataset), one version of it per artifact, however often the event comes."""
@@ -110,7 +105,7 @@ class EventHandlers:
         try:
             return await self.register.published(context, model_id)
         except Failure as failure:
-            if failure.kind in _TRY_AGAIN:
+            if is_away(failure):
                 raise Retry(failure.message) from failure
             log.info("version_not_evaluated", model_id=model_id, reason=failure.message)
             return None

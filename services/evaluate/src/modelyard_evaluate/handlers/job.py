@@ -1,38 +1,35 @@
-"""The job of every task: claim, fetch, measure in a subprocess, store, finish; only while it is ours."""
+"""The job of every task: fetch, measure in a subprocess, store. `modelyard_work` says who does it, and how it ends."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import structlog
 
-from modelyard_bus.consume import Retry
-from modelyard_bus.handling import current_delivery
 from modelyard_contracts.envelope import Envelope
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.failures import Failure
 from modelyard_contracts.jobs import EvaluationJob
+from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Location
-from modelyard_evaluate.attempt import LEASE_MS, Announce, Attempt
-from modelyard_evaluate.child_request import EvaluationReport, EvaluationRequest
-from modelyard_evaluate.domain.runs import Ended, OutputFile, Run, Scores, output_location, output_prefix
+from modelyard_evaluate.child_request import PROGRESS, EvaluationReport, EvaluationRequest
+from modelyard_evaluate.domain import life
+from modelyard_evaluate.domain.runs import OutputFile, Run, Scores, output_location, output_prefix
 from modelyard_evaluate.errors import EvaluationBroken
 from modelyard_evaluate.fetching import Fetcher
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.settings import EvaluateSettings
 from modelyard_evaluate.tasks.table import task_of
-from modelyard_runtime.scratch import scratch_folder
-from modelyard_runtime.subprocesses import Limits, OnLine, SubprocessFailed
-from modelyard_store.claims import Held, Lost
-from modelyard_store.documents import StoreUnavailable
-from modelyard_store.objects import ObjectError, Objects
+from modelyard_runtime.subprocesses import Limits, OnLine
+from modelyard_store.aggregates import Decide
+from modelyard_store.objects import Objects
+from modelyard_work.ending import Policy
+from modelyard_work.long_job import LongJob
+from modelyard_work.long_work import Attempt, LongWork, Progress
 
-CRASHES_FORGIVEN: Final = 1  # a native library that crashed twice will crash again
-DEATHS_FORGIVEN: Final = 2  # workers that a run may take with it
-LETTING_GO_SECONDS: Final = 2.0
-_ABSENT: Final = frozenset({FailureKind.UNAVAILABLE, FailureKind.TOO_MANY})
+Announce = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 _RESULT: Final = OutputFile("result.json", "result", "application/json")
 
 log = structlog.get_logger()
@@ -44,7 +41,7 @@ class RunPython(Protocol):
     ) -> dict[str, Any]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobHandler:
     repository: Repository
     objects: Objects
@@ -53,125 +50,117 @@ class JobHandler:
     announce: Announce
     settings: EvaluateSettings
     now: Callable[[], int]
+    policy: Policy
 
     async def evaluate(self, envelope: Envelope, job: EvaluationJob) -> None:
-        """Raises Retry when another worker holds the run, or when somebody it needs is away."""
-        try:
-            run = await self.repository.claim(job.run_id, now=self.now(), lease_ms=LEASE_MS)
-        except Held as held:
-            raise Retry(str(held), after=max(0, held.until - self.now()) / 1000 + 0.1) from held
-        if run is None:
-            await self._tidy(await self.repository.runs.get(envelope.project, job.run_id))
-            return
-        attempt = Attempt(run, self.repository, self.announce, self.now)
-        try:
-            await self._end(attempt, await self._outcome(attempt))
-        except (Lost, Ended) as why:
-            log.info("attempt_is_over", run_id=run.run_id, attempt=run.attempt, reason=str(why))
-            await self._discard(output_location(run, run.attempt, self.settings.artifacts_bucket))
-        except asyncio.CancelledError:
-            await asyncio.shield(self._let_go(run, "the worker stops; another one will go on"))
-            raise
-        except Retry as retry:
-            await self._let_go(run, f"to be tried again: {retry}")
-            raise
+        await self.job.run(envelope, job.run_id)
 
-    async def _outcome(self, attempt: Attempt) -> Scores | Failure:
-        """Raises Retry, Lost and Ended."""
-        if attempt.run.deaths > DEATHS_FORGIVEN:
-            return EvaluationBroken(f"{attempt.run.deaths} workers died while they worked on it")
-        try:
-            with scratch_folder(self.settings.evaluate_work_dir, "evaluate") as folder:
-                return await attempt.while_held(self._measure(attempt, folder))
-        except SubprocessFailed as failed:
-            if failed.kind == "crashed" and attempt.run.attempt <= CRASHES_FORGIVEN:
-                raise Retry(f"the evaluation {failed.message}") from failed
-            return EvaluationBroken(f"the evaluation {failed.message}")
-        except Failure as failure:
-            if failure.kind in _ABSENT and not _last_delivery():
-                raise Retry(failure.message) from failure
-            return failure
-        except (Lost, Ended, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            if _last_delivery():
-                log.exception("evaluation_broken", run_id=attempt.run.run_id)
-                return EvaluationBroken(f"it was tried {attempt.run.attempt} times: {type(error).__name__}: {error}")
-            raise Retry(f"{type(error).__name__}: {error}") from error
+    @cached_property
+    def job(self) -> LongJob[Run]:
+        work_dir = self.settings.evaluate_work_dir
+        return LongJob(self.repository.runs, lambda: _Evaluating(self), self.policy, work_dir)
 
-    async def _measure(self, attempt: Attempt, folder: Path) -> Scores:
-        run, settings = attempt.run, self.settings
+
+class _Evaluating(LongWork[Run]):
+    """One delivery."""
+
+    name = "evaluate"
+    child = "the evaluation"
+
+    def __init__(self, tools: JobHandler) -> None:
+        self._tools = tools
+        self._samples_done = 0
+
+    def begin(self, value: Run) -> Outcome[Run]:
+        return life.begun(value)
+
+    async def run(self, attempt: Attempt[Run]) -> Decide[Run]:
+        run, tools = attempt.value, self._tools
         if run.model is None or run.data is None:
             raise EvaluationBroken("the run does not say what to measure")
-        package, data, out = folder / "package", folder / "data", folder / "out"
+        package, data, out = (attempt.folder / name for name in ("package", "data", "out"))
         data.mkdir()
-        await attempt.tell("running")
-        await self.fetcher.model(run.model, package)
+        await self._tell(run)
+        await tools.fetcher.model(run.model, package)
         request = EvaluationRequest(
             package=package,
             format=run.model.format,
             kind=run.data.kind,
             data=data,
-            samples=await self.fetcher.data(run.data, data),
+            samples=await tools.fetcher.data(run.data, data),
             out=out,
-            threads=settings.evaluate_threads,
+            threads=tools.settings.evaluate_threads,
         )
-        made = await self.run_python(
+        made = await tools.run_python(
             task_of(run).child,
             request.model_dump(mode="json"),
-            workdir=folder,
-            on_line=attempt.hear,
-            limits=settings.child_limits,
+            workdir=attempt.folder,
+            on_line=lambda line: self._hear(run, line),
+            limits=tools.settings.child_limits,
         )
-        return await self._store(run, EvaluationReport.read(made), out)
+        report = EvaluationReport.read(made)
+        scores = await attempt.patiently(lambda: self._store(run, report, out))
+        return lambda found: life.succeeded(found, scores, now=tools.now())
+
+    def progress(self) -> Progress[Run]:
+        done = self._samples_done
+        return Progress(lambda run: life.reported(run, done))
+
+    def let_go(self, value: Run, reason: str) -> Outcome[Run]:
+        return life.let_go(value, reason)
+
+    def failed(self, value: Run, failure: Failure) -> Outcome[Run]:
+        return life.failed(value, failure, now=self._tools.now())
+
+    def broken(self, why: str) -> Failure:
+        return EvaluationBroken(why)
+
+    async def ended(self, value: Run) -> None:
+        """What attempts without a result left behind is removed."""
+        self._samples_done = value.samples_done
+        await self._tell(value)
+        bucket = self._tools.settings.artifacts_bucket
+        if value.scores is None:
+            await self._remove(Location(bucket=bucket, prefix=output_prefix(value)))
+            return
+        for number in range(1, value.attempt + 1):
+            place = output_location(value, number, bucket)
+            if place != value.scores.location:
+                await self._remove(place)
+
+    async def discard(self, attempt: Attempt[Run]) -> None:
+        await self._remove(self._place(attempt.value))
+
+    async def _hear(self, run: Run, line: str) -> None:
+        """One line that the subprocess printed."""
+        word, *numbers = line.split(" ")
+        if word == PROGRESS and len(numbers) == 2 and all(number.isdecimal() for number in numbers):
+            self._samples_done = int(numbers[0])
+            await self._tell(run)
+        else:
+            log.info("evaluation_says", run_id=run.run_id, line=line)
+
+    async def _tell(self, run: Run) -> None:
+        """Whoever watches now."""
+        payload = {
+            "state": run.state,
+            "version": run.version,
+            "attempt": run.attempt,
+            "samples_done": self._samples_done,
+            "samples": run.samples,
+            "reason": run.reason,
+        }
+        await self._tools.announce("evaluation", run.run_id, payload)
 
     async def _store(self, run: Run, made: EvaluationReport, out: Path) -> Scores:
-        place = output_location(run, run.attempt, self.settings.artifacts_bucket)
+        place = self._place(run)
         for file in (*made.files, _RESULT):
             content = await asyncio.to_thread((out / file.file).read_bytes)
-            await self.objects.put(place.bucket, place.prefix + file.file, content, file.media_type)
+            await self._tools.objects.put(place.bucket, place.prefix + file.file, content, file.media_type)
         return made.scores(place)
 
-    async def _end(self, attempt: Attempt, outcome: Scores | Failure) -> None:
-        """Raises Lost and Ended. While the store is away nothing is removed: the result may have been saved."""
-        try:
-            if isinstance(outcome, Scores):
-                done = await self.repository.succeed(attempt.run, outcome, now=self.now())
-            else:
-                done = await self.repository.fail(attempt.run, outcome, now=self.now())
-        except StoreUnavailable as error:
-            raise Retry(str(error)) from error
-        attempt.samples_done = done.samples_done
-        await attempt.tell(done.state, done.reason)
-        await self._tidy(done)
+    def _place(self, run: Run) -> Location:
+        return output_location(run, run.attempt, self._tools.settings.artifacts_bucket)
 
-    async def _tidy(self, ended: Run | None) -> None:
-        """What attempts without a result left behind."""
-        if ended is None or ended.open:
-            return
-        bucket = self.settings.artifacts_bucket
-        if ended.scores is None:
-            await self._discard(Location(bucket=bucket, prefix=output_prefix(ended)))
-            return
-        for number in range(1, ended.attempt + 1):
-            place = output_location(ended, number, bucket)
-            if place != ended.scores.location:
-                await self._discard(place)
-
-    async def _discard(self, place: Location) -> None:
-        """Never raises: nothing points there, and deleting the evaluation removes it too."""
-        try:
-            await self.objects.remove_prefix(place.bucket, place.prefix)
-        except ObjectError as error:
-            log.warning("output_not_removed", bucket=place.bucket, prefix=place.prefix, reason=str(error))
-
-    async def _let_go(self, run: Run, reason: str) -> None:
-        """Best effort: a lease that stays runs out by itself."""
-        with suppress(Lost, Ended, StoreUnavailable, TimeoutError):
-            async with asyncio.timeout(LETTING_GO_SECONDS):
-                await self.repository.let_go(run, reason, now=self.now())
-
-
-def _last_delivery() -> bool:
-    delivery = current_delivery()
-    return delivery is not None and delivery.last
+    async def _remove(self, place: Location) -> None:
+        await self._tools.objects.remove_prefix(place.bucket, place.prefix)

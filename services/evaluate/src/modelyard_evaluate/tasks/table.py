@@ -1,5 +1,7 @@
 """Every task there is. Service and worker ask here; a new task is one more folder beside and one more row."""
 
+from modelyard_contracts.catalogue import Job
+from modelyard_contracts.jobs import EvaluationJob
 from modelyard_evaluate.domain.runs import Run
 from modelyard_evaluate.tasks.classification import row as classification
 from modelyard_evaluate.tasks.task import Kind, Task
@@ -20,6 +22,11 @@ def task_for(kind: str) -> Task:
 def task_of(run: Run) -> Task:
     """Raises KeyError for a run that failed before it was known what to measure."""
     return TASKS[run.task or ""]
+
+
+def job_of(run: Run) -> Job[EvaluationJob] | None:
+    """None for a run that failed before it was known what to measure."""
+    return TASKS[run.task].job if run.task else None
 
 
 def _by_kind() -> dict[str, tuple[Kind, Task]]:

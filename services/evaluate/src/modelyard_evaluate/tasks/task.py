@@ -7,10 +7,11 @@ from typing import Any
 
 from modelyard_contracts.calls.evaluate import DatasetKind
 from modelyard_contracts.catalogue import Job
+from modelyard_contracts.dataset import Listed
 from modelyard_contracts.jobs import EvaluationJob
 from modelyard_contracts.package import PackageConfig
 from modelyard_evaluate.domain.datasets import Dataset
-from modelyard_evaluate.domain.listing import Counted, Limits, Listed, Scan
+from modelyard_evaluate.domain.listing import Counted, Limits, Scan
 from modelyard_evaluate.domain.runs import Scores
 from modelyard_evaluate.domain.scored import Scored
 

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from modelyard_contracts.dataset import Listed, in_order
 from modelyard_contracts.failures import Problem
-from modelyard_evaluate.domain.listing import Counted, Limits, Listed, Scan, check_bounds, data_files, scan_of
+from modelyard_evaluate.domain.listing import Counted, Limits, Scan, check_bounds, scan_of
 from modelyard_evaluate.errors import DatasetRefused
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
@@ -18,7 +19,7 @@ MOST_CLASS_NAME = 200  # characters, as many as a label in config.json may have
 
 def scan_images(listed: Iterable[Listed], limits: Limits, place: str) -> Scan:
     """`<class>/<image>` and nothing else. Raises DatasetRefused."""
-    files = data_files(listed)
+    files = in_order(listed)
     problems = [problem for file in files if (problem := _image_problem(file, limits))]
     if problems:
         raise DatasetRefused(tuple(problems))
@@ -40,7 +41,7 @@ def count_images(scan: Scan, read: Sequence[Path], limits: Limits) -> Counted:  
 
 def scan_npz(listed: Iterable[Listed], limits: Limits, place: str) -> Scan:
     """Exactly one `.npz` file and nothing else. Raises DatasetRefused."""
-    files = data_files(listed)
+    files = in_order(listed)
     if len(files) != 1 or PurePosixPath(files[0].path).suffix.lower() != ".npz":
         found = ", ".join(repr(file.path) for file in files[:3]) + (", …" if len(files) > 3 else "")
         message = f"{place!r} must hold exactly one .npz file; it holds {found or 'nothing'}"
