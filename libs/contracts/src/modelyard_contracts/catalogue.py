@@ -29,8 +29,9 @@ class Retry:
 
 
 EVENT_RETRY = Retry(max_deliver=200, ack_wait=10, first_delay=0.2, max_delay=60)  # some three hours without a store
-JOB_RETRY = Retry(max_deliver=5, ack_wait=10, first_delay=1, max_delay=60)
-TRANSFER_RETRY = Retry(max_deliver=12, ack_wait=10, first_delay=0.5, max_delay=60)  # outlasts a restart of the store
+# Of long jobs: so many that stops, evictions and outages never use them up. What may fail how often is counted in the
+# document (modelyard_work), which knows an interruption from a failure.
+JOB_RETRY = Retry(max_deliver=1000, ack_wait=10, first_delay=0.5, max_delay=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +117,15 @@ ENTRY_SUBMITTED = _evt("publication.entry-submitted", events.EntrySubmitted, "pu
 ENTRY_SCORED = _evt("publication.entry-scored", events.EntryScored, "publish", "version")
 ENTRY_REJECTED = _evt("publication.entry-rejected", events.EntryRejected, "publish", "version")
 
-IMPORT_FETCH = Job("modelyard.job.import.fetch", jobs.ImportJob, "import", retry=TRANSFER_RETRY)
+IMPORT_FETCH = Job("modelyard.job.import.fetch", jobs.ImportJob, "import")
 IMPORT_MATCH = Job("modelyard.job.import.match", jobs.MatchJob, "import", retry=EVENT_RETRY)
 CONVERT_ONNX = Job("modelyard.job.convert.onnx", jobs.ConversionJob, "convert")
 CONVERT_OPENVINO = Job("modelyard.job.convert.openvino", jobs.ConversionJob, "convert")
-EVALUATE_IMAGE_CLASSIFICATION = Job(
-    "modelyard.job.evaluate.image-classification", jobs.EvaluationJob, "evaluate", retry=TRANSFER_RETRY
-)
+EVALUATE_IMAGE_CLASSIFICATION = Job("modelyard.job.evaluate.image-classification", jobs.EvaluationJob, "evaluate")
 VERSION_PURGE = Job("modelyard.job.version.purge", jobs.PurgeJob, "version", retry=EVENT_RETRY)
 VERSION_RECORD = Job("modelyard.job.version.record", jobs.RecordJob, "version", retry=EVENT_RETRY)
-VERSION_VERIFY = Job("modelyard.job.version.verify", jobs.VerifyJob, "version", retry=TRANSFER_RETRY)
-VERSION_AUDIT = Job("modelyard.job.version.audit", jobs.AuditJob, "version", retry=TRANSFER_RETRY)
+VERSION_VERIFY = Job("modelyard.job.version.verify", jobs.VerifyJob, "version")
+VERSION_AUDIT = Job("modelyard.job.version.audit", jobs.AuditJob, "version")
 
 ALL_EVENTS: tuple[Event[BaseModel], ...] = tuple(v for v in globals().copy().values() if isinstance(v, Event))
 ALL_JOBS: tuple[Job[BaseModel], ...] = tuple(v for v in globals().copy().values() if isinstance(v, Job))
