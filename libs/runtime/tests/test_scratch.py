@@ -1,16 +1,49 @@
+"""A folder belongs to whoever holds its lock, however many processes share the volume, whatever their numbers are."""
+
+import subprocess
+import sys
 from pathlib import Path
 
 from modelyard_runtime.scratch import scratch_folder, sweep
 
+HOLD = """
+import sys
+from pathlib import Path
+from modelyard_runtime.scratch import scratch_folder
+with scratch_folder(Path(sys.argv[1]), "convert") as folder:
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
 
-def test_folders_of_dead_processes_are_swept(tmp_path: Path) -> None:
+
+def holding(parent: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(parent)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_folders_that_nobody_uses_are_swept(tmp_path: Path) -> None:
     with scratch_folder(tmp_path, "convert") as alive:
-        dead = tmp_path / "modelyard-convert-999999999-x"
-        (dead / "source").mkdir(parents=True)
-        (tmp_path / "modelyard-convert-somebody-else").mkdir()
-        (tmp_path / "modelyard-evaluate-999999999-x").mkdir()
+        left = tmp_path / "modelyard-convert-left"
+        (left / "source").mkdir(parents=True)
+        (tmp_path / "modelyard-evaluate-left").mkdir()
+        (tmp_path / "modelyard-convert-link").symlink_to(tmp_path / "modelyard-evaluate-left")
         assert sweep(tmp_path, "convert") == 1
         assert alive.is_dir()
-        assert not dead.exists()
-        assert (tmp_path / "modelyard-evaluate-999999999-x").is_dir()
+        assert not left.exists()
+        assert (tmp_path / "modelyard-evaluate-left").is_dir()
     assert not alive.exists()
+
+
+def test_a_replica_on_the_same_volume_keeps_its_folder_until_it_dies(tmp_path: Path) -> None:
+    """Also one in a container of its own, whose process has the number of one here, or of none."""
+    with holding(tmp_path) as other:
+        assert other.stdout is not None
+        folder = Path(other.stdout.readline().strip())
+        (folder / "half").write_bytes(b"half")
+        assert sweep(tmp_path, "convert") == 0
+        assert (folder / "half").exists()
+        other.kill()
+        other.wait()
+        assert sweep(tmp_path, "convert") == 1
+    assert not folder.exists()

@@ -21,15 +21,18 @@ from modelyard_contracts.outcome import Cause
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Location, Tolerance
 from modelyard_convert import domain
+from modelyard_convert.bootstrap import asked_again
 from modelyard_convert.domain import Conversion
 from modelyard_convert.repository import CONVERSIONS
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.subprocesses import SubprocessFailed
-from modelyard_store.attempts import Taken
+from modelyard_store.attempts import SILENT_MS, Taken
+from modelyard_store.documents import StoreUnavailable
 from modelyard_store.manifest import manifest_digest
 from modelyard_store.objects import ObjectStoreUnavailable
 from modelyard_testkit.models import with_custom_operator
 from modelyard_work.ending import Policy
+from modelyard_work.revival import Revival
 
 LEASE_MS = Policy().lease_ms
 STRICT = Tolerance(max_rel_error=1e-12, min_cosine=1, min_top1_agreement=1)
@@ -202,6 +205,24 @@ async def test_a_dataset_calibrates(yard: Any, digits: Any, tmp_path: Path, kind
     assert (done.state, done.reason) == ("succeeded", None)
     assert done.artifact.parity.verdict == "passed"
     assert "60 calibration samples" in done.log
+
+
+async def test_a_dataset_that_changed_since_it_was_added_calibrates_nothing(yard: Any, digits: Any) -> None:
+    yard.shelf.kept["datasets/d/data.npz"] = b"what was added"
+    listed = Listed("data.npz", 14, yard.shelf.etag("datasets/d/data.npz"))
+    yard.others.datasets["d"] = DatasetView.model_construct(
+        dataset_id="d",
+        name="some-digits",
+        kind="npz",
+        hidden=False,
+        location=Location(bucket="datasets", prefix="datasets/d/"),
+        digest=digest_of([listed]),
+    )
+    yard.shelf.kept["datasets/d/data.npz"] = b"something else"
+    version = yard.publish(yard.bench.package(samples=()))
+    failed = await yard.work(await yard.create("onnx-int8-static", version, calibration_dataset_id="d"))
+    assert (failed.state, failed.code) == ("failed", "ModelArts.3060")
+    assert failed.reason == "dataset some-digits changed since it was added; add it again"
 
 
 async def test_a_killed_subprocess_is_tried_again(yard: Any) -> None:
@@ -388,6 +409,52 @@ async def test_a_worker_that_is_told_to_stop_lets_go_at_once(yard: Any) -> None:
     yard.run = real
     done = await yard.work(conversion_id)
     assert (done.state, done.attempt) == ("succeeded", 2)
+
+
+async def interrupted(yard: Any, conversion_id: str) -> None:
+    started, real = asyncio.Event(), yard.run
+
+    async def run(module: str, request: Any, **options: Any) -> Any:
+        started.set()
+        await asyncio.Event().wait()
+
+    yard.run = run
+    working = asyncio.create_task(yard.work(conversion_id))
+    await started.wait()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    yard.run = real
+
+
+async def test_three_orderly_stops_are_no_deaths(yard: Any) -> None:
+    conversion_id = await yard.create()
+    for _ in range(3):
+        await interrupted(yard, conversion_id)
+    done = await yard.work(conversion_id)
+    assert (done.state, done.attempt) == ("succeeded", 4)
+
+
+async def test_a_document_store_that_is_away_through_all_deliveries_keeps_nobody_waiting_for_ever(yard: Any) -> None:
+    conversion_id = await yard.create()
+    await yard.heard(conversion_id)
+    get = yard.documents.get
+
+    async def away(*arguments: Any) -> Any:
+        raise StoreUnavailable("the documents are away")
+
+    yard.documents.get = away
+    envelope, _ = yard.job(conversion_id)
+    with handling(Delivery(envelope, 5, last=True), "convert-onnx"), pytest.raises(Retry, match="documents are away"):
+        await yard.jobs.convert(*yard.job(conversion_id))
+    yard.documents.get = get
+    yard.now = lambda: now_ms() + SILENT_MS + 1000
+    revival = Revival(yard.repository.conversions, asked_again)
+    assert await revival.sweep() == 1
+    assert await yard.said(conversion_id) == ["job"]
+    done = await yard.work(conversion_id)
+    assert done.state == "succeeded"
+    assert "asked for again" in done.log
 
 
 async def test_the_lease_is_kept_and_the_log_saved_while_it_runs(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
