@@ -9,9 +9,9 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 import uvloop
-from rich.console import Console
 
 from modelyard.cli.operations import summary
+from modelyard.cli.session import err, out
 from modelyard.client import Client
 from modelyard.connection import Connection
 from modelyard.errors import ModelyardError
@@ -20,8 +20,6 @@ from modelyard_local.stack import Stack, running_stack
 from modelyard_runtime.logging import configure
 
 _FAILED = 1
-out = Console()
-err = Console(stderr=True)
 
 
 def run_stack(data_dir: Path, port: int, processes: bool) -> int:
@@ -84,7 +82,7 @@ def _say_where(stack: Stack, data_dir: Path, seconds: float) -> None:
         ("log", data_dir / "modelyard.log"),
     ):
         out.print(f"  {what:<11} {where}", highlight=False)
-    out.print(f"\n  export MODELYARD_CONNECTION={stack.connection_file}", highlight=False, soft_wrap=True)
+    out.print(f"\n  export MODELYARD_CONNECTION={stack.connection_file}", highlight=False)
     out.print("  modelyard models list")
 
 
@@ -116,7 +114,7 @@ def _tail(client: Client) -> None:
             for kind, event in client.events():
                 fact = kind.removeprefix("modelyard.evt.").removesuffix(".v1")
                 line = f"  [dim]{event['time'][11:23]}[/dim] {fact:<28} {summary(event['data'])}"
-                out.print(line, highlight=False, soft_wrap=True)
+                out.print(line, highlight=False)
         except ModelyardError:
             return  # the stack is stopping
 

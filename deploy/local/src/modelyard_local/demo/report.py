@@ -23,7 +23,7 @@ def show(outcome: Outcome) -> bool:
         out.print(classes_table(result["result"]))
         out.print(confusion_table(result["result"]))
     render_comparison(outcome.comparison)
-    out.print(Markdown(outcome.listing["card"].split("\n\n## ")[0]))
+    out.print(Markdown(outcome.listing["card"].split("\n\n## ")[0]), soft_wrap=False)
     render_leaderboard(outcome.leaderboard)
     claims = _claims(outcome)
     out.print(table("All of it is true", ("", "claim"), [("✓" if holds else "✗", claim) for claim, holds in claims]))

@@ -26,7 +26,8 @@ from modelyard.cli import (
     templates,
     training,
 )
-from modelyard.cli.session import Session, err, notes
+from modelyard.cli.session import Session, err, notes, out
+from modelyard.cli.terminal import begin
 from modelyard.errors import GatewayUnreachable, ModelyardError, Refused, Reply, TaskFailed
 
 EXIT_TASK_FAILED = 1
@@ -95,6 +96,7 @@ def _add_installed_commands() -> None:
 
 def main() -> None:
     """Never returns: ends with one of the exit codes."""
+    begin(out, err, notes)
     try:
         _add_installed_commands()
         code = _run()
@@ -133,9 +135,9 @@ def _run() -> int:
 
 
 def _say(text: str, problems: list[Reply] | None = None) -> None:
-    err.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
+    err.print(text, style="red", highlight=False, markup=False)
     for problem in problems or []:
         place = " ".join(str(problem[name]) for name in ("file", "field") if problem.get(name)) or "request"
         message = str(problem.get("message"))
         line = f"{place}: {message}" if message not in text else place  # a single problem is often the whole text
-        err.print(f"  • {line}", highlight=False, markup=False, soft_wrap=True)
+        err.print(f"  • {line}", highlight=False, markup=False)

@@ -61,8 +61,8 @@ def publish(
 
 def _render_listing(listing: Reply) -> None:
     """Rendered for people, as it is for files and pipes."""
-    if out.is_terminal:
-        out.print(Markdown(listing["card"], hyperlinks=False))
+    if out.is_watched:
+        out.print(Markdown(listing["card"], hyperlinks=False), soft_wrap=False)
     else:
         typer.echo(listing["card"])
     out.print(f"listing {listing['listing_id']}", highlight=False, markup=False)

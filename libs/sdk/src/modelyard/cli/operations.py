@@ -1,12 +1,11 @@
 """`modelyard events`, `dlq …`, `tokens …`, `projects …`: what an operator looks at."""
 
-import json
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, facts, out, plain, show, table
+from modelyard.cli.session import AsJson, client_of, facts, json_text, out, plain, show, table
 from modelyard.client import Reply, at
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: messages that no retry could settle.")
@@ -27,7 +26,7 @@ def events(context: typer.Context, as_json: AsJson = False) -> None:
     """Follow what the services say, live, until Ctrl-C. With --json one event per line."""
     for kind, event in client_of(context).events():
         if as_json:
-            typer.echo(json.dumps(event, ensure_ascii=False))  # flushes, so that a pipe sees it at once
+            typer.echo(json_text(event))  # flushes, so that a pipe sees it at once
         else:
             said = f"[dim]{plain(event['time'][11:19])}[/dim] [bold]{plain(_fact(kind)):<30}[/bold]"
             out.print(f"{said} {summary(event['data'])}", highlight=False, soft_wrap=True)

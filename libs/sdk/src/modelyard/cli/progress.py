@@ -44,7 +44,7 @@ class Transfer:
             console=notes,
             transient=True,
             expand=True,
-            disable=notes.quiet or not notes.is_terminal,
+            disable=notes.quiet or not notes.is_interactive,
         )
         self._task = self._bar.add_task(self._text, total=None)
 
@@ -56,7 +56,7 @@ class Transfer:
         self._bar.stop()
         if isinstance(error, KeyboardInterrupt):
             words = "stopped; run the same command again to go on: what has arrived does not travel twice"
-            err.print(words, style="red", highlight=False, soft_wrap=True)
+            err.print(words, style="red", highlight=False)
         elif error is None:
             seconds = time.monotonic() - self._started
             self._say(f"{self._text}: {size(self._total)} done in {seconds:.1f} s")
@@ -82,7 +82,7 @@ class Transfer:
         return f"{self._text}: {size(self._moved)} of {size(self._total)}, {size(rate)}/s{left}"
 
     def _say(self, line: str) -> None:
-        if not notes.is_terminal:
+        if not notes.is_interactive:
             notes.print(line, highlight=False, soft_wrap=True)
 
 
@@ -110,8 +110,8 @@ def fetch(read: Callable[[], Reply], name: str, folder: Path, as_json: bool) -> 
 @contextmanager
 def following(text: str, note: Callable[[Reply], str]) -> Iterator[Callable[[Reply], None]]:
     """Give what it yields to something that follows a task: it shows `text` and what `note` says of each reply."""
-    columns = SpinnerColumn(), TextColumn("{task.description}")
-    shown = notes.is_terminal and not notes.quiet
+    columns = SpinnerColumn("dots" if notes.is_unicode else "line"), TextColumn("{task.description}")
+    shown = notes.is_interactive and not notes.quiet
     told, last = time.monotonic(), ""
     with Progress(*columns, console=notes, transient=True, disable=not shown) as spinner:
         task = spinner.add_task(plain(text), total=None)
@@ -120,7 +120,7 @@ def following(text: str, note: Callable[[Reply], str]) -> Iterator[Callable[[Rep
             nonlocal told, last
             line = plain(f"{text}: {note(reply)}")
             spinner.update(task, description=line)
-            if not notes.is_terminal and line != last and time.monotonic() - told >= _EVERY:
+            if not notes.is_interactive and line != last and time.monotonic() - told >= _EVERY:
                 told, last = time.monotonic(), line
                 notes.print(line, highlight=False, soft_wrap=True)
 

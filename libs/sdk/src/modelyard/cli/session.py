@@ -9,16 +9,17 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from modelyard.cli.terminal import Screen
 from modelyard.client import Client
 from modelyard.connection import find_connection
 
-out = Console()
-err = Console(stderr=True)
-notes = Console(stderr=True)  # how far something is; quiet with --json and --quiet
+out = Screen(soft_wrap=True)
+err = Screen(soft_wrap=True, stderr=True)
+notes = Screen(stderr=True)  # how far something is; quiet with --json and --quiet
+_ROOM_FOR_IDS = 60  # columns; an id has 36
 
 
 def _for_programs(wanted: bool) -> bool:
@@ -53,9 +54,14 @@ def client_of(context: typer.Context) -> Client:
 def show(reply: Any, as_json: bool, render: Callable[[Any], None]) -> None:
     """JSON goes to standard output unwrapped, so that it can be piped."""
     if as_json:
-        print(json.dumps(reply, indent=2, ensure_ascii=False))  # noqa: T201 - rich would wrap long lines
+        typer.echo(json_text(reply, indent=2))
     else:
         render(reply)
+
+
+def json_text(reply: Any, indent: int | None = None) -> str:
+    """Everything is in it, whatever signs the stream has."""
+    return json.dumps(reply, indent=indent, ensure_ascii=not out.is_unicode)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
@@ -75,7 +81,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
             plain(column.removesuffix(">")),
             justify="right" if column.endswith(">") else "left",
             overflow="fold",
-            no_wrap=column in {"id", "fact"},  # ids are for copying
+            no_wrap=column in {"id", "fact"} and out.width >= _ROOM_FOR_IDS,  # ids are for copying
         )
     for row in rows:
         made.add_row(*(plain("–" if cell is None or cell == "" else str(cell)) for cell in row))
