@@ -10,6 +10,7 @@ EXPORT := $(UV) export --quiet --no-emit-workspace --no-header --format requirem
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 TESTS ?=
 ARGS ?=
+WIDTH ?= 120
 DATA ?= data
 
 help:  ## show this list
@@ -23,6 +24,10 @@ up: setup  ## start the whole yard on this machine (DATA=folder)
 
 test: setup  ## every test but faults and benchmarks (TESTS=path ARGS=options)
 	@$(PYTEST) $(ARGS) $(TESTS)
+
+test-terminal: setup  ## the command line's tests on a terminal of their own (WIDTH=120)
+	@LC_ALL=C TERM=xterm-256color FORCE_COLOR=1 $(PYTHON) .ci/terminal $(WIDTH) \
+	    $(PYTEST) --quiet --durations 3 $(ARGS) libs/sdk
 
 check: setup  ## format, lint, types, walls
 	@worst=0; for step in "ruff format --check --quiet ." "ruff check --quiet ." "mypy" \
@@ -75,4 +80,4 @@ clean:  ## remove .venv and every cache; data stays
 	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find libs services deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo up test check faults bench generate lock env setup clean
+.PHONY: help demo up test test-terminal check faults bench generate lock env setup clean

@@ -1,3 +1,6 @@
-"""Gives every test the shared servers (`s3_server`, `nats_server`, `mongo_uri`); none starts before it is asked for."""
+"""Gives every test the shared servers (`s3_server`, `nats_server`, `mongo_uri`), and the same terminal everywhere.
 
-pytest_plugins = ["modelyard_testkit.servers"]
+None of the servers starts before it is asked for.
+"""
+
+pytest_plugins = ["modelyard_testkit.servers", "modelyard_testkit.terminal"]
