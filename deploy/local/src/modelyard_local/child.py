@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import files
 from pathlib import Path
@@ -19,12 +19,12 @@ from typing import ClassVar, Final
 
 import psutil
 
+from modelyard_local.patience import Patience
 from modelyard_local.ports import all_free
 from modelyard_local.server_record import ProcessMark, ServerRecord, this_process
 from modelyard_runtime.parent_death import before_program
 
 _POLL, _WATCH = 0.01, 0.1  # seconds
-_READY_WITHIN = 20.0
 _DRAWS_OF_PORTS = 3
 _FIRST_WAIT, _LONGEST_WAIT, _STEADY = 0.2, 5.0, 30.0
 _LARGEST_LOG = 4 << 20  # bytes; checked at each start
@@ -34,18 +34,28 @@ class ServerFailed(Exception):  # noqa: N818 - reads as what happened, like Fail
     """The server could not be started; the message names it, the reason and its log file."""
 
 
+class ServerSilent(ServerFailed):
+    """It lives and does nothing; other ports would not help."""
+
+
 class ChildServer(ABC):
-    """A server and its data folder. Ports given as 0 are chosen at the first start and kept in the folder."""
+    """A server and its data folder. Ports given as 0 are chosen at the first start and kept in the folder.
+
+    While it starts, it may do nothing for `patience` seconds, unless one of those `beside` it still gets on: it may be
+    waiting for them.
+    """
 
     name: ClassVar[str]
     stop_grace: ClassVar[float] = 2.0  # seconds from SIGTERM to SIGKILL
+    patience: float = 60.0
+    beside: "Sequence[ChildServer]" = ()
 
     def __init__(self, data_dir: Path, port: int) -> None:
         self.data_dir: Final = data_dir.absolute()
         self._given_port = port
         self.ports: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._wanted = False
+        self._wanted = self._starting = self._listening = False
 
     @abstractmethod
     def _draw_ports(self) -> dict[str, int]:
@@ -79,7 +89,7 @@ class ChildServer(ABC):
     async def start(self) -> None:
         """Start and wait until clients are served. Ends an orphan of an earlier run in the same folder first.
 
-        Raises ServerFailed: the folder is in use, a given port is taken, or the server exits or stays silent.
+        Raises ServerFailed: the folder is in use, a given port is taken, or the server exits or does nothing any more.
         """
         self._wanted = True
         try:
@@ -127,6 +137,8 @@ class ChildServer(ABC):
             self.ports = self._choose_ports(known)
             try:
                 return await self._launch()
+            except ServerSilent:
+                raise
             except ServerFailed:
                 self.ports, known = {}, {}
                 if draws_left == 0:
@@ -202,17 +214,40 @@ class ChildServer(ABC):
             raise
 
     async def _until_ready(self) -> None:
-        deadline = time.monotonic() + _READY_WITHIN
-        while time.monotonic() < deadline:
-            if self.pid is None:
-                raise ServerFailed(f"{self.name} {self._how_it_ended()} at start, see {self.log_file}")
-            with suppress(OSError, EOFError, TimeoutError):
-                if await self._answers() and self._listens():
+        self._starting, self._listening, patience = True, False, Patience(self.patience)
+        try:
+            while patience.holds(lambda: [each._signs_of_life() for each in (self, *self.beside)]):
+                if self.pid is None:
+                    raise ServerFailed(f"{self.name} {self._how_it_ended()} at start, see {self.log_file}")
+                if await self._is_ready():
                     return
-            await asyncio.sleep(_POLL)
-        raise ServerFailed(
-            f"{self.name} did not answer on port {self.port} within {_READY_WITHIN:g} s, see {self.log_file}"
-        )
+                await asyncio.sleep(_POLL)
+        finally:
+            self._starting = False
+        silent = f"is not ready on port {self.port}" if self._listening else f"does not listen on port {self.port}"
+        raise ServerSilent(f"{self.name} {silent} and has done nothing for {self.patience:g} s, see {self.log_file}")
+
+    async def _is_ready(self) -> bool:
+        try:
+            if await self._answers() and self._listens():
+                return True
+        except ConnectionRefusedError:
+            return False
+        except (OSError, EOFError, TimeoutError):
+            pass
+        self._listening = True
+        return False
+
+    def _signs_of_life(self) -> tuple[float, ...]:
+        """While it starts. Once it listens, our questions keep it busy, and only its log tells."""
+        if not self._starting or self._process is None:
+            return ()
+        size = float(self.log_file.stat().st_size)
+        if self._listening:
+            return (size,)
+        with suppress(psutil.NoSuchProcess):
+            return size, sum(psutil.Process(self._process.pid).cpu_times()[:2])
+        return (size,)
 
     def _listens(self) -> bool:
         """Whether it was our process that answered. Raises ServerFailed if others than this machine can reach it."""

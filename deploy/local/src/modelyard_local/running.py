@@ -22,14 +22,14 @@ from modelyard_runtime.logging import configure
 _FAILED = 1
 
 
-def run_stack(data_dir: Path, port: int, processes: bool) -> int:
+def run_stack(data_dir: Path, port: int, processes: bool, patience: float) -> int:
     """Exit code 0 after Ctrl-C or SIGTERM, 1 when the stack could not start or lost a part for good."""
-    return uvloop.run(_guarded(_stay(data_dir, port, processes)))
+    return uvloop.run(_guarded(_stay(data_dir, port, processes, patience)))
 
 
-def run_demo(data_dir: Path) -> int:
+def run_demo(data_dir: Path, patience: float) -> int:
     """Exit code 0 only when everything that the demo claims is true."""
-    return uvloop.run(_guarded(_demonstrate(data_dir)))
+    return uvloop.run(_guarded(_demonstrate(data_dir, patience)))
 
 
 async def _guarded(work: Awaitable[int]) -> int:
@@ -50,13 +50,13 @@ def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
     ]
 
 
-async def _stay(data_dir: Path, port: int, processes: bool) -> int:
+async def _stay(data_dir: Path, port: int, processes: bool, patience: float) -> int:
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     started = time.monotonic()
     _log_to(data_dir / "modelyard.log")
-    async with running_stack(data_dir, port, _warn, processes=processes) as stack:
+    async with running_stack(data_dir, port, _warn, processes=processes, patience=patience) as stack:
         _say_where(stack, data_dir, time.monotonic() - started)
         await _first(told, stack.lost)
         out.print("stopping …")
@@ -86,19 +86,20 @@ def _say_where(stack: Stack, data_dir: Path, seconds: float) -> None:
     out.print("  modelyard models list")
 
 
-async def _demonstrate(data_dir: Path) -> int:
+async def _demonstrate(data_dir: Path, patience: float) -> int:
     from modelyard_local.demo import report, scenario
+    from modelyard_local.demo.watching import DemoFailed
 
     _log_to(data_dir / "modelyard.log")
     started = time.monotonic()
-    async with running_stack(data_dir, 0, _warn) as stack:
+    async with running_stack(data_dir, 0, _warn, patience=patience) as stack:
         out.print(f"stack up in {time.monotonic() - started:.1f} s: {stack.connection['gateway_url']}")
         details = stack.connection
         with Client(Connection(details["gateway_url"], details["token"], details["project"], details)) as client:
             _tail(client)
             try:
-                outcome = await scenario.run(client, out.print)
-            except scenario.DemoFailed as failed:
+                outcome = await scenario.run(client, out.print, patience)
+            except DemoFailed as failed:
                 err.print(f"the demo failed: {failed}\nlog: {data_dir / 'modelyard.log'}", style="red", markup=False)
                 return _FAILED
             holds = report.show(outcome)

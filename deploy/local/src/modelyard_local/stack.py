@@ -36,17 +36,20 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(data_dir: Path, port: int, report: Report, *, processes: bool = False) -> AsyncIterator[Stack]:
+async def running_stack(
+    data_dir: Path, port: int, report: Report, *, processes: bool = False, patience: float = ChildServer.patience
+) -> AsyncIterator[Stack]:
     """Everything is ready inside and gone behind, child processes included.
 
-    Raises ServerFailed when a server cannot start, and OSError when the port is taken.
+    Raises ServerFailed when a server cannot start or does nothing for `patience` seconds while it starts, and OSError
+    when the port is taken.
     """
     credentials = Credentials.of(data_dir)
     port = port or _kept_port(data_dir) or free_port()
     async with AsyncExitStack() as stack:
         nats = NatsServer(data_dir / "nats", partial(_nats_config, credentials))
         s3 = S3Server(data_dir / "s3", credentials.s3_access_key, credentials.s3_secret_key)
-        await _start_children(stack, (nats, s3), report)
+        await _start_children(stack, (nats, s3), report, patience)
         async with asyncio.TaskGroup() as preparing:
             preparing.create_task(_declare(nats.url, credentials))
             preparing.create_task(_make_buckets(s3.endpoint, credentials))
@@ -54,7 +57,7 @@ async def running_stack(data_dir: Path, port: int, report: Report, *, processes:
         settings = {service: settings_of(service, data_dir, credentials, nats.url, s3.endpoint) for service in SERVICES}
         settings["gateway"]["api_port"] = port
         if processes:
-            await _start_children(stack, [_process(data_dir, *each) for each in settings.items()], report)
+            await _start_children(stack, [_process(data_dir, *each) for each in settings.items()], report, patience)
         else:
             await _start_inside(stack, settings, report, lost)
         connection = connection_of(credentials, f"http://127.0.0.1:{port}", nats.url, s3.endpoint)
@@ -76,8 +79,12 @@ def _nats_config(credentials: Credentials, store: Path, port: int) -> str:
     return render(ServerConfig(store=store, passwords=credentials.nats, port=port))
 
 
-async def _start_children(stack: AsyncExitStack, children: Sequence[ChildServer], report: Report) -> None:
+async def _start_children(
+    stack: AsyncExitStack, children: Sequence[ChildServer], report: Report, patience: float
+) -> None:
     """Side by side, and so is their end."""
+    for child in children:
+        child.patience, child.beside = patience, children
 
     async def stop() -> None:
         await asyncio.gather(*(child.stop() for child in children))

@@ -19,17 +19,14 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import TrainingCompleted
 from modelyard_contracts.shapes import CodeRef, DatasetRef, Location
 from modelyard_local.demo import digits
+from modelyard_local.demo.watching import DemoFailed, Watch, steps_of
+from modelyard_local.patience import Patience
 from modelyard_store.objects import Objects, ObjectSettings
 
 JOB = "digits-mlp"
 MODEL = "digits"
 TARGETS = ("onnx-int8-static", "openvino-fp16")
-PATIENCE = 90.0
 _MONTH_MS = 30 * 86_400_000
-
-
-class DemoFailed(Exception):  # noqa: N818 - reads as what happened
-    """What did not come true, in words."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Outcome:
     seconds: float
 
 
-async def run(client: Client, say: Callable[[str], None]) -> Outcome:
+async def run(client: Client, say: Callable[[str], None], patience: float) -> Outcome:
     """Raises DemoFailed, or what the client raises."""
     details = client.connection.details
     s3 = details["s3"]
@@ -75,7 +72,7 @@ async def run(client: Client, say: Callable[[str], None]) -> Outcome:
     started = time.monotonic()
     await _announce(details, prefix, prepared, train, trained.accuracy)
     say(f"the training job {JOB} {prepared.job_version} says it is done; from here on we only watch\n")
-    return await _watch(client, prepared, trained.accuracy, started)
+    return await _watch(client, prepared, trained.accuracy, started, patience)
 
 
 async def _prepare(client: Client, objects: Objects, held_out: digits.Split, hidden: digits.Split) -> Prepared:
@@ -168,40 +165,37 @@ async def _announce(details: Any, prefix: str, prepared: Prepared, train: digits
         await bus.close()
 
 
-async def _watch(client: Client, prepared: Prepared, accuracy: float, started: float) -> Outcome:
-    version = await _until(lambda: _version(client, prepared), "the version and its artifacts", started)
-    listing = await _until(lambda: _listing(client, version), "the gallery listing", started)
-    leaderboard = await _until(lambda: _leaderboard(client, prepared, version), "the competition's score", started)
+async def _watch(client: Client, prepared: Prepared, accuracy: float, started: float, patience: float) -> Outcome:
+    watch = Watch(lambda: steps_of(client, JOB, prepared.job_version), Patience(patience))
+    version = await watch.until(lambda: _version(client, prepared), "the version and its artifacts")
+    listing = await watch.until(lambda: _listing(client, version), "the gallery listing")
+    leaderboard = await watch.until(lambda: _leaderboard(client, prepared, version), "the competition's score")
     seconds = time.monotonic() - started
-    model_id = version["model_id"]
-    version = await asyncio.to_thread(client.get, f"models/{model_id}")
-    evaluation = (await asyncio.to_thread(client.get, "evaluations", model_id=model_id))["evaluations"]
-    own = next(found for found in evaluation if found["versions"][0]["dataset_id"] == prepared.held_out_id)
+
+    def outcome() -> Outcome:
+        return Outcome(
+            **_results(client, prepared, version["model_id"]),
+            listing=listing,
+            leaderboard=leaderboard,
+            prepared=prepared,
+            trained_accuracy=accuracy,
+            seconds=seconds,
+        )
+
+    return await watch.until(outcome, "the results")
+
+
+def _results(client: Client, prepared: Prepared, model_id: str) -> dict[str, Any]:
+    evaluations = client.get("evaluations", model_id=model_id)["evaluations"]
+    own = next(found for found in evaluations if found["versions"][0]["dataset_id"] == prepared.held_out_id)
     path = f"evaluations/{own['evaluation_id']}"
-    results = [
-        await asyncio.to_thread(client.get, f"{path}/versions/{run['version']}/result") for run in own["versions"]
-    ]
-    return Outcome(
-        version=version,
-        evaluation=own,
-        results=results,
-        comparison=await asyncio.to_thread(client.get, f"{path}/comparison"),
-        lineage=await asyncio.to_thread(client.get, f"models/{model_id}/lineage"),
-        listing=listing,
-        leaderboard=leaderboard,
-        prepared=prepared,
-        trained_accuracy=accuracy,
-        seconds=seconds,
-    )
-
-
-async def _until(read: Callable[[], Reply | None], what: str, started: float) -> Reply:
-    while time.monotonic() - started < PATIENCE:
-        found = await asyncio.to_thread(read)
-        if found is not None:
-            return found
-        await asyncio.sleep(0.2)
-    raise DemoFailed(f"{what} did not come within {PATIENCE:.0f} s")
+    return {
+        "version": client.get(f"models/{model_id}"),
+        "evaluation": own,
+        "results": [client.get(f"{path}/versions/{run['version']}/result") for run in own["versions"]],
+        "comparison": client.get(f"{path}/comparison"),
+        "lineage": client.get(f"models/{model_id}/lineage"),
+    }
 
 
 def _version(client: Client, prepared: Prepared) -> Reply | None:
