@@ -34,7 +34,7 @@ check: setup  ## format, lint, types, walls
 	    "lint-imports --config .importlinter --no-logo"; do $(BIN)/$$step || worst=1; done; exit $$worst
 
 faults: setup  ## kill processes in the middle of work
-	@$(BIN)/pytest tests/faults --timeout 300 $(ARGS)
+	@$(BIN)/pytest tests/faults --timeout 900 $(ARGS)
 
 bench: setup .venv-mlflow/.ready  ## measure, and write docs/benchmarks.md
 	@$(BIN)/python tests/bench $(ARGS)

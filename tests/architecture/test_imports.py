@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from .tree import members
 
 # Audit hooks see what every library does, native ones as far as they go through Python.
@@ -56,7 +54,6 @@ def opened_by(names: list[str], path: str = "") -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.timeout(120)  # every native library of the yard, on a machine that may be busy
 def test_importing_opens_nothing() -> None:
     names = [name for member in members() for name in member.modules if not name.endswith("__main__")]
     assert opened_by(names) == []

@@ -18,7 +18,7 @@ from modelyard_testkit.models import (
 from modelyard_testkit.yard import Yard, eventually
 from modelyard_testkit.yard_inside import dead_letters, keys, pending_outbox, put, unsettled
 
-pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.servers]
 
 PROJECT = "bad-packages"
 ENDED = ("published", "failed")

@@ -20,7 +20,7 @@ from modelyard_testkit.yard_inside import put
 
 from .test_bad_packages import contents, imported
 
-pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.servers]
 
 TWO_GB = 2 << 30
 CHUNK = b"0" * (1 << 16)
@@ -74,7 +74,7 @@ def test_nats_wants_credentials(yard: Yard) -> None:
     def enters(**who: str) -> bool:
         """Spoken by hand: a client library tries again and hides the answer."""
         with (
-            socket.create_connection(("127.0.0.1", address.port), timeout=10) as connection,
+            socket.create_connection(("127.0.0.1", address.port), timeout=120) as connection,
             connection.makefile() as said,
         ):
             assert said.readline().startswith("INFO ")
@@ -100,7 +100,7 @@ def test_s3_wants_credentials_on_every_port(yard: Yard) -> None:
     for _, port in listening(yard):
         for path in ("training/bounds/secret.txt", "buckets/training/bounds/secret.txt", "?q=secret"):
             try:
-                answer = httpx.get(f"http://127.0.0.1:{port}/{path}", timeout=5).content
+                answer = httpx.get(f"http://127.0.0.1:{port}/{path}", timeout=120).content
             except httpx.HTTPError:
                 continue  # not HTTP
             assert secret not in answer, (port, path)
@@ -158,7 +158,7 @@ def test_body_of_two_gigabytes(way: str, yard: Yard, client: Client) -> None:
         f"POST /v1/bounds/models HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
         f"Authorization: Bearer {client.connection.token}\r\n"
     )
-    with socket.create_connection(("127.0.0.1", address.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", address.port), timeout=120) as connection:
         if way == "declared":
             connection.sendall(f"{head}Content-Length: {TWO_GB}\r\n\r\n".encode())
             sent = 0
@@ -185,12 +185,12 @@ def _stream(connection: socket.socket) -> int:
                 break
         except BlockingIOError:
             pass
-        connection.settimeout(20)
+        connection.settimeout(120)
         try:
             connection.sendall(f"{len(CHUNK):x}\r\n".encode() + CHUNK + b"\r\n")
         except (BrokenPipeError, ConnectionResetError):
             break
         connection.setblocking(False)
         sent += len(CHUNK)
-    connection.settimeout(20)
+    connection.settimeout(120)
     return sent

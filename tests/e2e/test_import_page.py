@@ -16,7 +16,7 @@ from .test_readme import README, ROOT, blocks, run, section
 IMPORT_PAGE = ROOT / "docs/import.md"
 SPOKEN_OF = "ghcr.io/team/translator:1.4"
 
-pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.servers]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def place(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the README has it: the stack's `data` and the `sample`."""
     made = tmp_path_factory.mktemp("place")
     (made / "data").symlink_to(yard.data)
-    subprocess.run([PROGRAM, "sample", "sample"], cwd=made, env=yard.environment(), check=True, timeout=60)
+    subprocess.run([PROGRAM, "sample", "sample"], cwd=made, env=yard.environment(), check=True)
     return made
 
 

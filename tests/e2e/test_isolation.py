@@ -17,7 +17,7 @@ from modelyard_testkit.yard_inside import put
 
 from .test_bad_packages import contents, imported
 
-pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.servers]
 
 MINE, THEIRS = "isolated-one", "isolated-two"
 NAME = "geheim"
@@ -284,7 +284,7 @@ FOR_OPERATORS = {("post", "/v1/projects")}
 
 @pytest.fixture
 def http(yard: Yard) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=yard.details["gateway_url"], timeout=30) as made:
+    with httpx.Client(base_url=yard.details["gateway_url"], timeout=120) as made:
         yield made
 
 

@@ -12,7 +12,7 @@ from modelyard_testkit.main_job import TARGETS, MainJob, Outcome, fact_of, split
 from modelyard_testkit.yard import Yard
 from modelyard_testkit.yard_inside import events
 
-pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.servers]
 
 
 @pytest.fixture(scope="module")

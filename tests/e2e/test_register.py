@@ -18,7 +18,7 @@ from modelyard_testkit.yard_inside import keys, put, with_objects
 
 from .test_bad_packages import contents, imported
 
-pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.servers]
 
 PROJECT = "register"
 

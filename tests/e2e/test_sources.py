@@ -22,7 +22,7 @@ from modelyard_testkit.yard_inside import keys, put
 from .test_bad_packages import contents, imported
 from .test_readme import run
 
-pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.servers]
 
 PROJECT = "sources"
 MODEL = "model/model.onnx"
@@ -260,13 +260,12 @@ API = Path(__file__).parents[2] / "docs/api.md"
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples need curl")
-@pytest.mark.timeout(120)
 def test_examples_of_the_page_about_http(yard: Yard, registry: RegistryDouble, reference: str, tmp_path: Path) -> None:
     """Run by bash in order, with what they say lies in the bucket and at the registry."""
     put(yard, "training", "digits/V001", trained().files)
     put(yard, "training", "digits/plain", {"digits.onnx": trained().files["model/digits.onnx"]})
     environment = yard.environment()
-    subprocess.run(["modelyard", "sample", "sample"], cwd=tmp_path, env=environment, check=True, timeout=60)
+    subprocess.run(["modelyard", "sample", "sample"], cwd=tmp_path, env=environment, check=True)
     details = yard.details
     environment |= {"URL": f"{details['gateway_url']}/v1/default", "TOKEN": details["token"]}
     steps = re.findall(r"^```sh\n(.*?)^```$", API.read_text("utf-8"), re.MULTILINE | re.DOTALL)

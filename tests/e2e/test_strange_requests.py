@@ -9,7 +9,7 @@ import pytest
 
 from modelyard_testkit.yard import Yard
 
-pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.servers]
 
 PROJECT = "strange"
 IDS = (
@@ -38,7 +38,7 @@ BODIES = (
 def http(yard: Yard) -> Iterator[httpx.Client]:
     with yard.project(PROJECT) as client:
         header = {"Authorization": f"Bearer {client.connection.token}"}
-        with httpx.Client(base_url=yard.details["gateway_url"], headers=header, timeout=30) as made:
+        with httpx.Client(base_url=yard.details["gateway_url"], headers=header, timeout=120) as made:
             yield made
 
 

@@ -79,4 +79,4 @@ def doubling(yard: Yard) -> Iterator[Duplicator]:
         yield duplicator
     finally:
         duplicator.over.set()
-        thread.join(20)
+        thread.join()

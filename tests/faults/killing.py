@@ -58,8 +58,14 @@ def worker_of(yard: Yard, service: str) -> psutil.Process | None:
 
 @contextmanager
 def held(yard: Yard, server: str) -> Iterator[psutil.Process]:
-    """Stopped as by SIGSTOP: connections stay open and nothing is answered."""
-    process = process_of(yard, server)
+    """Connections stay open and nothing is answered."""
+    with stopped(process_of(yard, server)) as process:
+        yield process
+
+
+@contextmanager
+def stopped(process: psutil.Process) -> Iterator[psutil.Process]:
+    """As by SIGSTOP: it does not get on."""
     process.suspend()
     try:
         yield process

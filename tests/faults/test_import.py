@@ -24,7 +24,7 @@ from modelyard_testkit.yard_inside import (
 
 from .killing import back, held, kill
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.fault]
 
 MEGABYTES = 240
 
@@ -64,7 +64,7 @@ def published(client: Client, model_id: str) -> dict[str, Any] | None:
 
 def judge(yard: Yard, client: Client, model: dict[str, Any]) -> None:
     """One version, whole; everything said once; nothing lies about."""
-    eventually(lambda: unsettled(yard) == 0 and not pending_outbox(yard), "an idle yard", seconds=60)
+    eventually(lambda: unsettled(yard) == 0 and not pending_outbox(yard), "an idle yard")
     project = client.connection.project
     assert client.get("models")["total_count"] == 1
     named = {file["path"] for file in model["artifacts"][0]["files"]}
@@ -83,7 +83,7 @@ def test_killed_in_mid_copy(yard: Yard, client: Client, large: str, tmp_path: Pa
     kill(yard, "import")
     assert client.get(f"models/{model_id}")["model_status"] == "publishing", "killed too late"
     back(yard, "import", was)
-    model = eventually(lambda: published(client, model_id), "the import's second attempt", seconds=90)
+    model = eventually(lambda: published(client, model_id), "the import's second attempt")
     story = client.get(f"models/{model_id}/import")
     assert (story["state"], story["attempt"]) == ("succeeded", 2)
     assert any("again, attempt 2" in line for line in story["log"])
@@ -98,7 +98,7 @@ def test_store_killed_in_mid_copy(yard: Yard, client: Client, large: str, tmp_pa
     kill(yard, "s3")
     assert client.get(f"models/{model_id}")["model_status"] == "publishing", "killed too late"
     back(yard, "s3", was)
-    model = eventually(lambda: published(client, model_id), "the import", seconds=90)
+    model = eventually(lambda: published(client, model_id), "the import")
     judge(yard, client, model)
     yard.json("models", "download", model_id, "--to", str(tmp_path), client=client)
 
@@ -109,12 +109,12 @@ def test_killed_between_commit_and_publish(yard: Yard, client: Client, large: st
     eventually(lambda: copying(yard, client), "the first object in the version's folder", pause=0)
     was = process_of(yard, "import").pid
     with held(yard, "nats"):
-        waiting = eventually(lambda: pending_outbox(yard), "a committed message that cannot be sent", seconds=60)
+        waiting = eventually(lambda: pending_outbox(yard), "a committed message that cannot be sent")
         assert waiting == {"import.imports": 1}
         kill(yard, "import")
         assert pending_outbox(yard) == waiting, "it survives in the document"
     back(yard, "import", was)
-    model = eventually(lambda: published(client, model_id), "what was committed, told", seconds=90)
+    model = eventually(lambda: published(client, model_id), "what was committed, told")
     yard.wait_ready()
     assert client.get(f"models/{model_id}/import")["attempt"] == 1, "nothing was done again"
     judge(yard, client, model)

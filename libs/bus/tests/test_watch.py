@@ -18,8 +18,7 @@ def said(number: int) -> Envelope:
 
 
 async def take(events: AsyncGenerator[Envelope, None], count: int) -> list[int]:
-    async with asyncio.timeout(20):
-        return [(await anext(events)).data["n"] for _ in range(count)]
+    return [(await anext(events)).data["n"] for _ in range(count)]
 
 
 async def consumers_of(operator: Bus) -> int:
@@ -48,7 +47,7 @@ async def test_progress_reaches_who_watches_and_nobody_else(connect: Any, until:
     assert {"percent": 3} not in seen
     assert {"percent": 1} not in seen
     await gateway.close()
-    await asyncio.wait_for(watching, 5)  # ends with the bus
+    await watching  # ends with the bus
 
 
 async def test_progress_names_one_thing(connect: Any) -> None:
@@ -85,9 +84,8 @@ async def test_without_an_instant_only_what_comes(operator: Bus, connect: Any, u
     await version.publish(VERSION_FAILED.subject, said(0))
     events = gateway.watch_events()
     first = asyncio.create_task(take(events, 1))
-    async with asyncio.timeout(10):
-        while await consumers_of(operator) == declared:
-            pass
+    while await consumers_of(operator) == declared:
+        pass
     await version.publish(VERSION_FAILED.subject, said(1))
     assert await first == [1]
     await events.aclose()

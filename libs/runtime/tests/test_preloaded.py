@@ -106,7 +106,7 @@ async def test_its_children_die_with_it(preloaded: PreloadedPython) -> None:
     template.kill()
     with pytest.raises(SubprocessFailed):
         await running
-    child.wait(5)
+    child.wait()
 
 
 async def test_a_module_that_cannot_be_imported_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,7 +206,7 @@ class OwnProcess:
 
     def ends(self) -> tuple[int, str, list[dict[str, Any]]]:
         """Exit code, what it printed after what was read, its log."""
-        out, err = self.process.communicate(timeout=15)
+        out, err = self.process.communicate()
         return self.process.returncode, out, [json.loads(line) for line in err.splitlines()]
 
 

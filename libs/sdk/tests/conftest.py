@@ -237,7 +237,7 @@ def _served() -> Iterator[tuple[Scripted, list[Scripted]]]:
     current[0].url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     yield current[0], current
     server.should_exit = server.force_exit = True
-    thread.join(5)
+    thread.join()
 
 
 @pytest.fixture

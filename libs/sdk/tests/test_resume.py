@@ -51,14 +51,13 @@ class Line:
     def settle(self) -> None:
         """Until nobody waits to be let in, and storage has seen the end of every connection that was cut."""
         self._idle.clear()
-        assert self._closed or self._idle.wait(5)
+        assert self._closed or self._idle.wait()
         for thread in self._carrying:
-            thread.join(5)
-            assert not thread.is_alive()
+            thread.join()
 
     def close(self) -> None:
         self._closed = True
-        self._accepting.join(5)
+        self._accepting.join()
         self.cut()
         self.settle()
         for each in (*chain(*self._pairs), self._listener):
@@ -179,7 +178,7 @@ def test_ctrl_c_leaves_what_has_arrived(
     many = threading.Event()
 
     def interrupted(*_: Any, **__: Any) -> None:
-        many.wait(10)
+        many.wait()
         raise KeyboardInterrupt
 
     first, second = Moved(), Moved()

@@ -44,7 +44,7 @@ class Terminal:
 
     def end(self) -> str:
         seen = "".join(self.pieces())
-        assert self.process.wait(30) == 0, seen
+        assert self.process.wait() == 0, seen
         return seen
 
 
@@ -114,7 +114,7 @@ def test_colour_is_for_those_who_want_it(terminal: Callable[..., Terminal]) -> N
     for name, environment in told.items():
         opened = terminal(80, *command, **environment)
         seen[name] = "".join(opened.pieces())
-        assert opened.process.wait(30) == 2
+        assert opened.process.wait() == 2
     assert COLOUR.search(seen["yes"])
     assert not COLOUR.search(seen["no"])
     assert not STEERING.search(seen["dumb"])
@@ -155,7 +155,7 @@ def test_ctrl_c_gives_the_cursor_back(terminal: Callable[..., Terminal], yard: A
         seen += next(pieces)
     opened.process.send_signal(signal.SIGINT)
     seen += "".join(pieces)
-    assert opened.process.wait(30) == 130
+    assert opened.process.wait() == 130
     assert seen.rindex(SHOWN) > seen.rindex(HIDDEN)
     assert "Traceback" not in seen
 

@@ -332,11 +332,12 @@ async def test_whatever_else_goes_wrong_no_conversion_hangs(yard: Any, error: An
 
 async def test_a_job_that_another_worker_holds_comes_back_when_the_lease_ends(yard: Any) -> None:
     conversion_id = await yard.create()
+    began = now_ms()
     first = await taken(yard, conversion_id)
     with pytest.raises(Retry) as caught:
         await yard.work(conversion_id)
     assert caught.value.after is not None
-    assert LEASE_MS / 1000 - 2 < caught.value.after <= LEASE_MS / 1000
+    assert LEASE_MS - (now_ms() - began) <= caught.value.after * 1000 <= LEASE_MS
     assert await yard.known(conversion_id) == first.value
 
 
@@ -465,10 +466,9 @@ async def test_the_lease_is_kept_and_the_log_saved_while_it_runs(yard: Any, monk
 
     async def run(module: str, request: Any, *, on_line: Any, **options: Any) -> Any:
         await on_line("==> thinking")
-        async with asyncio.timeout(10):
-            while not seen or seen[-1].progress != "thinking":
-                seen.append(await yard.known(conversion_id))
-                leases.append((await yard.documents.get(CONVERSIONS, conversion_id)).body["claim"]["lease_until"])
+        while not seen or seen[-1].progress != "thinking":
+            seen.append(await yard.known(conversion_id))
+            leases.append((await yard.documents.get(CONVERSIONS, conversion_id)).body["claim"]["lease_until"])
         raise SubprocessFailed("timeout", "did not finish", None)
 
     yard.run = run

@@ -144,9 +144,9 @@ def test_circles_and_loose_ends_are_borne() -> None:
 def test_a_huge_graph_is_cut_and_says_so() -> None:
     nodes = tuple(node(f"v{number}", "version") for number in range(MOST_NODES + 300))
     edges = tuple(LineageEdge(source=f"v{n % 700}", target=f"v{n * 31 % 700}", relation="r") for n in range(5000))
-    started = time.perf_counter()
+    started = time.process_time()  # others may use the machine too
     words = texts(read(picture(Lineage(nodes=nodes, edges=edges))))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert "Not drawn: 300 more things and 3,000 more relations." in words
 
 

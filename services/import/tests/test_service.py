@@ -1,6 +1,5 @@
 """The whole service on real NATS, with its own permissions, and a real S3; the version service is played."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -159,8 +158,7 @@ async def test_a_run_reported_by_call_waits_for_the_version_service(stack: Stack
     )
     run = await stack.ask(imports.COMPLETE_TRAINING, imports.CompleteTraining(event_id="e", completed=fact))
     assert run.status == "completed"
-    async with asyncio.timeout(15):
-        failed = await stack.until(catalogue.IMPORT_FAILED.subject)
+    failed = await stack.until(catalogue.IMPORT_FAILED.subject)
     assert failed.data["code"] == "ModelArts.3017"
     assert f"training/{stack.project}/nothing/" in failed.data["reason"]
 

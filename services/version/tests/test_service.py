@@ -88,9 +88,8 @@ async def yard(tmp_path: Path, nats_server: Any, s3_server: Any) -> AsyncIterato
 
 
 async def reached(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(15):
-        while not await condition():  # noqa: ASYNC110 - what another service does has no event to wait for
-            await asyncio.sleep(0.01)
+    while not await condition():  # noqa: ASYNC110 - what another service does has no event to wait for
+        await asyncio.sleep(0.01)
 
 
 def download(url: str) -> bytes:

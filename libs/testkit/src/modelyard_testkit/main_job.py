@@ -191,7 +191,7 @@ class MainJob:
     def listings(self) -> list[dict[str, Any]]:
         return [found for found in self.client.get("gallery")["listings"] if found["project"] == self.project]
 
-    def finish(self, seconds: float = 90.0) -> Outcome:
+    def finish(self) -> Outcome:
         """Waits until everything has followed. Raises NeverCame, and AssertionError as soon as a step has failed."""
 
         def complete() -> Outcome | None:
@@ -208,15 +208,11 @@ class MainJob:
             listing = self.client.get(f"gallery/{listings[0]['listing_id']}")
             return Outcome(model, self.conversions(), evaluation, listing, rows)
 
-        return eventually(complete, f"the end of the main job of {self.project}", seconds=seconds, pause=0.2)
+        return eventually(complete, f"the end of the main job of {self.project}", pause=0.2)
 
-    def settled(self, seconds: float = 30.0) -> None:
+    def settled(self) -> None:
         """Waits until nothing is on its way any more."""
-        eventually(
-            lambda: not pending_outbox(self.yard) and not unsettled(self.yard),
-            "an empty outbox, no job",
-            seconds=seconds,
-        )
+        eventually(lambda: not pending_outbox(self.yard) and not unsettled(self.yard), "an empty outbox, no job")
 
     def judge(self, outcome: Outcome, *, copies: int = 1) -> None:
         """Everything happened, everything once, and nothing lies about. `copies` of each message lie on the stream."""
@@ -243,8 +239,8 @@ class MainJob:
         assert len(attempts) == FACTS["evaluation.succeeded"], "one folder of results for each"
         assert dead_letters(self.yard) == ()
 
-    def until(self, condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-        return eventually(condition, what, seconds=seconds, pause=0.01)
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        return eventually(condition, what, pause=0.01)
 
 
 def fact_of(event: dict[str, Any]) -> str:
