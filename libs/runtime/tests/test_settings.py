@@ -25,7 +25,12 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("DOCUMENT_URL", "postgres://u:hush@db/"), ("HTTP_PORT", "hush"), ("DATABASE", "hush/"), ("LOG_LEVEL", "hush")],
+    [
+        ("DOCUMENT_URL", "postgres://u:hush@db/"),
+        ("HTTP_PORT", "hush"),
+        ("ARTIFACTS_BUCKET", "hush" * 20),
+        ("LOG_LEVEL", "hush"),
+    ],
 )
 def test_wrong_value_is_named_by_field_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"MODELYARD_{name}", value)

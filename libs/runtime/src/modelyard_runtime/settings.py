@@ -49,9 +49,8 @@ class ServiceSettings(BaseSettings):
     nats_password: SecretStr | None = None
 
     document_url: Annotated[str, AfterValidator(_document_url)] = Field(
-        default="sqlite:///data/modelyard.db", repr=False, description="sqlite:///path or mongodb://…"
+        default="sqlite:///data/modelyard.db", repr=False, description="sqlite:///path or mongodb://host/database"
     )
-    database: str = Field(default="modelyard", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="MongoDB database name")
 
     s3_endpoint: str = Field(default="127.0.0.1:9000", description="host:port")
     s3_access_key: str | None = None
