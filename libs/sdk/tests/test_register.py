@@ -163,6 +163,17 @@ def test_what_automatic_learning_made_is_not_downloaded(yard: Any, run: Callable
     assert not (tmp_path / "out").exists()
 
 
+def test_storage_that_this_machine_does_not_reach_is_named(yard: Any, run: Callable[..., Any], tmp_path: Path) -> None:
+    links = {"files": [yard.keeps("far", b"x", url="http://127.0.0.1:9/far?signature=secret")]}
+    yard.on(f"GET models/{MODEL}/files", links)
+    ended = run("models", "download", MODEL, "--to", str(tmp_path / "out"))
+    assert ended.code == 4
+    assert "far: storage at 127.0.0.1:9 did not send it" in ended.err
+    assert "MODELYARD_S3_PUBLIC_ENDPOINT" in ended.err
+    assert "modelyard up" not in ended.err
+    assert "secret" not in ended.err
+
+
 def test_ctrl_c_says_how_to_go_on(yard: Any, uploads: Any, environment: dict[str, str], package: Path) -> None:
     uploads.reach = lambda url: url.replace("/storage/", "/slowly/")
     yard.on("PUT slowly", 404)

@@ -110,7 +110,7 @@ def test_storage_is_not_there(client: Client, gateway: Any, uploads: Any, tmp_pa
     (tmp_path / "a").write_bytes(b"a")
     uploads.reach = lambda _: "http://127.0.0.1:9/a?signature=secret"
     with pytest.raises(
-        GatewayUnreachable, match=r"^a: storage did not take it: .*; run the same command"
+        GatewayUnreachable, match=r"^a: storage at 127\.0\.0\.1:9 did not take it: .*; run the same command"
     ) as unreachable:
         upload(client, tmp_path, Heard())
     assert "secret" not in str(unreachable.value)

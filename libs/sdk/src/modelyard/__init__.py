@@ -6,4 +6,5 @@ from modelyard.connection import find_connection as find_connection
 from modelyard.errors import ConnectionNotFound as ConnectionNotFound
 from modelyard.errors import GatewayUnreachable as GatewayUnreachable
 from modelyard.errors import Refused as Refused
+from modelyard.errors import StorageUnreachable as StorageUnreachable
 from modelyard.errors import TaskFailed as TaskFailed

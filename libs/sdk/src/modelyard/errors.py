@@ -17,6 +17,10 @@ class GatewayUnreachable(ModelyardError):
     """No answer from the gateway, or from the storage it sent us to."""
 
 
+class StorageUnreachable(GatewayUnreachable):
+    """The gateway answers; the storage that its links name does not."""
+
+
 class NotFoundHere(ModelyardError):
     """A name on the command line that means nothing in this project, or a path that is not there."""
 

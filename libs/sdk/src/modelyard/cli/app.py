@@ -28,13 +28,16 @@ from modelyard.cli import (
 )
 from modelyard.cli.session import Session, err, notes, out
 from modelyard.cli.terminal import begin
-from modelyard.errors import GatewayUnreachable, ModelyardError, Refused, Reply, TaskFailed
+from modelyard.errors import GatewayUnreachable, ModelyardError, Refused, Reply, StorageUnreachable, TaskFailed
 
 EXIT_TASK_FAILED = 1
 EXIT_USAGE = 2
 EXIT_REFUSED = 3
 EXIT_UNREACHABLE = 4
 EXIT_INTERRUPTED = 130
+
+ASK_STACK = "Is the stack running? 'modelyard up --data DIR' starts one."
+ASK_ADDRESS = "Does this machine reach that address? The services are told it: MODELYARD_S3_PUBLIC_ENDPOINT."
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -126,7 +129,7 @@ def _run() -> int:
         _say(f"failed: {failed}", failed.problems)
         return EXIT_TASK_FAILED
     except GatewayUnreachable as unreachable:
-        _say(f"{unreachable}\nIs the stack running? 'modelyard up --data DIR' starts one.")
+        _say(f"{unreachable}\n{ASK_ADDRESS if isinstance(unreachable, StorageUnreachable) else ASK_STACK}")
         return EXIT_UNREACHABLE
     except (ModelyardError, OSError) as error:
         _say(str(error))

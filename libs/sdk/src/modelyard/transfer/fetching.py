@@ -155,18 +155,18 @@ def _fetch(line: Line, links: Links, progress: Progress, file: Growing) -> None:
     """Appends to what is there. Raises Broken; what it brought stays."""
     if file.arrived == file.size and file.part.is_file():
         return
-    before, headers = file.arrived, {"Accept-Encoding": "identity"}
+    before, url, headers = file.arrived, links.urls[file.path], {"Accept-Encoding": "identity"}
     if before:
         headers["Range"] = f"bytes={before}-"
     try:
-        with line.http.stream("GET", links.urls[file.path], headers=headers) as response:
+        with line.http.stream("GET", url, headers=headers) as response:
             if not response.is_success:
                 raise refused(file.path, response, "send")
             if before and response.status_code != _PARTIAL:  # all of it, whatever was asked for
                 progress(-file.start_over())
             _append(line, response, progress, file)
     except httpx.HTTPError as error:
-        raise cut(file.path, error, "send", kept=file.arrived > before) from error
+        raise cut(file.path, error, "send", url, kept=file.arrived > before) from error
 
 
 def _append(line: Line, response: httpx.Response, progress: Progress, file: Growing) -> None:
@@ -199,7 +199,7 @@ def _small(line: Line, name: str, plot: dict[str, Any]) -> bytes:
     try:
         response = line.http.get(plot["url"])
     except httpx.HTTPError as error:
-        raise cut(name, error, "send").reason from error
+        raise cut(name, error, "send", plot["url"]).reason from error
     if not response.is_success:
         raise refused(name, response, "send").reason
     return response.content

@@ -7,10 +7,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
-from modelyard.errors import GatewayUnreachable, ModelyardError, Refused, TaskFailed
+from modelyard.errors import GatewayUnreachable, ModelyardError, Refused, StorageUnreachable, TaskFailed
 
 T = TypeVar("T")
 CHUNK = 1 << 18  # bytes: what one thread holds; larger ones are no faster
@@ -113,7 +114,7 @@ def refused(name: str, response: httpx.Response, what: str, moved: int = 0) -> B
     return Broken(reason, moved, denied=not passing)
 
 
-def cut(name: str, error: Exception, what: str, moved: int = 0, *, kept: bool = False) -> Broken:
-    """Never with the URL: who has a presigned URL has the file."""
-    words = str(error) or type(error).__name__
-    return Broken(GatewayUnreachable(f"{name}: storage did not {what} it: {words}"), moved, kept=kept)
+def cut(name: str, error: Exception, what: str, url: str, moved: int = 0, *, kept: bool = False) -> Broken:
+    """Names the host and never the whole URL: who has a presigned URL has the file."""
+    words, host = str(error) or type(error).__name__, urlsplit(url).netloc
+    return Broken(StorageUnreachable(f"{name}: storage at {host} did not {what} it: {words}"), moved, kept=kept)

@@ -181,7 +181,7 @@ def _put(line: Line, ticket: Ticket, piece: Piece, progress: Progress) -> None:
             headers = {"Content-Length": str(piece.size)}
             response = line.http.put(url, content=_chunks(file, piece, heard), headers=headers)
         except httpx.HTTPError as error:
-            raise cut(piece.name, error, "take", moved) from error
+            raise cut(piece.name, error, "take", url, moved) from error
     if not response.is_success:
         raise refused(piece.name, response, "take", moved)
     ticket.etags[piece.name, piece.part] = str(response.headers.get("etag", "")).strip('"')
