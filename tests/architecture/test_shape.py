@@ -61,7 +61,7 @@ def test_services_look_alike(service: Member) -> None:
     main = (service.package / "__main__.py").read_text("utf-8")
     assert len(main.splitlines()) <= LONGEST_MAIN
     beside = {path.name for path in (ROOT / service.folder).iterdir()}
-    assert {"Dockerfile", "README.md", "pyproject.toml", "requirements.lock", "src", "tests"} - beside == set()
+    assert {"README.md", "pyproject.toml", "requirements.lock", "src", "tests"} - beside == set()
 
 
 def test_the_ruler_measures() -> None:
