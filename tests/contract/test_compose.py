@@ -23,7 +23,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
 WORKERS = {"import-worker", "convert-worker", "evaluate-worker"}
 OURS = sorted({*SERVICES, *WORKERS})
-VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(:[?-])?([^}]*)\}")
+VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(?:(:[?-])([^${}]*))?\}")  # one that holds no other
+CHOSEN = {"MODELYARD_PORT", "MODELYARD_S3_PORT", "MODELYARD_S3_PUBLIC_ENDPOINT", "MODELYARD_S3_PUBLIC_SECURE"}
 
 
 def _names() -> set[str]:
@@ -31,10 +32,16 @@ def _names() -> set[str]:
     return {line.partition("=")[0] for line in lines if "=" in line and not line.startswith("#")}
 
 
+def _filled(value: Any) -> str:
+    """As compose fills it in: secrets by something long, everything else by its default."""
+    text = str(value)
+    while VARIABLE.search(text):
+        text = VARIABLE.sub(lambda found: found[3] if found[2] == ":-" else "k" + "0" * 40, text)
+    return text
+
+
 def _given(container: str) -> dict[str, str]:
-    """The environment of a container, secrets replaced by something long."""
-    environment = {name: str(value) for name, value in CONTAINERS[container]["environment"].items()}
-    return {name: VARIABLE.sub("k" + "0" * 40, value) for name, value in environment.items()}
+    return {name: _filled(value) for name, value in CONTAINERS[container]["environment"].items()}
 
 
 def test_it_is_a_compose_file() -> None:
@@ -48,9 +55,12 @@ def test_every_service_is_there() -> None:
 
 
 def test_secrets_have_no_default_and_are_all_known() -> None:
-    used = {name for name, _, _ in VARIABLE.findall(TEXT)}
-    assert {name for name, kind, _ in VARIABLE.findall(TEXT) if kind != ":?"} == {"MODELYARD_PORT"}
-    assert used - {"MODELYARD_PORT"} == _names()
+    used = dict(re.findall(r"\$\{([A-Z0-9_]+)(:[?-])", TEXT))
+    assert len(re.findall(r"\$\{", TEXT)) == len(re.findall(r"\$\{[A-Z0-9_]+:[?-]", TEXT)), (
+        "neither default nor complaint"
+    )
+    assert {name for name, kind in used.items() if kind != ":?"} == CHOSEN
+    assert set(used) - CHOSEN == _names()
     for container in CONTAINERS.values():
         secrets = {n: v for n, v in container.get("environment", {}).items() if re.search("PASSWORD|KEY|TOKEN", n)}
         assert {name for name, value in secrets.items() if not VARIABLE.fullmatch(value)} == set()
@@ -61,13 +71,22 @@ def test_the_example_holds_no_value() -> None:
     assert [line for line in lines if not line.startswith("#") and not line.endswith("=")] == []
 
 
-def test_only_the_gateway_can_be_reached_and_only_from_this_machine() -> None:
+def test_only_gateway_and_s3_can_be_reached_and_only_from_this_machine() -> None:
     published = {name: container["ports"] for name, container in CONTAINERS.items() if "ports" in container}
-    assert set(published) == {"gateway"}
-    assert all(port.startswith("127.0.0.1:") for port in published["gateway"])
-    assert {name for name, network in COMPOSE["networks"].items() if not (network or {}).get("internal")} == {"outside"}
-    assert [name for name, container in CONTAINERS.items() if "outside" in container["networks"]] == ["gateway"]
+    assert set(published) == {"gateway", "s3"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+    outward = {name for name, network in COMPOSE["networks"].items() if not (network or {}).get("internal")}
+    on = {name: outward & set(container["networks"]) for name, container in CONTAINERS.items()}
+    assert {name: networks for name, networks in on.items() if networks} == {"gateway": {"outside"}, "s3": {"links"}}
     assert not any("network_mode" in container or "privileged" in container for container in CONTAINERS.values())
+
+
+def test_links_name_the_port_that_s3_publishes() -> None:
+    (published,) = CONTAINERS["s3"]["ports"]
+    address, _, inner = _filled(published).rpartition(":")
+    assert CONTAINERS["version"]["environment"]["MODELYARD_S3_ENDPOINT"] == f"s3:{inner}"
+    for name in set(OURS) - {"gateway", "publish"}:
+        assert _given(name)["MODELYARD_S3_PUBLIC_ENDPOINT"] == address, name
 
 
 def test_containers_are_contained() -> None:
@@ -75,6 +94,15 @@ def test_containers_are_contained() -> None:
         assert container["cap_drop"] == ["ALL"], name
         assert "no-new-privileges:true" in container["security_opt"], name
         assert container.get("read_only") or name == "mongo"
+
+
+def test_containers_are_bounded() -> None:
+    for name, container in CONTAINERS.items():
+        assert container["mem_limit"], name
+        assert container["pids_limit"], name
+        assert container["logging"]["options"].keys() == {"max-size", "max-file"}, name
+        assert all("size=" in mount for mount in container.get("tmpfs", [])), name
+        assert container["stop_grace_period"] == "1m", name  # a service needs half of it at most
 
 
 def test_nobody_starts_before_what_it_needs_is_healthy() -> None:
@@ -87,7 +115,9 @@ def test_nobody_starts_before_what_it_needs_is_healthy() -> None:
     assert CONTAINERS["declare"]["depends_on"]["nats"]["condition"] == "service_healthy"
     assert CONTAINERS["buckets"]["depends_on"]["s3"]["condition"] == "service_healthy"
     for server in ("nats", "mongo", "s3"):
-        assert CONTAINERS[server]["healthcheck"]["test"]
+        check = CONTAINERS[server]["healthcheck"]
+        assert check["test"][1] in {"wget", "bash"}, "no interpreter every few seconds"
+        assert (check["timeout"], check["start_period"]) == ("10s", "2m")
 
 
 @pytest.mark.parametrize("container", OURS)
@@ -107,6 +137,12 @@ def test_a_service_understands_its_environment(container: str, monkeypatch: pyte
         assert set(getattr(settings, f"{service}_roles")) == {role}
     if service == "gateway":
         assert settings.api_host == "0.0.0.0"
+
+
+def test_what_is_read_whole_lies_on_a_disk() -> None:
+    for name in (*WORKERS, "evaluate"):
+        assert _given(name)["TMPDIR"] == "/scratch", name
+        assert [volume.partition(":")[2] for volume in CONTAINERS[name]["volumes"]] == ["/scratch"], name
 
 
 @pytest.mark.parametrize(("container", "module"), [("declare", "modelyard_bus"), ("buckets", "modelyard_store")])
