@@ -15,8 +15,8 @@ from modelyard_contracts.shapes import Role
 from modelyard_runtime.clock import now_ms
 from modelyard_store.opening import open_documents
 from modelyard_testkit.servers import MongoWireServer
-from modelyard_version.handlers.aliasing import Aliasing
-from modelyard_version.move_repository import MoveRepository
+from modelyard_version.handlers.aliases import Aliasing
+from modelyard_version.repository.moves import MoveRepository
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
 
 _NAME = "many"

@@ -26,11 +26,11 @@ from modelyard_contracts.shapes import (
     StorageSource,
 )
 from modelyard_evaluate.fetching import Fetcher
-from modelyard_evaluate.handlers.datasets import DatasetHandlers
-from modelyard_evaluate.handlers.evaluations import EvaluationHandlers
-from modelyard_evaluate.handlers.events import EventHandlers
-from modelyard_evaluate.handlers.job import JobHandler, RunPython
-from modelyard_evaluate.handlers.results import ResultHandlers
+from modelyard_evaluate.handlers.datasets import DatasetCalls
+from modelyard_evaluate.handlers.evaluations import EvaluationCalls
+from modelyard_evaluate.handlers.events import VersionEvents
+from modelyard_evaluate.handlers.jobs import EvaluationJobs, RunPython
+from modelyard_evaluate.handlers.results import ResultCalls
 from modelyard_evaluate.planning import Planner
 from modelyard_evaluate.register import Register
 from modelyard_evaluate.repository import COLLECTIONS, RUNS, Repository
@@ -142,10 +142,10 @@ class Yard:
         self.scanner = Scanner(objects, self.settings.dataset_limits, folder)
         planner = Planner(self.repository, self.clock)
         buckets = self.settings.dataset_buckets
-        self.datasets = DatasetHandlers(self.repository, register, self.scanner, buckets, "artifacts", self.clock)
-        self.evaluations = EvaluationHandlers(self.repository, register, planner, objects, "artifacts", self.clock)
-        self.events = EventHandlers(self.repository, register, planner, objects, "artifacts", self.clock)
-        self.results = ResultHandlers(self.repository, objects, 60)
+        self.datasets = DatasetCalls(self.repository, register, self.scanner, buckets, "artifacts", self.clock)
+        self.evaluations = EvaluationCalls(self.repository, register, planner, objects, "artifacts", self.clock)
+        self.events = VersionEvents(self.repository, register, planner, objects, "artifacts", self.clock)
+        self.results = ResultCalls(self.repository, objects, 60)
 
     @classmethod
     async def open(cls, folder: Path) -> "Yard":
@@ -160,10 +160,10 @@ class Yard:
     async def announce(self, kind: str, entity_id: str, payload: dict[str, Any]) -> None:
         self.heard.append((kind, entity_id, payload))
 
-    def worker(self, run: RunPython = run_python) -> JobHandler:
+    def worker(self, run: RunPython = run_python) -> EvaluationJobs:
         objects = cast(Objects, self.objects)
         fetcher = Fetcher(objects, self.scanner, self.settings.max_model_bytes)
-        return JobHandler(self.repository, objects, fetcher, run, self.announce, self.settings, self.clock, POLICY)
+        return EvaluationJobs(self.repository, objects, fetcher, run, self.announce, self.settings, self.clock, POLICY)
 
     def put_folder(self, folder: Path, bucket: str, prefix: str) -> Location:
         for path in sorted(folder.rglob("*")):
@@ -241,7 +241,7 @@ class Yard:
         request = evaluate.CreateEvaluation(model_id=model_id, dataset_id=dataset.dataset_id, **more)
         return await self.evaluations.create(context(key=key), request)
 
-    async def work(self, view: evaluate.EvaluationView, worker: JobHandler | None = None) -> evaluate.RunView:
+    async def work(self, view: evaluate.EvaluationView, worker: EvaluationJobs | None = None) -> evaluate.RunView:
         """One delivery of the newest version's job; what became of it."""
         run_id = view.versions[-1].run_id
         await (worker or self.worker()).evaluate(self.envelope(run_id), EvaluationJob(run_id=run_id))

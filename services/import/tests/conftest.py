@@ -25,7 +25,7 @@ from modelyard_import.fetching.inspection import Inspector
 from modelyard_import.fetching.listing import PackageLimits
 from modelyard_import.fetching.registry import registry_http
 from modelyard_import.fetching.registry_auth import Login
-from modelyard_import.handlers.fetch import FetchHandler
+from modelyard_import.handlers.fetch import FetchJobs
 from modelyard_import.handlers.imports import ImportHandlers, import_id_of
 from modelyard_import.repository import COLLECTIONS, IMPORTS, TRAINING_JOBS, Repository
 from modelyard_local.servers import S3Server
@@ -76,13 +76,13 @@ class Yard:
     logins: dict[str, Login] = field(default_factory=dict)
     max_image_bytes: int = 10 << 30
 
-    def fetcher(self, objects: Objects | None = None, *, max_bytes: int = 1 << 30) -> FetchHandler:
+    def fetcher(self, objects: Objects | None = None, *, max_bytes: int = 1 << 30) -> FetchJobs:
         objects = objects or self.objects
         limits = PackageLimits(max_files=50, max_bytes=max_bytes)
         places = Places(tuple(self.buckets.values()), self.folders)
         images = Images(objects, self.http, self.registries, self.logins, self.max_image_bytes)
         bring = Bring(self.repository, objects, self.inspector, images, limits, places, self.clock)
-        return FetchHandler(self.repository, objects, cast(Bus, self.ears), bring, self.clock, POLICY)
+        return FetchJobs(self.repository, objects, cast(Bus, self.ears), bring, self.clock, POLICY)
 
     async def put_folder(self, folder: Path, bucket: str, prefix: str) -> Location:
         for path in sorted(folder.rglob("*")):  # noqa: ASYNC240 - a few small files

@@ -17,7 +17,7 @@ from modelyard_import.fetching.inspection import Inspector
 from modelyard_import.fetching.listing import PackageLimits
 from modelyard_import.fetching.registry import registry_http
 from modelyard_import.fetching.transfer import Transfer
-from modelyard_import.handlers.fetch import FetchHandler
+from modelyard_import.handlers.fetch import FetchJobs
 from modelyard_import.repository import COLLECTIONS, Repository
 from modelyard_runtime.subprocesses import Limits
 from modelyard_store.objects import Objects, ObjectSettings
@@ -45,7 +45,7 @@ async def main(path: str, import_id: str, project: str, bucket: str) -> None:
     images = Images(objects, registry_http(), Registries(()), {}, 0)
     limits, places = PackageLimits(50, 1 << 30), Places((bucket,))
     bring = Bring(repository, objects, Halting(Limits()), images, limits, places, lambda: 1_000_010)
-    handler = FetchHandler(repository, objects, cast(Bus, None), bring, lambda: 1_000_010, Policy(lease_ms=10_000))
+    handler = FetchJobs(repository, objects, cast(Bus, None), bring, lambda: 1_000_010, Policy(lease_ms=10_000))
     envelope = Envelope(source="test", type="test", subject=import_id, project=project, data={})
     await handler.fetch(envelope, ImportJob(import_id=import_id))
 

@@ -19,7 +19,7 @@ from modelyard_contracts.shapes import Role
 from modelyard_import import runs as runs_module
 from modelyard_import.domain.training import TrainingJob, training_job
 from modelyard_import.handlers import rules as rules_module
-from modelyard_import.handlers.rules import RuleHandlers
+from modelyard_import.handlers.rules import RuleCalls
 from modelyard_import.repository import COLLECTIONS, JOB_NAMES, TRAINING_JOBS, Repository
 from modelyard_import.runs import Runs, Wanted
 from modelyard_store.documents import AnyOf, Between, Documents, Equals, Query, Sort
@@ -129,7 +129,7 @@ async def test_a_dry_run_says_what_would_be_taken_and_why_not(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs_module, "PAGE", 7)
-    rules = RuleHandlers(repository, lambda: 5)
+    rules = RuleCalls(repository, lambda: 5)
     found = await rules.dry_run(by(), asked())
     about = [run(number) for number in range(60) if run(number).job_name.startswith("digits-")]
     good = [each for each in about if each.status == "completed" and each.training.metrics["accuracy"] >= 0.3]
@@ -148,7 +148,7 @@ async def test_a_dry_run_says_what_would_be_taken_and_why_not(
 
 async def test_a_dry_run_fits_one_answer(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules_module, "MAX_ANSWER_BYTES", 1_000)
-    found = await RuleHandlers(repository, lambda: 5).dry_run(by(), asked(job_name="*"))
+    found = await RuleCalls(repository, lambda: 5).dry_run(by(), asked(job_name="*"))
     assert 0 < len(found.verdicts) < 10
     assert len(found.verdicts) + found.left_out == found.looked_at == 60
 

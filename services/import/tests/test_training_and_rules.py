@@ -25,7 +25,7 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.jobs import MatchJob
 from modelyard_contracts.shapes import Role
-from modelyard_import.handlers.rules import RuleHandlers
+from modelyard_import.handlers.rules import RuleCalls
 from modelyard_import.handlers.training import TrainingHandlers
 from modelyard_import.repository import TRAINING_JOBS, Repository
 from modelyard_store.outbox import Outbox
@@ -62,7 +62,7 @@ class Desk:
     documents: SqliteDocuments
     versions: Versions
     training: TrainingHandlers
-    rules: RuleHandlers
+    rules: RuleCalls
 
     async def jobs(self) -> list[Envelope]:
         pending = await Outbox(self.documents, TRAINING_JOBS).pending(100)
@@ -95,7 +95,7 @@ def desk(documents: SqliteDocuments) -> Desk:
     versions = Versions()
     repository = Repository(documents, lambda: None, lambda: 0)
     training = TrainingHandlers(repository, cast(CallClient, versions), lambda: 5)
-    return Desk(documents, versions, training, RuleHandlers(repository, lambda: 5))
+    return Desk(documents, versions, training, RuleCalls(repository, lambda: 5))
 
 
 async def test_an_event_becomes_a_version_by_rule(desk: Desk) -> None:

@@ -20,7 +20,7 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.shapes import Role, UploadSource
 from modelyard_import.domain.uploads import GRACE_MS, UploadLimits
 from modelyard_import.handlers.expiry import UploadExpiry
-from modelyard_import.handlers.uploads import UploadHandlers
+from modelyard_import.handlers.uploads import UploadCalls
 from modelyard_store.objects import AccessDenied
 from modelyard_testkit import models
 
@@ -33,9 +33,9 @@ def by(project: str = "mine", key: str | None = None) -> CallContext:
 
 
 @pytest.fixture
-def uploads(yard: Any) -> UploadHandlers:
+def uploads(yard: Any) -> UploadCalls:
     limits = UploadLimits(max_files=10, max_bytes=100 * MIB, part_size=5 * MIB)
-    return UploadHandlers(yard.repository, yard.objects, yard.clock, yard.buckets["artifacts"], limits, 600)
+    return UploadCalls(yard.repository, yard.objects, yard.clock, yard.buckets["artifacts"], limits, 600)
 
 
 def request(**files: bytes) -> BeginUpload:
@@ -59,7 +59,7 @@ async def send(ticket: UploadTicket, files: dict[str, bytes]) -> tuple[Completed
     return await asyncio.to_thread(put)
 
 
-async def test_small_and_large_files_arrive(uploads: UploadHandlers) -> None:
+async def test_small_and_large_files_arrive(uploads: UploadCalls) -> None:
     files = {"model/config.json": b"{}", "model/empty": b"", "model/m.onnx": bytes(range(256)) * (11 * MIB // 256)}
     ticket = await uploads.begin(by(), request(**files))
     assert [len(target.urls) for target in ticket.files] == [1, 1, 3]
@@ -76,7 +76,7 @@ async def test_small_and_large_files_arrive(uploads: UploadHandlers) -> None:
     assert (await uploads.objects.digest(view.location.bucket, key))[1] == 11 * MIB
 
 
-async def test_joined_but_the_answer_got_lost(uploads: UploadHandlers) -> None:
+async def test_joined_but_the_answer_got_lost(uploads: UploadCalls) -> None:
     files = {"big": b"x" * (6 * MIB), "small": b"y"}
     ticket = await uploads.begin(by(), request(**files))
     big = ticket.model_copy(update={"files": ticket.files[:1]})
@@ -88,7 +88,7 @@ async def test_joined_but_the_answer_got_lost(uploads: UploadHandlers) -> None:
     assert (await uploads.complete(by(), call)).state == "complete"
 
 
-async def test_a_file_of_another_size_is_named(uploads: UploadHandlers) -> None:
+async def test_a_file_of_another_size_is_named(uploads: UploadCalls) -> None:
     ticket = await uploads.begin(by(), request(a=b"12345"))
     await send(ticket, {"a": b"123"})
     with pytest.raises(Failure, match="'a' has 3 bytes, 5 were promised"):
@@ -96,13 +96,13 @@ async def test_a_file_of_another_size_is_named(uploads: UploadHandlers) -> None:
 
 
 @pytest.mark.parametrize("path", ["../other/x", "/etc/passwd", "a//b", "a/./b", "a\\b", "a\nb", "model/.."])
-async def test_no_path_leaves_the_upload(uploads: UploadHandlers, path: str) -> None:
+async def test_no_path_leaves_the_upload(uploads: UploadCalls, path: str) -> None:
     with pytest.raises(Failure) as refused:
         await uploads.begin(by(), BeginUpload(files=(UploadFile(path=path, size=1),)))
     assert (refused.value.code, refused.value.problems[0].field) == ("ModelArts.3037", "files.0.path")
 
 
-async def test_another_projects_upload_does_not_exist(uploads: UploadHandlers) -> None:
+async def test_another_projects_upload_does_not_exist(uploads: UploadCalls) -> None:
     ticket = await uploads.begin(by(), request(a=b"1"))
     for attempt in (
         uploads.get(by("theirs"), GetUpload(upload_id=ticket.upload_id)),
@@ -115,7 +115,7 @@ async def test_another_projects_upload_does_not_exist(uploads: UploadHandlers) -
         assert refused.value.kind is FailureKind.NOT_FOUND
 
 
-async def test_an_idempotency_key_meets_the_same_upload(uploads: UploadHandlers) -> None:
+async def test_an_idempotency_key_meets_the_same_upload(uploads: UploadCalls) -> None:
     first = await uploads.begin(by(key="k"), request(a=b"1", big=b"x" * (6 * MIB)))
     again = await uploads.begin(by(key="k"), request(a=b"1", big=b"x" * (6 * MIB)))
     assert (again.upload_id, again.expires_at) == (first.upload_id, first.expires_at)
@@ -124,7 +124,7 @@ async def test_an_idempotency_key_meets_the_same_upload(uploads: UploadHandlers)
 
 
 async def test_a_completed_upload_is_a_source_and_an_open_one_is_not(
-    yard: Any, uploads: UploadHandlers, tmp_path: Any
+    yard: Any, uploads: UploadCalls, tmp_path: Any
 ) -> None:
     folder = models.package(tmp_path / "p")
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
@@ -137,7 +137,7 @@ async def test_a_completed_upload_is_a_source_and_an_open_one_is_not(
     assert done.state == "succeeded", done.reason
 
 
-async def sent(uploads: UploadHandlers, files: dict[str, bytes]) -> str:
+async def sent(uploads: UploadCalls, files: dict[str, bytes]) -> str:
     """A completed upload."""
     ticket = await uploads.begin(by(), request(**files))
     done = await send(ticket, files)
@@ -149,7 +149,7 @@ async def put(url: str, data: bytes) -> int:
     return (await asyncio.to_thread(urllib3.request, "PUT", url, body=data, retries=False)).status
 
 
-async def test_a_broken_upload_sends_only_what_is_missing_and_needs_no_etags(uploads: UploadHandlers) -> None:
+async def test_a_broken_upload_sends_only_what_is_missing_and_needs_no_etags(uploads: UploadCalls) -> None:
     files = {"big": bytes(range(256)) * (16 * MIB // 256), "small": b"y", "empty": b"", "other": b"zz"}
     ticket = await uploads.begin(by(), request(**files))
     urls = {target.path: target.urls for target in ticket.files}
@@ -180,7 +180,7 @@ async def test_a_broken_upload_sends_only_what_is_missing_and_needs_no_etags(upl
     assert all(file.done and not file.missing for file in whole.files)
 
 
-async def test_parts_that_the_store_threw_away_are_asked_for_again(uploads: UploadHandlers) -> None:
+async def test_parts_that_the_store_threw_away_are_asked_for_again(uploads: UploadCalls) -> None:
     files = {"big": b"x" * (6 * MIB)}
     ticket = await uploads.begin(by(), request(**files))
     kept = await uploads.repository.uploads.get("mine", ticket.upload_id)
@@ -196,27 +196,27 @@ async def test_parts_that_the_store_threw_away_are_asked_for_again(uploads: Uplo
 
 async def test_a_large_upload_has_larger_parts_so_that_its_links_fit_one_answer(yard: Any) -> None:
     limits = UploadLimits(max_files=1000, max_bytes=100 << 30, part_size=64 * MIB)
-    uploads = UploadHandlers(yard.repository, yard.objects, yard.clock, yard.buckets["artifacts"], limits, 86_400)
+    uploads = UploadCalls(yard.repository, yard.objects, yard.clock, yard.buckets["artifacts"], limits, 86_400)
     many = tuple(UploadFile(path=f"model/{'n' * 60}-{number}.bin", size=100 << 20) for number in range(999))
     ticket = await uploads.begin(by(), BeginUpload(files=(*many, UploadFile(path="model/big", size=2 << 30))))
     assert len(ticket.model_dump_json()) < 1_000_000
     assert len((await uploads.resume(by(), GetUpload(upload_id=ticket.upload_id))).model_dump_json()) < 1_000_000
 
 
-def expiry(uploads: UploadHandlers) -> UploadExpiry:
+def expiry(uploads: UploadCalls) -> UploadExpiry:
     return UploadExpiry(uploads.repository, uploads.objects, uploads.now)
 
 
-def later(uploads: UploadHandlers, seconds: float) -> None:
+def later(uploads: UploadCalls, seconds: float) -> None:
     uploads.now.now += int(seconds * 1000)  # type: ignore[attr-defined]  # the test's clock
 
 
-async def objects_of(uploads: UploadHandlers, upload_id: str) -> list[str]:
+async def objects_of(uploads: UploadCalls, upload_id: str) -> list[str]:
     return [found.key async for found in uploads.objects.list(uploads.bucket, f"mine/uploads/{upload_id}/")]
 
 
 @pytest.mark.parametrize("completed", [False, True])
-async def test_an_upload_that_nobody_used_in_time_leaves_nothing(uploads: UploadHandlers, completed: bool) -> None:
+async def test_an_upload_that_nobody_used_in_time_leaves_nothing(uploads: UploadCalls, completed: bool) -> None:
     files = {"big": b"x" * (6 * MIB), "small": b"y"}
     ticket = await uploads.begin(by(key=f"unused {completed}"), request(**files))
     await send(ticket, files)
@@ -241,7 +241,7 @@ async def test_an_upload_that_nobody_used_in_time_leaves_nothing(uploads: Upload
         assert failure.value.kind is FailureKind.CONFLICT
 
 
-async def test_two_that_sweep_at_once_do_no_harm(uploads: UploadHandlers) -> None:
+async def test_two_that_sweep_at_once_do_no_harm(uploads: UploadCalls) -> None:
     ids = [await sent(uploads, {"a": b"1", "b": b"2"}) for _ in range(3)]
     later(uploads, 10_000)
     assert sum(await asyncio.gather(expiry(uploads).sweep(), expiry(uploads).sweep())) >= 3
@@ -249,7 +249,7 @@ async def test_two_that_sweep_at_once_do_no_harm(uploads: UploadHandlers) -> Non
     assert [await objects_of(uploads, each) for each in ids] == [[], [], []]
 
 
-async def test_resuming_prolongs_an_upload(uploads: UploadHandlers) -> None:
+async def test_resuming_prolongs_an_upload(uploads: UploadCalls) -> None:
     ticket = await uploads.begin(by(), request(a=b"1"))
     later(uploads, 599)
     await uploads.resume(by(), GetUpload(upload_id=ticket.upload_id))
@@ -259,7 +259,7 @@ async def test_resuming_prolongs_an_upload(uploads: UploadHandlers) -> None:
     assert (await uploads.complete(by(), CompleteUpload(upload_id=ticket.upload_id, files=()))).state == "complete"
 
 
-async def test_what_somebody_keeps_stays_until_the_last_lets_go(uploads: UploadHandlers) -> None:
+async def test_what_somebody_keeps_stays_until_the_last_lets_go(uploads: UploadCalls) -> None:
     upload_id = await sent(uploads, {"a": b"1"})
     for holder in ("one", "two", "two"):
         await uploads.keep(by(), KeepUpload(upload_id=upload_id, holder=holder))
@@ -274,7 +274,7 @@ async def test_what_somebody_keeps_stays_until_the_last_lets_go(uploads: UploadH
 
 
 async def test_an_import_keeps_its_upload_while_it_reads_it_and_says_when_it_is_gone(
-    yard: Any, uploads: UploadHandlers
+    yard: Any, uploads: UploadCalls
 ) -> None:
     upload_id = await sent(uploads, {"a": b"1"})
     waiting = await yard.wait_for(UploadSource(upload_id=upload_id))
@@ -291,7 +291,7 @@ async def test_an_import_keeps_its_upload_while_it_reads_it_and_says_when_it_is_
 
 
 async def test_one_upload_that_cannot_be_swept_does_not_stop_the_others(
-    uploads: UploadHandlers, monkeypatch: pytest.MonkeyPatch
+    uploads: UploadCalls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = [await sent(uploads, {"a": b"1"}) for _ in range(2)]
     later(uploads, 10_000)

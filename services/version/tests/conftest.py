@@ -45,22 +45,22 @@ from modelyard_store.documents import Documents
 from modelyard_store.objects import Objects
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
-from modelyard_version.checks_repository import AUDITS, VERIFICATIONS
-from modelyard_version.handlers.aliasing import Aliasing
+from modelyard_version.handlers.aliases import AliasHandlers
 from modelyard_version.handlers.arranging import Arranging
-from modelyard_version.handlers.comparing import Comparing
-from modelyard_version.handlers.creation import Creation
-from modelyard_version.handlers.deletion import Deletion
-from modelyard_version.handlers.history import Histories
-from modelyard_version.handlers.reading import Reading
-from modelyard_version.handlers.reports import Reports
-from modelyard_version.handlers.templates import Templates
-from modelyard_version.handlers.tracing import Tracing
-from modelyard_version.handlers.updating import Updating
-from modelyard_version.history_repository import HISTORY, HistoryRepository
-from modelyard_version.move_repository import MOVES, MoveRepository
-from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
-from modelyard_version.template_repository import TEMPLATES, TemplateRepository
+from modelyard_version.handlers.comparison import ComparisonCalls
+from modelyard_version.handlers.creation import CreationCalls
+from modelyard_version.handlers.deletion import DeletionHandlers
+from modelyard_version.handlers.history import HistoryHandlers
+from modelyard_version.handlers.lineage import LineageCalls
+from modelyard_version.handlers.reading import ReadingCalls
+from modelyard_version.handlers.reports import ReportEvents
+from modelyard_version.handlers.templates import TemplateCalls
+from modelyard_version.handlers.updates import UpdateCalls
+from modelyard_version.repository.checks import AUDITS, VERIFICATIONS
+from modelyard_version.repository.history import HISTORY, HistoryRepository
+from modelyard_version.repository.moves import MOVES, MoveRepository
+from modelyard_version.repository.templates import TEMPLATES, TemplateRepository
+from modelyard_version.repository.versions import COLLECTIONS, AliasRepository, VersionRepository
 
 START = 1_700_000_000_000
 
@@ -94,17 +94,17 @@ class Register:
         self.versions = VersionRepository(documents, lambda: None, self.clock)
         self.aliases = AliasRepository(documents, lambda: None)
         objects = cast(Objects, self.objects)
-        self.templates = Templates(TemplateRepository(documents), self.clock)
+        self.templates = TemplateCalls(TemplateRepository(documents), self.clock)
         arranging = Arranging(self.templates, self.versions, "artifacts")
-        self.creation = Creation(self.versions, arranging, "artifacts", self.clock)
-        self.aliasing = Aliasing(self.versions, self.aliases, MoveRepository(documents), self.clock)
-        self.tracing = Tracing(self.versions, "artifacts")
-        self.reading = Reading(self.versions, objects, 3600, self.clock)
-        self.deletion = Deletion(self.versions, self.aliasing, objects, "artifacts", self.clock)
-        self.reports = Reports(self.versions, self.deletion, self.clock)
-        self.histories = Histories(self.versions, HistoryRepository(documents), self.clock)
-        self.updating = Updating(self.versions, self.clock)
-        self.comparing = Comparing(self.versions)
+        self.creation = CreationCalls(self.versions, arranging, "artifacts", self.clock)
+        self.aliasing = AliasHandlers(self.versions, self.aliases, MoveRepository(documents), self.clock)
+        self.tracing = LineageCalls(self.versions, "artifacts")
+        self.reading = ReadingCalls(self.versions, objects, 3600, self.clock)
+        self.deletion = DeletionHandlers(self.versions, self.aliasing, objects, "artifacts", self.clock)
+        self.reports = ReportEvents(self.versions, self.deletion, self.clock)
+        self.histories = HistoryHandlers(self.versions, HistoryRepository(documents), self.clock)
+        self.updating = UpdateCalls(self.versions, self.clock)
+        self.comparing = ComparisonCalls(self.versions)
 
     def clock(self) -> int:
         return self.now

@@ -12,7 +12,7 @@ from modelyard_contracts.events import VersionAliased
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_store.documents import Between, Equals, Query
 from modelyard_version.domain.aliases import HISTORY
-from modelyard_version.move_repository import MOVES, NEWEST_FIRST
+from modelyard_version.repository.moves import MOVES, NEWEST_FIRST
 
 
 async def hear(register: Any, times: int = 2) -> None:

@@ -30,11 +30,11 @@ from modelyard_contracts.shapes import Artifact, FileEntry, Location
 from modelyard_runtime.clock import now_ms
 from modelyard_store.documents import Equals, Query
 from modelyard_store.objects import Objects, ObjectSettings
-from modelyard_version.checks_repository import audits_in
-from modelyard_version.handlers.audit import Auditing
-from modelyard_version.handlers.deletion import Deletion
-from modelyard_version.handlers.reports import Reports
-from modelyard_version.repository import VERSIONS
+from modelyard_version.handlers.audits import AuditHandlers
+from modelyard_version.handlers.deletion import DeletionHandlers
+from modelyard_version.handlers.reports import ReportEvents
+from modelyard_version.repository.checks import audits_in
+from modelyard_version.repository.versions import VERSIONS
 
 GRACE = 3_600_000
 BUCKET = "artifacts"
@@ -53,10 +53,10 @@ class Yard:
 
     def __post_init__(self) -> None:
         register = self.register
-        self.deletion = Deletion(register.versions, register.aliasing, self.objects, BUCKET, self.clock)
-        self.reports = Reports(register.versions, self.deletion, self.clock)
+        self.deletion = DeletionHandlers(register.versions, register.aliasing, self.objects, BUCKET, self.clock)
+        self.reports = ReportEvents(register.versions, self.deletion, self.clock)
         checks = audits_in(register.documents, lambda: None, self.clock)
-        self.auditing = Auditing(
+        self.auditing = AuditHandlers(
             register.versions, checks, self.objects, BUCKET, self.clock, grace_ms=GRACE, caught_up=self.caught_up
         )
 
@@ -307,7 +307,7 @@ async def test_a_repair_waits_until_everything_was_heard(yard: Yard) -> None:
 
 async def test_without_a_bucket_nothing_is_declared_lost(yard: Yard) -> None:
     model_id = await yard.published()
-    yard.auditing = Auditing(**{**vars(yard.auditing), "bucket": "no-such-bucket"})
+    yard.auditing = AuditHandlers(**{**vars(yard.auditing), "bucket": "no-such-bucket"})
     done = await yard.audit(repair=True)
     assert done.state == "failed"
     assert "no-such-bucket" in (done.reason or "")

@@ -12,8 +12,8 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.ids import derived_id
 from modelyard_store.documents import Body, Collection, Document, Query, StoreUnavailable
 from modelyard_version.errors import Exists
-from modelyard_version.history_repository import HISTORY
-from modelyard_version.repository import VERSIONS
+from modelyard_version.repository.history import HISTORY
+from modelyard_version.repository.versions import VERSIONS
 
 
 async def number_of(register: Any, model_id: str) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from modelyard_store.attempts import SILENT_MS
-from modelyard_version.checks_repository import VERIFICATIONS, verifications_in
 from modelyard_version.domain.verification import asked
+from modelyard_version.repository.checks import VERIFICATIONS, verifications_in
 from modelyard_work.revival import Revival
 
 FORMER: dict[str, Any] = json.loads((Path(__file__).parent / "former_documents.json").read_text("utf-8"))

@@ -28,8 +28,8 @@ from modelyard_store.documents import Body, Document
 from modelyard_version.domain.history import LONGEST, hash_of, sealed
 from modelyard_version.domain.versions import GENESIS
 from modelyard_version.handlers.history import ON_THE_WAY
-from modelyard_version.history_repository import HISTORY
-from modelyard_version.repository import VERSIONS
+from modelyard_version.repository.history import HISTORY
+from modelyard_version.repository.versions import VERSIONS
 
 
 async def records(register: Any, model_id: str, *, project: str = "p1", **wanted: int) -> list[HistoryRecord]:

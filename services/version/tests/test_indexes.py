@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from modelyard_store.documents import Equals, Has, Query, Sort
-from modelyard_version.repository import VERSIONS
+from modelyard_version.repository.versions import VERSIONS
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from modelyard_contracts.calls.version import ListVersions, UpdateVersion, Versi
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_store.documents import Query, Sort
 from modelyard_version import repository
-from modelyard_version.repository import SORTS, VERSIONS
+from modelyard_version.repository.versions import SORTS, VERSIONS
 
 
 async def pages(register: Any, *, project: str = "p1", **wanted: Any) -> VersionPage:

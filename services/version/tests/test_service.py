@@ -26,7 +26,7 @@ from modelyard_runtime.process import supervise
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
 from modelyard_version.bootstrap import build
-from modelyard_version.repository import COLLECTIONS, VersionRepository
+from modelyard_version.repository.versions import COLLECTIONS, VersionRepository
 from modelyard_version.settings import VersionSettings
 
 pytestmark = pytest.mark.servers

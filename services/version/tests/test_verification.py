@@ -16,9 +16,9 @@ from modelyard_contracts.failures import Failure
 from modelyard_contracts.jobs import VerifyJob
 from modelyard_contracts.shapes import FileEntry, Location
 from modelyard_store.objects import Objects, ObjectSettings, ObjectStoreUnavailable
-from modelyard_version.checks_repository import verifications_in
 from modelyard_version.domain.checks import MOST_BYTES, MOST_NAMED, Named
-from modelyard_version.handlers.verification import Verifying
+from modelyard_version.handlers.verifications import VerificationHandlers
+from modelyard_version.repository.checks import verifications_in
 
 
 class Away:
@@ -46,7 +46,9 @@ class Bench:
     def __post_init__(self) -> None:
         self.away = Away(self.objects)
         checks = verifications_in(self.register.documents, lambda: None, self.register.clock)
-        self.verifying = Verifying(self.register.versions, checks, cast(Objects, self.away), self.register.clock)
+        self.verifying = VerificationHandlers(
+            self.register.versions, checks, cast(Objects, self.away), self.register.clock
+        )
 
     async def version(self, bucket: str = "artifacts", **fields: Any) -> str:
         model_id: str = await self.register.create(project=self.project)

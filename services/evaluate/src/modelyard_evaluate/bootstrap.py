@@ -11,11 +11,11 @@ from modelyard_contracts.outcome import Outcome
 from modelyard_evaluate.domain import life
 from modelyard_evaluate.domain.runs import Run
 from modelyard_evaluate.fetching import Fetcher
-from modelyard_evaluate.handlers.datasets import DatasetHandlers
-from modelyard_evaluate.handlers.evaluations import EvaluationHandlers
-from modelyard_evaluate.handlers.events import EventHandlers
-from modelyard_evaluate.handlers.job import JobHandler
-from modelyard_evaluate.handlers.results import ResultHandlers
+from modelyard_evaluate.handlers.datasets import DatasetCalls
+from modelyard_evaluate.handlers.evaluations import EvaluationCalls
+from modelyard_evaluate.handlers.events import VersionEvents
+from modelyard_evaluate.handlers.jobs import EvaluationJobs
+from modelyard_evaluate.handlers.results import ResultCalls
 from modelyard_evaluate.planning import Planner
 from modelyard_evaluate.register import Register
 from modelyard_evaluate.repository import COLLECTIONS, TELLING, Repository
@@ -49,15 +49,15 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
     if "api" in settings.evaluate_roles:
         chores = Chores((Revival(repository.runs, _asked_again).sweep,), settings.housekeeping_seconds)
         bucket, register, planner = settings.artifacts_bucket, Register(CallClient(bus)), Planner(repository, now_ms)
-        results = ResultHandlers(repository, objects, settings.link_seconds)
-        _answer(calls, EvaluationHandlers(repository, register, planner, objects, bucket, now_ms), results)
+        results = ResultCalls(repository, objects, settings.link_seconds)
+        _answer(calls, EvaluationCalls(repository, register, planner, objects, bucket, now_ms), results)
         buckets = settings.dataset_buckets
         folders = settings.source_prefixes
-        _answer_datasets(calls, DatasetHandlers(repository, register, scanner, buckets, bucket, now_ms, folders))
-        _listen(consumer, EventHandlers(repository, register, planner, objects, bucket, now_ms))
+        _answer_datasets(calls, DatasetCalls(repository, register, scanner, buckets, bucket, now_ms, folders))
+        _listen(consumer, VersionEvents(repository, register, planner, objects, bucket, now_ms))
     if "worker" in settings.evaluate_roles:
         fetcher = Fetcher(objects, scanner, settings.max_model_bytes)
-        job = JobHandler(repository, objects, fetcher, run_python, bus.announce, settings, now_ms, Policy())
+        job = EvaluationJobs(repository, objects, fetcher, run_python, bus.announce, settings, now_ms, Policy())
         workers = (job.job.start,)
         for task in TASKS.values():
             calls.answer(evaluate.offers(task.name), _offer)
@@ -89,7 +89,7 @@ def _asked_again(run: Run) -> Outcome[Run]:
     return life.asked_again(run, task_of(run).job)
 
 
-def _answer(calls: CallServer, evaluations: EvaluationHandlers, results: ResultHandlers) -> None:
+def _answer(calls: CallServer, evaluations: EvaluationCalls, results: ResultCalls) -> None:
     calls.answer(evaluate.CREATE, evaluations.create)
     calls.answer(evaluate.CREATE_VERSION, evaluations.create_version)
     calls.answer(evaluate.GET, evaluations.get)
@@ -100,14 +100,14 @@ def _answer(calls: CallServer, evaluations: EvaluationHandlers, results: ResultH
     calls.answer(evaluate.COMPARE, results.compare)
 
 
-def _answer_datasets(calls: CallServer, datasets: DatasetHandlers) -> None:
+def _answer_datasets(calls: CallServer, datasets: DatasetCalls) -> None:
     calls.answer(evaluate.CREATE_DATASET, datasets.create)
     calls.answer(evaluate.GET_DATASET, datasets.get)
     calls.answer(evaluate.LIST_DATASETS, datasets.list)
     calls.answer(evaluate.DELETE_DATASET, datasets.delete)
 
 
-def _listen(consumer: Consumer, events: EventHandlers) -> None:
+def _listen(consumer: Consumer, events: VersionEvents) -> None:
     consumer.on_event(catalogue.VERSION_PUBLISHED, events.published)
     consumer.on_event(catalogue.ARTIFACT_ADDED, events.artifact_added)
     consumer.on_event(catalogue.ENTRY_SUBMITTED, events.entry_submitted)

@@ -17,11 +17,11 @@ from modelyard_import.fetching.listing import PackageLimits
 from modelyard_import.fetching.registry import registry_http
 from modelyard_import.fetching.registry_auth import Login
 from modelyard_import.handlers.expiry import UploadExpiry
-from modelyard_import.handlers.fetch import FetchHandler
+from modelyard_import.handlers.fetch import FetchJobs
 from modelyard_import.handlers.imports import ImportHandlers
-from modelyard_import.handlers.rules import RuleHandlers
+from modelyard_import.handlers.rules import RuleCalls
 from modelyard_import.handlers.training import TrainingHandlers
-from modelyard_import.handlers.uploads import UploadHandlers
+from modelyard_import.handlers.uploads import UploadCalls
 from modelyard_import.repository import COLLECTIONS, TELLING, Repository
 from modelyard_import.settings import ImportSettings
 from modelyard_runtime.clock import now_ms
@@ -48,11 +48,11 @@ async def build(settings: ImportSettings | None = None) -> Service:
     workers: tuple[Step, ...] = ()
     chores = Chores((), settings.housekeeping_seconds)
     if "api" in settings.import_roles:
-        uploads = UploadHandlers(
+        uploads = UploadCalls(
             repository, objects, now_ms, settings.artifacts_bucket, _upload_limits(settings), settings.upload_seconds
         )
         training = TrainingHandlers(repository, CallClient(bus), now_ms)
-        _answer(calls, ImportHandlers(repository, now_ms), training, RuleHandlers(repository, now_ms), uploads)
+        _answer(calls, ImportHandlers(repository, now_ms), training, RuleCalls(repository, now_ms), uploads)
         _listen(consumer, ImportHandlers(repository, now_ms), training)
         expiry = UploadExpiry(repository, objects, now_ms)
         revival = Revival(repository.imports, lambda job: asked_again(job, now=now_ms()))
@@ -62,7 +62,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
         places = Places(settings.source_buckets, settings.source_prefixes)
         images = Images(objects, http, _registries(settings), _logins(settings), settings.max_image_bytes)
         bring = Bring(repository, objects, inspector, images, limits, places, now_ms)
-        fetch = FetchHandler(repository, objects, bus, bring, now_ms, _policy(settings))
+        fetch = FetchJobs(repository, objects, bus, bring, now_ms, _policy(settings))
         consumer.on_job(catalogue.IMPORT_FETCH, fetch.fetch, parallel=settings.import_parallel)
         workers = (fetch.job.start, inspector.start)
 
@@ -96,7 +96,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
 
 
 def _answer(
-    calls: CallServer, known: ImportHandlers, training: TrainingHandlers, rules: RuleHandlers, uploads: UploadHandlers
+    calls: CallServer, known: ImportHandlers, training: TrainingHandlers, rules: RuleCalls, uploads: UploadCalls
 ) -> None:
     calls.answer(imports.GET, known.get)
     calls.answer(imports.BEGIN_UPLOAD, uploads.begin)

@@ -17,28 +17,28 @@ from modelyard_store.documents import Documents
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
-from modelyard_version.checks_repository import AUDITS, VERIFICATIONS, audits_in, verifications_in
 from modelyard_version.domain import audit, verification
 from modelyard_version.domain.audit import Audit
 from modelyard_version.domain.verification import Verification
-from modelyard_version.handlers.aliasing import Aliasing
+from modelyard_version.handlers.aliases import AliasHandlers
 from modelyard_version.handlers.arranging import Arranging
-from modelyard_version.handlers.audit import Auditing
-from modelyard_version.handlers.comparing import Comparing
-from modelyard_version.handlers.creation import Creation
-from modelyard_version.handlers.deletion import Deletion
-from modelyard_version.handlers.history import Histories
-from modelyard_version.handlers.reading import Reading
-from modelyard_version.handlers.reports import Reports
-from modelyard_version.handlers.templates import Templates
-from modelyard_version.handlers.tracing import Tracing
-from modelyard_version.handlers.updating import Updating
-from modelyard_version.handlers.verification import Verifying
-from modelyard_version.history_repository import HISTORY, HistoryRepository
-from modelyard_version.move_repository import MOVES, MoveRepository
-from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
+from modelyard_version.handlers.audits import AuditHandlers
+from modelyard_version.handlers.comparison import ComparisonCalls
+from modelyard_version.handlers.creation import CreationCalls
+from modelyard_version.handlers.deletion import DeletionHandlers
+from modelyard_version.handlers.history import HistoryHandlers
+from modelyard_version.handlers.lineage import LineageCalls
+from modelyard_version.handlers.reading import ReadingCalls
+from modelyard_version.handlers.reports import ReportEvents
+from modelyard_version.handlers.templates import TemplateCalls
+from modelyard_version.handlers.updates import UpdateCalls
+from modelyard_version.handlers.verifications import VerificationHandlers
+from modelyard_version.repository.checks import AUDITS, VERIFICATIONS, audits_in, verifications_in
+from modelyard_version.repository.history import HISTORY, HistoryRepository
+from modelyard_version.repository.moves import MOVES, MoveRepository
+from modelyard_version.repository.templates import TEMPLATES, TemplateRepository
+from modelyard_version.repository.versions import COLLECTIONS, AliasRepository, VersionRepository
 from modelyard_version.settings import VersionSettings
-from modelyard_version.template_repository import TEMPLATES, TemplateRepository
 from modelyard_work.chores import Chores
 from modelyard_work.revival import Revival
 
@@ -102,25 +102,27 @@ def _bind_register(ground: _Ground) -> None:
     """Versions, their aliases and what they are made from."""
     calls, versions, documents = ground.calls, ground.versions, ground.documents
     bucket = ground.settings.artifacts_bucket
-    aliasing = Aliasing(versions, AliasRepository(documents, ground.relay.nudge), MoveRepository(documents), now_ms)
-    deletion = Deletion(versions, aliasing, ground.objects, bucket, now_ms)
-    reading = Reading(versions, ground.objects, ground.settings.link_seconds, now_ms)
-    kept = Templates(TemplateRepository(documents), now_ms)
-    creation = Creation(versions, Arranging(kept, versions, bucket), bucket, now_ms)
+    aliasing = AliasHandlers(
+        versions, AliasRepository(documents, ground.relay.nudge), MoveRepository(documents), now_ms
+    )
+    deletion = DeletionHandlers(versions, aliasing, ground.objects, bucket, now_ms)
+    reading = ReadingCalls(versions, ground.objects, ground.settings.link_seconds, now_ms)
+    kept = TemplateCalls(TemplateRepository(documents), now_ms)
+    creation = CreationCalls(versions, Arranging(kept, versions, bucket), bucket, now_ms)
     _answer(calls, creation, reading, deletion, aliasing)
     _answer_templates(calls, kept)
-    calls.answer(version.UPDATE, Updating(versions, now_ms).update)
-    _listen(ground.consumer, Reports(versions, deletion, now_ms), deletion, aliasing)
+    calls.answer(version.UPDATE, UpdateCalls(versions, now_ms).update)
+    _listen(ground.consumer, ReportEvents(versions, deletion, now_ms), deletion, aliasing)
 
 
 def _bind_tracing(ground: _Ground) -> None:
     """Where versions came from, what became of them, how they differ."""
     calls, versions = ground.calls, ground.versions
-    tracing = Tracing(versions, ground.settings.artifacts_bucket)
+    tracing = LineageCalls(versions, ground.settings.artifacts_bucket)
     calls.answer(version.LINEAGE, tracing.lineage)
     calls.answer(version.TRACE, tracing.trace)
-    calls.answer(version.COMPARE, Comparing(versions).compare)
-    histories = Histories(versions, HistoryRepository(ground.documents), now_ms)
+    calls.answer(version.COMPARE, ComparisonCalls(versions).compare)
+    histories = HistoryHandlers(versions, HistoryRepository(ground.documents), now_ms)
     calls.answer(version.HISTORY, histories.history)
     calls.answer(version.VERIFY_HISTORY, histories.verify)
     ground.consumer.on_job(catalogue.VERSION_RECORD, histories.record, parallel=4)
@@ -129,11 +131,11 @@ def _bind_tracing(ground: _Ground) -> None:
 def _bind_checks(ground: _Ground, verifications: Attempts[Verification], audits: Attempts[Audit]) -> None:
     """Whether what is stored is what the register says."""
     calls, settings = ground.calls, ground.settings
-    verifying = Verifying(ground.versions, verifications, ground.objects, now_ms)
+    verifying = VerificationHandlers(ground.versions, verifications, ground.objects, now_ms)
     calls.answer(version.VERIFY, verifying.start)
     calls.answer(version.GET_VERIFICATION, verifying.get)
     ground.consumer.on_job(catalogue.VERSION_VERIFY, verifying.work, parallel=settings.verify_parallel)
-    auditing = Auditing(
+    auditing = AuditHandlers(
         ground.versions,
         audits,
         ground.objects,
@@ -147,7 +149,13 @@ def _bind_checks(ground: _Ground, verifications: Attempts[Verification], audits:
     ground.consumer.on_job(catalogue.VERSION_AUDIT, auditing.work)
 
 
-def _answer(calls: CallServer, creation: Creation, reading: Reading, deletion: Deletion, aliasing: Aliasing) -> None:
+def _answer(
+    calls: CallServer,
+    creation: CreationCalls,
+    reading: ReadingCalls,
+    deletion: DeletionHandlers,
+    aliasing: AliasHandlers,
+) -> None:
     calls.answer(version.CREATE, creation.create)
     calls.answer(version.GET, reading.get)
     calls.answer(version.LIST, reading.list)
@@ -160,7 +168,7 @@ def _answer(calls: CallServer, creation: Creation, reading: Reading, deletion: D
     calls.answer(version.PREVIEW_DELETION, deletion.preview)
 
 
-def _answer_templates(calls: CallServer, kept: Templates) -> None:
+def _answer_templates(calls: CallServer, kept: TemplateCalls) -> None:
     calls.answer(templates.CREATE_TEMPLATE, kept.create)
     calls.answer(templates.GET_TEMPLATE, kept.get)
     calls.answer(templates.LIST_TEMPLATES, kept.list)
@@ -169,7 +177,7 @@ def _answer_templates(calls: CallServer, kept: Templates) -> None:
     calls.answer(templates.LIST_RUNTIMES, kept.list_runtimes)
 
 
-def _listen(consumer: Consumer, reports: Reports, deletion: Deletion, aliasing: Aliasing) -> None:
+def _listen(consumer: Consumer, reports: ReportEvents, deletion: DeletionHandlers, aliasing: AliasHandlers) -> None:
     consumer.on_event(catalogue.VERSION_ALIASED, aliasing.on_aliased)
     consumer.on_event(catalogue.IMPORT_SUCCEEDED, reports.import_succeeded)
     consumer.on_event(catalogue.IMPORT_FAILED, reports.import_failed)

@@ -26,7 +26,7 @@ from modelyard_store.documents import Duplicate, Stale
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetHandlers:
+class DatasetCalls:
     """`buckets` may hold datasets, beside this project's uploads in `artifacts_bucket`; `folders` as in `allowed`."""
 
     repository: Repository

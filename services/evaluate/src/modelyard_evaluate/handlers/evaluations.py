@@ -21,7 +21,7 @@ from modelyard_store.objects import Objects
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationHandlers:
+class EvaluationCalls:
     repository: Repository
     register: Register
     planner: Planner

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class EventHandlers:
+class VersionEvents:
     repository: Repository
     register: Register
     planner: Planner

@@ -20,7 +20,7 @@ MOST_RESULT: Final = 900_000  # bytes; the whole answer must fit one message
 
 
 @dataclass(frozen=True, slots=True)
-class ResultHandlers:
+class ResultCalls:
     """`link_seconds`: how long links to plots work."""
 
     repository: Repository

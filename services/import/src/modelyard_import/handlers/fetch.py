@@ -28,7 +28,7 @@ from modelyard_work.long_work import Attempt, LongWork, Progress
 
 
 @dataclass(frozen=True)
-class FetchHandler:
+class FetchJobs:
     """`policy.lease_ms` must outlast several reports: an attempt that reports keeps its claim."""
 
     repository: Repository
@@ -52,7 +52,7 @@ class _Fetching(LongWork[Import]):
     name = "import"
     doing = "they fetched it"
 
-    def __init__(self, tools: FetchHandler) -> None:
+    def __init__(self, tools: FetchJobs) -> None:
         self._tools = tools
         self._notes = Notes(tools.now)
         self._taken: Import | None = None

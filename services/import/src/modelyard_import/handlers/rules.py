@@ -29,7 +29,7 @@ MAX_RULES: Final = 500  # every rule is looked at for every run, and the list is
 
 
 @dataclass(frozen=True, slots=True)
-class RuleHandlers:
+class RuleCalls:
     repository: Repository
     now: Callable[[], int]
 

@@ -45,7 +45,7 @@ from modelyard_store.objects import ObjectError, Objects, ObjectStoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
-class UploadHandlers:
+class UploadCalls:
     repository: Repository
     objects: Objects
     now: Callable[[], int]

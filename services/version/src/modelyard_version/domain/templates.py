@@ -1,6 +1,6 @@
 """What a template fixes and what a user may choose: decided when a version is requested, before anything is fetched.
 
-Templates and modes are data; the built-in ones lie in `built_in/*.json`, own ones are documents of their project.
+TemplateCalls and modes are data; the built-in ones lie in `built_in/*.json`, own ones are documents of their project.
 """
 
 from collections import Counter

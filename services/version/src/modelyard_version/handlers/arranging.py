@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from modelyard_contracts.calls.version import CreateVersion
 from modelyard_version.domain.origins import Reach, reaches
 from modelyard_version.errors import CopyOfAuto, OriginRefused
-from modelyard_version.handlers.templates import Arrangement, Templates
-from modelyard_version.repository import VersionRepository
+from modelyard_version.handlers.templates import Arrangement, TemplateCalls
+from modelyard_version.repository.versions import VersionRepository
 
 
 @dataclass(frozen=True)
 class Arranging:
-    templates: Templates
+    templates: TemplateCalls
     versions: VersionRepository
     bucket: str
 

@@ -14,18 +14,18 @@ from modelyard_version.domain.versions import Version, requested
 from modelyard_version.errors import Contended, Exists, NumbersUsedUp
 from modelyard_version.handlers.arranging import Arranging
 from modelyard_version.handlers.templates import Arrangement
-from modelyard_version.repository import VersionRepository
+from modelyard_version.repository.versions import VersionRepository
 
 ATTEMPTS: Final = 100
 """Every lost race means that somebody else got a number, so this many callers may create one name at once."""
 
 
 @dataclass(frozen=True)
-class Creation:
+class CreationCalls:
     versions: VersionRepository
     arranging: Arranging
     bucket: str
-    clock: Callable[[], int]
+    now: Callable[[], int]
 
     async def create(self, context: CallContext, request: CreateVersion) -> VersionCreated:
         """Raises Exists, NumbersUsedUp, Contended, and what `Arranging` refuses."""
@@ -36,7 +36,7 @@ class Creation:
         cause = Cause.asked(context)
         for _ in range(ATTEMPTS):
             number = request.model_version or await self._next_number(context.project, request.model_name)
-            version = _publishing(context, request, arranged, model_id=model_id, number=number, now=self.clock())
+            version = _publishing(context, request, arranged, model_id=model_id, number=number, now=self.now())
             try:
                 await self.versions.add(requested(version, self.bucket, arranged.assembly), cause)
                 return _created(version)

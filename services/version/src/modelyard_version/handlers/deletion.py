@@ -20,20 +20,20 @@ from modelyard_store.objects import NoSuchBucket, Objects
 from modelyard_version.domain.holds import in_use
 from modelyard_version.domain.versions import Version, VersionOutcome, deleted, folder_of
 from modelyard_version.errors import InUse, NotFound
-from modelyard_version.handlers.aliasing import Aliasing
-from modelyard_version.repository import VersionRepository
+from modelyard_version.handlers.aliases import AliasHandlers
+from modelyard_version.repository.versions import VersionRepository
 
 CASCADE: Final = 20
 RELAY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Deletion:
+class DeletionHandlers:
     versions: VersionRepository
-    aliasing: Aliasing
+    aliasing: AliasHandlers
     objects: Objects
     bucket: str
-    clock: Callable[[], int]
+    now: Callable[[], int]
 
     async def delete(self, context: CallContext, request: DeleteVersions) -> DeleteReport:
         """What is in use is kept and reported; raises NotFound only for the version that was named."""
@@ -96,7 +96,7 @@ class Deletion:
             alias = await self.aliasing.aliases.get(version.project, version.model_name, mark.alias)
             if alias.model_id == version.model_id:
                 marks.append(mark)
-        return in_use(replace(version, marks=tuple(marks)), self.clock())
+        return in_use(replace(version, marks=tuple(marks)), self.now())
 
     async def _sizes(self, version: Version) -> list[int]:
         """Of every object below the version's folder, whether a manifest names it or not."""
@@ -111,7 +111,7 @@ class Deletion:
         await self.aliasing.clear(version, cause)
 
         def decide(now: Version) -> VersionOutcome:
-            at = self.clock()
+            at = self.now()
             if reasons := in_use(now, at):
                 raise InUse(reasons)
             return deleted(now, self.bucket, at)

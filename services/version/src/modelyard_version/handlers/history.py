@@ -11,8 +11,8 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import RecordJob
 from modelyard_version.domain.history import Head, verdict
 from modelyard_version.errors import NotFound
-from modelyard_version.history_repository import Contradicted, HistoryRepository
-from modelyard_version.repository import VersionRepository
+from modelyard_version.repository.history import Contradicted, HistoryRepository
+from modelyard_version.repository.versions import VersionRepository
 
 ON_THE_WAY: Final = 15_000
 """Milliseconds between a change and its record being kept, at most, before it counts as missing."""
@@ -22,10 +22,10 @@ PAGE_BYTES: Final = 500_000
 
 
 @dataclass(frozen=True)
-class Histories:
+class HistoryHandlers:
     versions: VersionRepository
     records: HistoryRepository
-    clock: Callable[[], int]
+    now: Callable[[], int]
 
     async def record(self, envelope: Envelope, job: RecordJob) -> None:
         try:
@@ -61,7 +61,7 @@ class Histories:
                 break
         if not records and not await self._known(context.project, request.model_id, head):
             raise NotFound("model", request.model_id, "model_id")
-        return verdict(request.model_id, head, records, self.clock() - ON_THE_WAY)
+        return verdict(request.model_id, head, records, self.now() - ON_THE_WAY)
 
     async def _kept(self, project: str, model_id: str) -> dict[int, HistoryRecord | None]:
         kept: dict[int, HistoryRecord | None] = {}

@@ -20,23 +20,23 @@ from modelyard_version.domain.versions import Version
 from modelyard_version.errors import NotDownloadable, NotFound, NotPublished, OneTypeFilter, ReferenceChanged
 from modelyard_version.handlers.pins import changed
 from modelyard_version.handlers.views import version_view
-from modelyard_version.repository import VersionRepository
+from modelyard_version.repository.versions import VersionRepository
 
 MOST_BYTES: Final = 800_000
 """Of one page of links: a message holds 1 MiB, and a signed link to a long key has kilobytes."""
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingCalls:
     """`link_seconds`: how long a download link works."""
 
     versions: VersionRepository
     objects: Objects
     link_seconds: int
-    clock: Callable[[], int]
+    now: Callable[[], int]
 
     async def get(self, context: CallContext, request: GetVersion) -> VersionView:
-        return version_view(await self._found(context, request.model_id), self.clock())
+        return version_view(await self._found(context, request.model_id), self.now())
 
     async def list(self, context: CallContext, request: ListVersions) -> VersionPage:
         if request.model_type and request.not_model_type:
@@ -59,7 +59,7 @@ class Reading:
         wanted = _after(artifact, request)
         if artifact.by_reference and (damaged := await changed(self.objects, artifact, wanted[: request.limit])):
             raise ReferenceChanged(damaged)
-        expires_at = self.clock() + self.link_seconds * 1000
+        expires_at = self.now() + self.link_seconds * 1000
         links = await self._links(artifact, wanted[: request.limit])
         return FileLinks(
             model_id=version.model_id,

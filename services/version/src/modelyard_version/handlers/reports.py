@@ -11,17 +11,17 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.outcome import Cause
 from modelyard_version.domain import versions as domain
 from modelyard_version.domain.versions import Entry, Listing, Version, VersionOutcome, Work
-from modelyard_version.handlers.deletion import Deletion
-from modelyard_version.repository import VersionRepository
+from modelyard_version.handlers.deletion import DeletionHandlers
+from modelyard_version.repository.versions import VersionRepository
 
 Transition = Callable[[Version, int], VersionOutcome | None]
 
 
 @dataclass(frozen=True)
-class Reports:
+class ReportEvents:
     versions: VersionRepository
-    deletion: Deletion
-    clock: Callable[[], int]
+    deletion: DeletionHandlers
+    now: Callable[[], int]
 
     async def import_succeeded(self, envelope: Envelope, fact: events.ImportSucceeded) -> None:
         await self._brought(envelope, fact.model_id, lambda v, now: domain.published(v, fact, now))
@@ -76,5 +76,5 @@ class Reports:
             await self.deletion.discard(envelope.project, model_id)
 
     async def _note(self, envelope: Envelope, model_id: str, transition: Transition) -> Version | None:
-        now = self.clock()
+        now = self.now()
         return await self.versions.change(envelope.project, model_id, lambda v: transition(v, now), Cause.of(envelope))

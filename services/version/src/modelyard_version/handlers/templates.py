@@ -24,7 +24,7 @@ from modelyard_version.errors import (
     TemplateRefused,
     TooManyTemplates,
 )
-from modelyard_version.template_repository import TemplateRepository
+from modelyard_version.repository.templates import TemplateRepository
 
 OWN: Final = 200
 """Templates of its own that a project may have."""
@@ -40,9 +40,9 @@ class Arrangement:
 
 
 @dataclass(frozen=True)
-class Templates:
+class TemplateCalls:
     repository: TemplateRepository
-    clock: Callable[[], int]
+    now: Callable[[], int]
     modes: dict[str, Mode] = field(default_factory=built_in.modes)
     built_in: dict[str, Template] = field(default_factory=built_in.templates)
 
@@ -118,7 +118,7 @@ class Templates:
             template_id=created_id(context, calls.CREATE_TEMPLATE),
             **{name: getattr(request, name) for name in calls.CreateTemplate.model_fields},
             project=context.project,
-            created_at=self.clock(),
+            created_at=self.now(),
             created_by=context.actor,
             request_digest=request_digest(request),
         )

@@ -11,7 +11,7 @@ from modelyard_store.documents import Condition, Equals, Has
 from modelyard_version.domain.lineage import lineage
 from modelyard_version.domain.versions import Version
 from modelyard_version.errors import NotFound, OneTrace
-from modelyard_version.repository import VersionRepository
+from modelyard_version.repository.versions import VersionRepository
 
 MOST: Final = 200
 """Versions in one graph."""
@@ -19,7 +19,7 @@ _RUN: Final = re.compile(r"(?P<job>.+)/(?P<run>V\d{3,6})")
 
 
 @dataclass(frozen=True)
-class Tracing:
+class LineageCalls:
     versions: VersionRepository
     bucket: str
 

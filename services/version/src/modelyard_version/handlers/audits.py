@@ -29,7 +29,7 @@ from modelyard_version.domain.versions import Version
 from modelyard_version.errors import CannotCheck
 from modelyard_version.handlers.checking import POLICY, Checking, known, started
 from modelyard_version.handlers.pins import changed
-from modelyard_version.repository import VersionRepository
+from modelyard_version.repository.versions import VersionRepository
 from modelyard_work.long_job import LongJob
 from modelyard_work.long_work import Attempt, Progress
 
@@ -45,14 +45,14 @@ class Behind(Exception):  # noqa: N818 - says what is the case
 
 
 @dataclass(frozen=True)
-class Auditing:
+class AuditHandlers:
     """`grace_ms`: younger objects are left alone. `caught_up`: whether everything that was said has been heard."""
 
     versions: VersionRepository
     checks: Attempts[Audit]
     objects: Objects
     bucket: str
-    clock: Callable[[], int]
+    now: Callable[[], int]
     grace_ms: int
     caught_up: CaughtUp
 
@@ -61,7 +61,7 @@ class Auditing:
         audit = Audit(
             id=created_id(context, AUDIT),
             project=context.project,
-            created_at=self.clock(),
+            created_at=self.now(),
             created_by=context.actor,
             correlationid=context.correlationid,
             repair=request.repair,
@@ -103,8 +103,8 @@ class _Walk(Checking[Audit]):
 
     _taken: Audit
 
-    def __init__(self, auditing: Auditing) -> None:
-        super().__init__(auditing.clock)
+    def __init__(self, auditing: AuditHandlers) -> None:
+        super().__init__(auditing.now)
         self._of = auditing
         self._strays = Named[str]()
         self._incomplete = Named[DamagedFile]()
@@ -179,7 +179,7 @@ class _Walk(Checking[Audit]):
 
     async def _look_at_suspects(self, folder: _Folder) -> None:
         """With the version as it is now: the walk read it some time ago, or before it existed."""
-        old = self._of.clock() - self._of.grace_ms
+        old = self._of.now() - self._of.grace_ms
         suspects = [found for found in folder.suspects if found.modified is not None and found.modified < old]
         folder.suspects.clear()
         if not suspects:
@@ -214,7 +214,7 @@ class _Walk(Checking[Audit]):
         if real and self._taken.repair:
             cause = Cause(self._taken.correlationid, by=self._taken.created_by)
             await self._of.versions.change(
-                version.project, version.model_id, lambda v: domain.repaired(v, real, self._of.clock()), cause
+                version.project, version.model_id, lambda v: domain.repaired(v, real, self._of.now()), cause
             )
             log.warning("version_repaired", model_id=version.model_id, damaged=len(real))
 

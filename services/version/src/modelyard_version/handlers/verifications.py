@@ -28,7 +28,7 @@ from modelyard_version.domain.verification import Verification
 from modelyard_version.domain.versions import Version
 from modelyard_version.errors import CannotCheck, NotFound, NotPublished
 from modelyard_version.handlers.checking import POLICY, Checking, known, started
-from modelyard_version.repository import VersionRepository
+from modelyard_version.repository.versions import VersionRepository
 from modelyard_work.long_job import LongJob
 from modelyard_work.long_work import Attempt, Progress
 
@@ -37,11 +37,11 @@ AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True)
-class Verifying:
+class VerificationHandlers:
     versions: VersionRepository
     checks: Attempts[Verification]
     objects: Objects
-    clock: Callable[[], int]
+    now: Callable[[], int]
 
     async def start(self, context: CallContext, request: GetVersion) -> VerificationView:
         """Raises NotFound, NotPublished, KeyReused."""
@@ -53,7 +53,7 @@ class Verifying:
         verification = Verification(
             id=created_id(context, VERIFY),
             project=context.project,
-            created_at=self.clock(),
+            created_at=self.now(),
             created_by=context.actor,
             correlationid=context.correlationid,
             model_id=version.model_id,
@@ -77,8 +77,8 @@ class Verifying:
 class _Reading(Checking[Verification]):
     """One attempt at one verification."""
 
-    def __init__(self, verifying: Verifying) -> None:
-        super().__init__(verifying.clock)
+    def __init__(self, verifying: VerificationHandlers) -> None:
+        super().__init__(verifying.now)
         self._verifying = verifying
         self._checked = 0
         self._room = asyncio.Semaphore(AT_ONCE)

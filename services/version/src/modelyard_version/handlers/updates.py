@@ -9,17 +9,17 @@ from modelyard_contracts.outcome import Cause
 from modelyard_version.domain.versions import updated
 from modelyard_version.errors import NotFound
 from modelyard_version.handlers.views import version_view
-from modelyard_version.repository import VersionRepository
+from modelyard_version.repository.versions import VersionRepository
 
 
 @dataclass(frozen=True)
-class Updating:
+class UpdateCalls:
     versions: VersionRepository
-    clock: Callable[[], int]
+    now: Callable[[], int]
 
     async def update(self, context: CallContext, request: UpdateVersion) -> VersionView:
         """Of two at once each changes what it was given, and nothing else. Raises NotFound, Contended."""
-        now = self.clock()
+        now = self.now()
         version = await self.versions.change(
             context.project, request.model_id, lambda seen: updated(seen, request, now), Cause.asked(context)
         )

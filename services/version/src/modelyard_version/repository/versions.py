@@ -36,7 +36,7 @@ from modelyard_version.domain.cursors import Position, cursor_after, position_of
 from modelyard_version.domain.history import Head, Occasion, recorded
 from modelyard_version.domain.versions import GENESIS, Version, VersionOutcome
 from modelyard_version.errors import Contended
-from modelyard_version.history_repository import all_kept
+from modelyard_version.repository.history import all_kept
 
 VERSIONS: Final = Collection(
     "versions",
@@ -89,9 +89,9 @@ class VersionRepository:
 
     Whatever changes a version goes through here, and gets its record in the version's history here."""
 
-    def __init__(self, documents: Documents, nudge: Nudge, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(self, documents: Documents, nudge: Nudge, now: Callable[[], int] = now_ms) -> None:
         self._documents = documents
-        self._clock = clock
+        self._now = now
         self._versions = Aggregates(documents, VERSIONS, Version, "version", nudge)
 
     async def add(self, outcome: VersionOutcome, cause: Cause) -> None:
@@ -153,7 +153,7 @@ class VersionRepository:
         return Head(body.get("history_seq", 0), body.get("history_hash", GENESIS), body.get("history_at", 0)), waiting
 
     def _occasion(self, cause: Cause) -> Occasion:
-        return Occasion(cause.by or OWN_NAME, self._clock(), cause.correlationid or "")
+        return Occasion(cause.by or OWN_NAME, self._now(), cause.correlationid or "")
 
     async def numbered(self, project: str, model_name: str, model_version: str) -> Version | None:
         where = (*_named(project, model_name), Equals("model_version", model_version))

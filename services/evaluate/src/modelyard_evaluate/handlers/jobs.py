@@ -42,7 +42,7 @@ class RunPython(Protocol):
 
 
 @dataclass(frozen=True)
-class JobHandler:
+class EvaluationJobs:
     repository: Repository
     objects: Objects
     fetcher: Fetcher
@@ -67,7 +67,7 @@ class _Evaluating(LongWork[Run]):
     name = "evaluate"
     child = "the evaluation"
 
-    def __init__(self, tools: JobHandler) -> None:
+    def __init__(self, tools: EvaluationJobs) -> None:
         self._tools = tools
         self._samples_done = 0
 

@@ -14,8 +14,8 @@ from modelyard_version.domain.aliases import Alias, Move, at_time, fenced, histo
 from modelyard_version.domain.versions import Mark, Version
 from modelyard_version.errors import Contended, NotFound, NotPublished
 from modelyard_version.handlers.views import alias_view
-from modelyard_version.move_repository import MoveRepository
-from modelyard_version.repository import AliasRepository, Overtaken, VersionRepository
+from modelyard_version.repository.moves import MoveRepository
+from modelyard_version.repository.versions import AliasRepository, Overtaken, VersionRepository
 
 ATTEMPTS: Final = 50
 MOST_MOVES: Final = 1000
@@ -23,11 +23,11 @@ MOST_MOVES: Final = 1000
 
 
 @dataclass(frozen=True)
-class Aliasing:
+class AliasHandlers:
     versions: VersionRepository
     aliases: AliasRepository
     moves: MoveRepository
-    clock: Callable[[], int]
+    now: Callable[[], int]
 
     async def set_alias(self, context: CallContext, request: SetAlias) -> Nothing:
         """Raises NotFound, NotPublished, Contended. Repeating it after an error is safe and finishes it."""
@@ -104,7 +104,7 @@ class Aliasing:
         if target and not await self._mark(seen, target, cause):
             raise NotFound("version", f"{seen.model_name} {target.model_version}", "model_version")
         model_id, number = (target.model_id, target.model_version) if target else (None, None)
-        outcome = moved(seen, Move(model_id, number, self.clock(), context.actor))
+        outcome = moved(seen, Move(model_id, number, self.now(), context.actor))
         await self.aliases.replace(seen, outcome, cause)
         if seen.model_id:
             await self._release(outcome.value, seen.model_id, cause)

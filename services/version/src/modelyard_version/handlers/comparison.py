@@ -8,11 +8,11 @@ from modelyard_contracts.calls.version import CompareVersions, Comparison
 from modelyard_version.domain.comparison import compared
 from modelyard_version.domain.versions import Version
 from modelyard_version.errors import ComparedTwice, NotFound
-from modelyard_version.repository import VersionRepository
+from modelyard_version.repository.versions import VersionRepository
 
 
 @dataclass(frozen=True)
-class Comparing:
+class ComparisonCalls:
     versions: VersionRepository
 
     async def compare(self, context: CallContext, request: CompareVersions) -> Comparison:
