@@ -8,9 +8,7 @@ from pathlib import Path
 import structlog
 
 from modelyard_bus.calls import CallClient, CallServer
-from modelyard_bus.connection import Bus, BusSettings
 from modelyard_bus.consume import Consumer
-from modelyard_bus.relay import Relay
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import convert
 from modelyard_contracts.failures import Failure
@@ -29,12 +27,10 @@ from modelyard_convert.toolchains import TOOLCHAINS
 from modelyard_convert.toolchains.target import Toolchain
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.process import Service
-from modelyard_runtime.scratch import sweep
 from modelyard_runtime.subprocesses import Limits, SubprocessFailed, run_python
 from modelyard_store.objects import Objects, ObjectSettings
-from modelyard_store.opening import open_documents
-from modelyard_store.outbox import Outbox
-from modelyard_work.chores import Chores
+from modelyard_work.chores import Chore
+from modelyard_work.ground import Ground
 from modelyard_work.revival import Revival
 
 PROBE = "modelyard_convert.probe_child"
@@ -47,19 +43,15 @@ async def build(settings: ConvertSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or ConvertSettings()
     objects = Objects.connect(ObjectSettings(**settings.s3()))
-    documents = open_documents(settings.document_url)
-    bus = await Bus.connect(BusSettings(**settings.nats("convert")))
-    relay = Relay(bus, [Outbox(documents, collection) for collection in COLLECTIONS])
-    repository = Repository(documents, relay.nudge, now_ms)
-    admission = Admission(CallClient(bus))
+    ground = await Ground.open("convert", settings, COLLECTIONS)
+    repository = Repository(ground.documents, ground.relay.nudge, now_ms)
+    admission = Admission(CallClient(ground.bus))
     outputs = Outputs(objects, settings.artifacts_bucket)
-    calls, consumer = CallServer(bus, "convert"), Consumer(bus, "convert")
-    chores = Chores((), settings.housekeeping_seconds)
+    chores = tuple[Chore, ...]()
     if "api" in settings.convert_roles:
-        revival = Revival(repository.conversions, asked_again)
-        chores = Chores((revival.sweep,), settings.housekeeping_seconds)
-        _answer(calls, ConversionCalls(repository, admission, now_ms))
-        _listen(consumer, VersionEvents(repository, admission, outputs, now_ms))
+        _answer(ground.calls, ConversionCalls(repository, admission, now_ms))
+        _listen(ground.consumer, VersionEvents(repository, admission, outputs, now_ms))
+        chores = (Revival(repository.conversions, asked_again).sweep,)
     inputs = Inputs(objects, settings.convert_source_bytes, settings.convert_calibration_bytes)
     jobs = ConversionJobs(
         repository=repository,
@@ -67,29 +59,17 @@ async def build(settings: ConvertSettings | None = None) -> Service:
         inputs=inputs,
         outputs=outputs,
         run=run_python,
-        announce=bus.announce,
+        announce=ground.bus.announce,
         settings=settings,
         now=now_ms,
     )
-    worker = _Worker(settings, calls, consumer, jobs)
-
-    async def open_collections() -> None:
-        await documents.open(COLLECTIONS)
-        await repository.conversions.adopt()
-
-    async def check_objects() -> str | None:
-        return await objects.check(settings.artifacts_bucket)
-
-    return Service(
-        name="convert",
-        checks={"nats": bus.check, "documents": documents.check, "objects": check_objects},
-        # Calls before events: the first event of a plan asks whether a worker, perhaps this one, is there.
-        start=(open_collections, worker.take_jobs, relay.start, calls.start, consumer.start, chores.start),
-        stop=(bus.close, documents.close, objects.close, relay.stop, calls.stop, consumer.stop, chores.stop),
-        closed=bus.closed,
-        stats={"bus": bus.stats},
-        http_host=settings.http_host,
-        http_port=settings.http_port,
+    worker = _Worker(settings, ground.calls, ground.consumer, jobs)
+    return ground.service(
+        COLLECTIONS,
+        objects=objects,
+        attempts=(repository.conversions,),
+        workers=(worker.take_jobs,),
+        chores=chores,
     )
 
 
@@ -105,7 +85,7 @@ class _Worker:
     async def take_jobs(self) -> None:
         if "worker" not in self.settings.convert_roles:
             return
-        await asyncio.to_thread(sweep, self.settings.convert_work_dir, "convert")
+        await self.jobs.job.start()
         chains = tuple(TOOLCHAINS.values())
         for chain, found in zip(chains, await asyncio.gather(*map(versions_of, chains)), strict=True):
             if found is None:

@@ -1,9 +1,7 @@
 """The one place where the import service opens its clients and binds its handlers."""
 
 from modelyard_bus.calls import CallClient, CallServer
-from modelyard_bus.connection import Bus, BusSettings
 from modelyard_bus.consume import Consumer
-from modelyard_bus.relay import Relay
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import imports
 from modelyard_import.domain.images import Registries
@@ -28,10 +26,9 @@ from modelyard_runtime.clock import now_ms
 from modelyard_runtime.process import Service, Step
 from modelyard_runtime.subprocesses import Limits
 from modelyard_store.objects import Objects, ObjectSettings
-from modelyard_store.opening import open_documents
-from modelyard_store.outbox import Outbox
-from modelyard_work.chores import Chores
+from modelyard_work.chores import Chore
 from modelyard_work.ending import Policy
+from modelyard_work.ground import Ground
 from modelyard_work.revival import Revival
 
 
@@ -39,59 +36,35 @@ async def build(settings: ImportSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or ImportSettings()
     objects = Objects.connect(ObjectSettings(**settings.s3()))
-    documents = open_documents(settings.document_url)
-    bus = await Bus.connect(BusSettings(**settings.nats("import")))
-    relay = Relay(bus, [Outbox(documents, collection) for collection in TELLING])
-    repository = Repository(documents, relay.nudge, now_ms)
-    calls, consumer = CallServer(bus, "import"), Consumer(bus, "import")
+    ground = await Ground.open("import", settings, TELLING)
+    repository = Repository(ground.documents, ground.relay.nudge, now_ms)
     inspector, http = Inspector(_limits(settings)), registry_http()
-    workers: tuple[Step, ...] = ()
-    chores = Chores((), settings.housekeeping_seconds)
+    workers, chores = tuple[Step, ...](), tuple[Chore, ...]()
     if "api" in settings.import_roles:
         uploads = UploadCalls(
             repository, objects, now_ms, settings.artifacts_bucket, _upload_limits(settings), settings.upload_seconds
         )
-        training = TrainingHandlers(repository, CallClient(bus), now_ms)
-        _answer(calls, ImportHandlers(repository, now_ms), training, RuleCalls(repository, now_ms), uploads)
-        _listen(consumer, ImportHandlers(repository, now_ms), training)
+        training = TrainingHandlers(repository, CallClient(ground.bus), now_ms)
+        _answer(ground.calls, ImportHandlers(repository, now_ms), training, RuleCalls(repository, now_ms), uploads)
+        _listen(ground.consumer, ImportHandlers(repository, now_ms), training)
         expiry = UploadExpiry(repository, objects, now_ms)
         revival = Revival(repository.imports, lambda job: asked_again(job, now=now_ms()))
-        chores = Chores((expiry.sweep, revival.sweep), settings.housekeeping_seconds)
+        chores = (expiry.sweep, revival.sweep)
     if "worker" in settings.import_roles:
         limits = PackageLimits(settings.max_package_files, settings.max_package_bytes)
         places = Places(settings.source_buckets, settings.source_prefixes)
         images = Images(objects, http, _registries(settings), _logins(settings), settings.max_image_bytes)
         bring = Bring(repository, objects, inspector, images, limits, places, now_ms)
-        fetch = FetchJobs(repository, objects, bus, bring, now_ms, _policy(settings))
-        consumer.on_job(catalogue.IMPORT_FETCH, fetch.fetch, parallel=settings.import_parallel)
+        fetch = FetchJobs(repository, objects, ground.bus, bring, now_ms, _policy(settings))
+        ground.consumer.on_job(catalogue.IMPORT_FETCH, fetch.fetch, parallel=settings.import_parallel)
         workers = (fetch.job.start, inspector.start)
-
-    async def open_collections() -> None:
-        await documents.open(COLLECTIONS)
-        await repository.imports.adopt()
-
-    async def bucket_missing() -> str | None:
-        return await objects.check(settings.artifacts_bucket)
-
-    return Service(
-        name="import",
-        checks={"nats": bus.check, "documents": documents.check, "objects": bucket_missing},
-        start=(open_collections, *workers, relay.start, consumer.start, calls.start, chores.start),
-        stop=(
-            bus.close,
-            documents.close,
-            objects.close,
-            http.aclose,
-            inspector.stop,
-            relay.stop,
-            consumer.stop,
-            calls.stop,
-            chores.stop,
-        ),
-        closed=bus.closed,
-        stats={"bus": bus.stats},
-        http_host=settings.http_host,
-        http_port=settings.http_port,
+    return ground.service(
+        COLLECTIONS,
+        objects=objects,
+        attempts=(repository.imports,),
+        workers=workers,
+        chores=chores,
+        closing=(http.aclose, inspector.stop),
     )
 
 

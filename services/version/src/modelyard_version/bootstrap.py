@@ -5,18 +5,13 @@ from typing import Final
 
 from modelyard_bus.backlog import caught_up
 from modelyard_bus.calls import CallServer
-from modelyard_bus.connection import Bus, BusSettings
 from modelyard_bus.consume import Consumer
-from modelyard_bus.relay import Relay
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import templates, version
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.process import Service
 from modelyard_store.attempts import Attempts
-from modelyard_store.documents import Documents
 from modelyard_store.objects import Objects, ObjectSettings
-from modelyard_store.opening import open_documents
-from modelyard_store.outbox import Outbox
 from modelyard_version.domain import audit, verification
 from modelyard_version.domain.audit import Audit
 from modelyard_version.domain.verification import Verification
@@ -39,114 +34,92 @@ from modelyard_version.repository.moves import MOVES, MoveRepository
 from modelyard_version.repository.templates import TEMPLATES, TemplateRepository
 from modelyard_version.repository.versions import COLLECTIONS, AliasRepository, VersionRepository
 from modelyard_version.settings import VersionSettings
-from modelyard_work.chores import Chores
+from modelyard_work.ground import Ground
 from modelyard_work.revival import Revival
 
 CATCH_UP: Final = 10.0
 """Seconds that an audit waits for events which lie before it."""
 
 
-@dataclass(frozen=True)
-class _Ground:
-    """What the handlers stand on."""
-
-    settings: VersionSettings
-    bus: Bus
-    documents: Documents
-    objects: Objects
-    relay: Relay
-    versions: VersionRepository
-    calls: CallServer
-    consumer: Consumer
-
-
 async def build(settings: VersionSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or VersionSettings()
     objects = Objects.connect(ObjectSettings(**settings.s3()))
-    documents = open_documents(settings.document_url)
-    bus = await Bus.connect(BusSettings(**settings.nats("version")))
-    relay = Relay(bus, [Outbox(documents, collection) for collection in (*COLLECTIONS, VERIFICATIONS, AUDITS)])
-    versions = VersionRepository(documents, relay.nudge)
-    calls, consumer = CallServer(bus, "version"), Consumer(bus, "version")
-    ground = _Ground(settings, bus, documents, objects, relay, versions, calls, consumer)
-    _bind_register(ground)
-    _bind_tracing(ground)
-    verifications = verifications_in(documents, relay.nudge, now_ms)
-    audits = audits_in(documents, relay.nudge, now_ms)
-    _bind_checks(ground, verifications, audits)
-    revivals = Revival(verifications, verification.asked).sweep, Revival(audits, audit.asked).sweep
-    chores = Chores(revivals, settings.housekeeping_seconds)
-
-    async def open_collections() -> None:
-        await documents.open((*COLLECTIONS, TEMPLATES, HISTORY, MOVES, VERIFICATIONS, AUDITS))
-        await verifications.adopt()
-        await audits.adopt()
-
-    async def check_objects() -> str | None:
-        return await objects.check(settings.artifacts_bucket)
-
-    return Service(
-        name="version",
-        checks={"nats": bus.check, "documents": documents.check, "objects": check_objects},
-        start=(open_collections, relay.start, consumer.start, calls.start, chores.start),
-        stop=(bus.close, documents.close, objects.close, relay.stop, consumer.stop, calls.stop, chores.stop),
-        closed=bus.closed,
-        stats={"bus": bus.stats},
-        http_host=settings.http_host,
-        http_port=settings.http_port,
+    ground = await Ground.open("version", settings, (*COLLECTIONS, VERIFICATIONS, AUDITS))
+    nudge, documents = ground.relay.nudge, ground.documents
+    versions = VersionRepository(documents, nudge)
+    verifications, audits = verifications_in(documents, nudge, now_ms), audits_in(documents, nudge, now_ms)
+    yard = _Yard(ground, settings, objects, versions)
+    _bind_register(yard)
+    _bind_tracing(yard)
+    _bind_checks(yard, verifications, audits)
+    return ground.service(
+        (*COLLECTIONS, TEMPLATES, HISTORY, MOVES, VERIFICATIONS, AUDITS),
+        objects=objects,
+        attempts=(verifications, audits),
+        chores=(Revival(verifications, verification.asked).sweep, Revival(audits, audit.asked).sweep),
     )
 
 
-def _bind_register(ground: _Ground) -> None:
+@dataclass(frozen=True)
+class _Yard:
+    """What the handlers are made of."""
+
+    ground: Ground
+    settings: VersionSettings
+    objects: Objects
+    versions: VersionRepository
+
+
+def _bind_register(yard: _Yard) -> None:
     """Versions, their aliases and what they are made from."""
-    calls, versions, documents = ground.calls, ground.versions, ground.documents
-    bucket = ground.settings.artifacts_bucket
+    calls, versions, documents = yard.ground.calls, yard.versions, yard.ground.documents
+    bucket = yard.settings.artifacts_bucket
     aliasing = AliasHandlers(
-        versions, AliasRepository(documents, ground.relay.nudge), MoveRepository(documents), now_ms
+        versions, AliasRepository(documents, yard.ground.relay.nudge), MoveRepository(documents), now_ms
     )
-    deletion = DeletionHandlers(versions, aliasing, ground.objects, bucket, now_ms)
-    reading = ReadingCalls(versions, ground.objects, ground.settings.link_seconds, now_ms)
+    deletion = DeletionHandlers(versions, aliasing, yard.objects, bucket, now_ms)
+    reading = ReadingCalls(versions, yard.objects, yard.settings.link_seconds, now_ms)
     kept = TemplateCalls(TemplateRepository(documents), now_ms)
     creation = CreationCalls(versions, Arranging(kept, versions, bucket), bucket, now_ms)
     _answer(calls, creation, reading, deletion, aliasing)
     _answer_templates(calls, kept)
     calls.answer(version.UPDATE, UpdateCalls(versions, now_ms).update)
-    _listen(ground.consumer, ReportEvents(versions, deletion, now_ms), deletion, aliasing)
+    _listen(yard.ground.consumer, ReportEvents(versions, deletion, now_ms), deletion, aliasing)
 
 
-def _bind_tracing(ground: _Ground) -> None:
+def _bind_tracing(yard: _Yard) -> None:
     """Where versions came from, what became of them, how they differ."""
-    calls, versions = ground.calls, ground.versions
-    tracing = LineageCalls(versions, ground.settings.artifacts_bucket)
+    calls, versions = yard.ground.calls, yard.versions
+    tracing = LineageCalls(versions, yard.settings.artifacts_bucket)
     calls.answer(version.LINEAGE, tracing.lineage)
     calls.answer(version.TRACE, tracing.trace)
     calls.answer(version.COMPARE, ComparisonCalls(versions).compare)
-    histories = HistoryHandlers(versions, HistoryRepository(ground.documents), now_ms)
+    histories = HistoryHandlers(versions, HistoryRepository(yard.ground.documents), now_ms)
     calls.answer(version.HISTORY, histories.history)
     calls.answer(version.VERIFY_HISTORY, histories.verify)
-    ground.consumer.on_job(catalogue.VERSION_RECORD, histories.record, parallel=4)
+    yard.ground.consumer.on_job(catalogue.VERSION_RECORD, histories.record, parallel=4)
 
 
-def _bind_checks(ground: _Ground, verifications: Attempts[Verification], audits: Attempts[Audit]) -> None:
+def _bind_checks(yard: _Yard, verifications: Attempts[Verification], audits: Attempts[Audit]) -> None:
     """Whether what is stored is what the register says."""
-    calls, settings = ground.calls, ground.settings
-    verifying = VerificationHandlers(ground.versions, verifications, ground.objects, now_ms)
+    calls, settings = yard.ground.calls, yard.settings
+    verifying = VerificationHandlers(yard.versions, verifications, yard.objects, now_ms)
     calls.answer(version.VERIFY, verifying.start)
     calls.answer(version.GET_VERIFICATION, verifying.get)
-    ground.consumer.on_job(catalogue.VERSION_VERIFY, verifying.work, parallel=settings.verify_parallel)
+    yard.ground.consumer.on_job(catalogue.VERSION_VERIFY, verifying.work, parallel=settings.verify_parallel)
     auditing = AuditHandlers(
-        ground.versions,
+        yard.versions,
         audits,
-        ground.objects,
+        yard.objects,
         settings.artifacts_bucket,
         now_ms,
         grace_ms=settings.audit_grace_seconds * 1000,
-        caught_up=lambda: caught_up(ground.bus, "version", CATCH_UP),
+        caught_up=lambda: caught_up(yard.ground.bus, "version", CATCH_UP),
     )
     calls.answer(version.AUDIT, auditing.start)
     calls.answer(version.GET_AUDIT, auditing.get)
-    ground.consumer.on_job(catalogue.VERSION_AUDIT, auditing.work)
+    yard.ground.consumer.on_job(catalogue.VERSION_AUDIT, auditing.work)
 
 
 def _answer(

@@ -49,10 +49,10 @@ class ConversionJobs:
     now: Callable[[], int]
 
     async def convert(self, envelope: Envelope, job: ConversionJob) -> None:
-        await self._job.run(envelope, job.conversion_id)
+        await self.job.run(envelope, job.conversion_id)
 
     @cached_property
-    def _job(self) -> LongJob[Conversion]:
+    def job(self) -> LongJob[Conversion]:
         policy = Policy(patience=self.settings.convert_patience)
         return LongJob(
             self.repository.conversions, lambda: _Converting(self), policy, work_dir=self.settings.convert_work_dir

@@ -1,0 +1,82 @@
+"""What a service stands on: clients opened in one place, started and stopped in one order. Used by each bootstrap."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modelyard_bus.calls import CallServer
+from modelyard_bus.connection import Bus, BusSettings
+from modelyard_bus.consume import Consumer
+from modelyard_bus.relay import Relay
+from modelyard_runtime.process import Service, Step
+from modelyard_runtime.settings import ServiceSettings
+from modelyard_store.attempts import Attempts
+from modelyard_store.documents import Collection, Documents
+from modelyard_store.objects import Objects
+from modelyard_store.opening import open_documents
+from modelyard_store.outbox import Outbox
+from modelyard_work.chores import Chore, Chores
+
+GRACE_SECONDS: Final = 1.0
+"""For handlers to finish when the service stops. A long job takes longer, and is gone on with by the next worker."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """`calls` and `consumer` are bound by the bootstrap before `service` is asked for."""
+
+    name: str
+    settings: ServiceSettings
+    bus: Bus
+    documents: Documents
+    relay: Relay
+    calls: CallServer
+    consumer: Consumer
+
+    @classmethod
+    async def open(cls, name: str, settings: ServiceSettings, telling: Sequence[Collection]) -> "Ground":
+        """`telling` are the collections whose documents have something to say. Raises Unreachable."""
+        documents = open_documents(settings.document_url)
+        bus = await Bus.connect(BusSettings(**settings.nats(name)))
+        relay = Relay(bus, [Outbox(documents, collection) for collection in telling])
+        return cls(name, settings, bus, documents, relay, CallServer(bus, name), Consumer(bus, name))
+
+    def service(
+        self,
+        collections: Sequence[Collection],
+        *,
+        objects: Objects | None = None,
+        attempts: Sequence[Attempts[Any]] = (),
+        workers: Sequence[Step] = (),
+        chores: Sequence[Chore] = (),
+        closing: Sequence[Step] = (),
+    ) -> Service:
+        """`workers` start before anything is taken, `closing` are what the service opened besides."""
+        cleaning = Chores(chores, self.settings.housekeeping_seconds)
+        bucket = self.settings.artifacts_bucket
+        checks = {"nats": self.bus.check, "documents": self.documents.check}
+
+        async def open_collections() -> None:
+            await self.documents.open(collections)
+            for each in attempts:
+                await each.adopt()
+
+        async def stop_consumer() -> None:
+            await self.consumer.stop(GRACE_SECONDS)
+
+        return Service(
+            name=self.name,
+            checks=checks if objects is None else checks | {"objects": lambda: objects.check(bucket)},
+            # Calls before events: the first event of a plan asks whether a worker, perhaps this one, is there.
+            start=(
+                open_collections, *workers, self.relay.start, self.calls.start, self.consumer.start, cleaning.start,
+            ),
+            stop=(
+                self.bus.close, self.documents.close, *((objects.close,) if objects else ()), *closing,
+                self.relay.stop, self.calls.stop, stop_consumer, cleaning.stop,
+            ),
+            closed=self.bus.closed,
+            stats={"bus": self.bus.stats},
+            http_host=self.settings.http_host,
+            http_port=self.settings.http_port,
+        )  # fmt: skip
