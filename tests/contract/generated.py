@@ -5,7 +5,7 @@ from pathlib import Path
 from modelyard_bus.server_config import FromEnvironment, ServerConfig, render
 from modelyard_contracts.generate import generated_files
 from modelyard_contracts.permissions import IDENTITIES
-from modelyard_gateway import openapi
+from modelyard_gateway.doors.v1 import openapi
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path("docs/generated")  # holds nothing else

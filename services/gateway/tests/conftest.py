@@ -13,11 +13,12 @@ from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls import Call
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Role
-from modelyard_gateway.access import Backends
 from modelyard_gateway.app import create_app
+from modelyard_gateway.backends import Backends
 from modelyard_gateway.domain import Token, token_id_of
 from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
+from modelyard_gateway.streams import StreamCount
 from modelyard_store.sqlite import SqliteDocuments
 
 OPERATOR = "operator-secret-operator-secret-operator"
@@ -67,7 +68,8 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
     await access.keep_operator("default", OPERATOR, 1)
     settings = GatewaySettings(max_body_bytes=10_000)
     calls = RecordingCalls()
-    backends = Backends(settings, None, calls, access, None, lambda: 1_000)  # type: ignore[arg-type]  # no bus here
+    streams = StreamCount(settings.max_streams)
+    backends = Backends(settings, None, calls, access, None, lambda: 1_000, streams)  # type: ignore[arg-type]  # no bus
     app = create_app(settings, backends)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://yard") as http:

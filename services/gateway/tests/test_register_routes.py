@@ -5,7 +5,7 @@ import pytest
 from modelyard_contracts.calls import imports, templates, version
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.shapes import ImageSource, Role, StorageSource, TemplateSource
-from modelyard_gateway.schemas.models import ImageRequest, TemplateRequest
+from modelyard_gateway.doors.v1.schemas.models import ImageRequest, TemplateRequest
 from modelyard_testkit.refusals import refused
 
 CREATED = version.VersionCreated(model_id="m", model_name="digits", model_version="0.0.1")

@@ -8,10 +8,11 @@ from modelyard_bus.calls import CallClient
 from modelyard_bus.connection import Bus, BusSettings
 from modelyard_bus.deadletters import DeadLetters
 from modelyard_contracts.calls import Call, convert, evaluate, imports, publish, version
-from modelyard_gateway.access import Backends
 from modelyard_gateway.app import create_app
+from modelyard_gateway.backends import Backends
 from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
+from modelyard_gateway.streams import StreamCount
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.health import Readiness
 from modelyard_runtime.http_server import HttpServer
@@ -61,12 +62,21 @@ class _Api:
             await AccessRepository(self.documents).keep_operator(self.settings.operator_project, secret, now_ms())
 
     async def start(self) -> None:
-        access = AccessRepository(self.documents)
-        backends = Backends(self.settings, self.bus, CallClient(self.bus), access, DeadLetters(self.bus), now_ms)
-        app = create_app(self.settings, backends, self.readiness, self.metrics)
+        app = create_app(self.settings, self._backends(), self.readiness, self.metrics)
         self.server = HttpServer(app, self.settings.api_host, self.settings.api_port)
         await self.server.start()
         self.readiness.phase = "running"
+
+    def _backends(self) -> Backends:
+        return Backends(
+            settings=self.settings,
+            bus=self.bus,
+            calls=CallClient(self.bus),
+            access=AccessRepository(self.documents),
+            dead_letters=DeadLetters(self.bus),
+            clock=now_ms,
+            streams=StreamCount(self.settings.max_streams),
+        )
 
     async def stop(self) -> None:
         self.readiness.phase = "stopping"

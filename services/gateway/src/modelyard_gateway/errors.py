@@ -43,3 +43,12 @@ class TooManyStreams(Failure):
         super().__init__(
             FailureKind.TOO_MANY, "ModelArts.9429", f"{limit} event streams are open already; close one or poll instead"
         )
+
+
+def unavailable() -> Failure:
+    return Failure(FailureKind.UNAVAILABLE, "ModelArts.9002", "the gateway cannot reach its documents; try again")
+
+
+def unexpected() -> Failure:
+    """The text of an unexpected error is for the log, never for the caller."""
+    return Failure(FailureKind.INTERNAL, "ModelArts.9000", "internal error; quote the correlation id")

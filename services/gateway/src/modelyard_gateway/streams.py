@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
 from modelyard_bus.connection import Bus
-from modelyard_gateway.access import Backends, Caller
 from modelyard_gateway.errors import TooManyStreams
 
 _POLL_SECONDS = 1.0
@@ -37,22 +36,22 @@ class StreamCount:
             self._open -= 1
 
 
-async def project_events(backends: Backends, project: str) -> AsyncIterator[dict[str, str]]:
+async def project_events(bus: Bus, project: str) -> AsyncIterator[dict[str, str]]:
     """Every event of one project from now on, as it lies on the stream."""
-    async for envelope in backends.bus.watch_events():
+    async for envelope in bus.watch_events():
         if envelope.project == project:
             yield {"id": envelope.id, "event": envelope.type, "data": envelope.model_dump_json(exclude_none=True)}
 
 
 async def progress(
-    caller: Caller, kind: str, entity_id: str, read: Callable[[], Awaitable[BaseModel]], state_field: str
+    bus: Bus, kind: str, entity_id: str, read: Callable[[], Awaitable[BaseModel]], state_field: str
 ) -> AsyncIterator[dict[str, str]]:
     """The entity's state whenever it changes, and what its worker announces in between; ends when it is final.
 
     Announcements are volatile (core NATS), so the state is also read again every second.
     """
     announced: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=1000)
-    listener = asyncio.create_task(_listen(caller.backends.bus, kind, entity_id, announced))
+    listener = asyncio.create_task(_listen(bus, kind, entity_id, announced))
     last: dict[str, Any] | None = None
     try:
         while True:

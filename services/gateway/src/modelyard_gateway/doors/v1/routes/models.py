@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import imports, version
 from modelyard_contracts.failures import Failure
-from modelyard_gateway.access import Reader, Writer
-from modelyard_gateway.replies import renamed, validated
-from modelyard_gateway.schemas.models import ModelChange, ModelRequest
+from modelyard_gateway.doors.v1.access import Reader, Writer
+from modelyard_gateway.doors.v1.replies import renamed, validated
+from modelyard_gateway.doors.v1.schemas.models import ModelChange, ModelRequest
 from modelyard_gateway.streams import progress
 
 router = APIRouter(prefix="/v1/{project_id}", tags=["models"])
@@ -77,12 +77,12 @@ async def model_import(caller: Reader, model_id: str) -> imports.ImportView:
 
 
 @router.get("/models/{model_id}/progress", response_class=EventSourceResponse)
-async def model_progress(request: Request, caller: Reader, model_id: str) -> EventSourceResponse:
+async def model_progress(caller: Reader, model_id: str) -> EventSourceResponse:
     """Server-sent events until the version is published or failed."""
 
     async def read() -> version.VersionView:
         return await caller.ask(version.GET, version.GetVersion(model_id=model_id))
 
     await read()  # a missing model is a plain 404, not a broken stream
-    events = progress(caller, "import", model_id, read, "model_status")
-    return request.app.state.streams.respond(events)  # type: ignore[no-any-return]  # app.state is untyped
+    events = progress(caller.backends.bus, "import", model_id, read, "model_status")
+    return caller.backends.streams.respond(events)

@@ -1,62 +1,19 @@
-"""Who is calling: the dependency through which every route asks the other services in the caller's name."""
+"""Who is calling: the dependency through which every route of this door gets its caller."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any
 
 import structlog
-from fastapi import Depends, Header, Request, Response
-from pydantic import BaseModel
+from fastapi import Depends, Header, Request
 
-from modelyard_bus.calls import CallClient, CallContext
-from modelyard_bus.connection import Bus
-from modelyard_bus.deadletters import DeadLetters
-from modelyard_contracts.calls import Call
-from modelyard_contracts.ids import new_id
+from modelyard_bus.calls import CallContext
 from modelyard_contracts.shapes import Role
+from modelyard_gateway.backends import backends_of
+from modelyard_gateway.caller import Caller
 from modelyard_gateway.domain import Token
+from modelyard_gateway.doors.v1.replies import invalid
 from modelyard_gateway.errors import Forbidden, Unauthenticated
 from modelyard_gateway.json_bounds import misfits
-from modelyard_gateway.replies import invalid
-from modelyard_gateway.repository import AccessRepository
-from modelyard_gateway.settings import GatewaySettings
-
-RequestT = TypeVar("RequestT", bound=BaseModel)
-ReplyT = TypeVar("ReplyT", bound=BaseModel)
-PATIENCE: Final = 30.0  # seconds
-
-
-@dataclass(frozen=True)
-class Backends:
-    """What the routes reach; built once in `bootstrap` and kept on the application."""
-
-    settings: GatewaySettings
-    bus: Bus
-    calls: CallClient
-    access: AccessRepository
-    dead_letters: DeadLetters
-    clock: Callable[[], int]
-
-
-@dataclass(frozen=True)
-class Caller:
-    """An authenticated caller within one project."""
-
-    backends: Backends
-    token: Token
-    context: CallContext
-
-    @property
-    def project(self) -> str:
-        return self.context.project
-
-    async def ask(self, call: Call[RequestT, ReplyT], request: RequestT) -> ReplyT:
-        return await self.backends.calls(call, self.context, request, timeout=PATIENCE)
-
-    async def relay(self, call: Call[RequestT, ReplyT], request: RequestT) -> Response:
-        """The service's own JSON, unread: for answers that are large and that clients get as they are."""
-        reply = await self.backends.calls.relayed(call, self.context, request, timeout=PATIENCE)
-        return Response(reply, media_type="application/json")
 
 
 def presented_secret(request: Request) -> str | None:
@@ -67,9 +24,8 @@ def presented_secret(request: Request) -> str | None:
 
 
 async def authenticate(request: Request) -> Token:
-    backends: Backends = request.app.state.backends
     secret = presented_secret(request)
-    token = await backends.access.token_of(secret) if secret else None
+    token = await backends_of(request).access.token_of(secret) if secret else None
     if token is None:
         raise Unauthenticated
     return token
@@ -101,7 +57,7 @@ def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:
             idempotency_key=idempotency_key,
         )
         structlog.contextvars.bind_contextvars(project=project_id, actor=token.actor)
-        return Caller(request.app.state.backends, token, context)
+        return Caller(backends_of(request), token, context)
 
     return resolve
 
@@ -118,9 +74,3 @@ Reader = Annotated[Caller, Depends(caller_with(Role.READER))]
 Writer = Annotated[Caller, Depends(caller_with(Role.WRITER))]
 Publisher = Annotated[Caller, Depends(caller_with(Role.PUBLISHER))]
 Admin = Annotated[Caller, Depends(caller_with(Role.ADMIN))]
-
-
-def correlation_of(request: Request) -> str:
-    """The caller's own `X-Correlation-Id` when it is a plain short word, else a new one."""
-    given = request.headers.get("x-correlation-id", "")
-    return given if 0 < len(given) <= 100 and given.isascii() and given.isprintable() else new_id()

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from modelyard_contracts.failures import Failure, FailureKind, Problem
+from modelyard_gateway.middleware import Edge
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 MOST_PROBLEMS = 100  # shown of one request
@@ -101,7 +102,10 @@ def _code_of(problems: tuple[Problem, ...]) -> str:
     return "ModelArts.3023" if only_labels else "ModelArts.3037"
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, max_body_bytes: int) -> None:
+    """From now on the application refuses in this shape, whatever goes wrong in it."""
+    app.add_middleware(Edge, max_body_bytes=max_body_bytes, refuse=error_response)
+
     @app.exception_handler(Failure)
     async def refused(request: Request, failure: Failure) -> JSONResponse:
         return error_response(request, failure)
@@ -119,12 +123,3 @@ def install(app: FastAPI) -> None:
         reply = error_response(request, Failure(kind, f"ModelArts.9{error.status_code}", str(error.detail)))
         reply.status_code = error.status_code
         return reply
-
-
-def unavailable() -> Failure:
-    return Failure(FailureKind.UNAVAILABLE, "ModelArts.9002", "the gateway cannot reach its documents; try again")
-
-
-def unexpected() -> Failure:
-    """The text of an unexpected error is for the log, never for the caller."""
-    return Failure(FailureKind.INTERNAL, "ModelArts.9000", "internal error; quote the correlation id")

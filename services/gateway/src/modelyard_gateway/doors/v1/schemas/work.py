@@ -6,7 +6,7 @@ from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.shapes import StorageSource, UploadSource
-from modelyard_gateway.schemas.rules import Folder, HttpModel, all_at_once, location_of, one_of
+from modelyard_gateway.doors.v1.schemas.rules import Folder, HttpModel, all_at_once, location_of, one_of
 
 
 class DatasetRequest(HttpModel):

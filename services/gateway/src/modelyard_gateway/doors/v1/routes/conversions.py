@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import convert
 from modelyard_contracts.calls.call import Nothing
-from modelyard_gateway import examples
-from modelyard_gateway.access import Reader, Writer
-from modelyard_gateway.replies import validated
-from modelyard_gateway.schemas.work import BulkDeleteRequest
+from modelyard_gateway.doors.v1 import examples
+from modelyard_gateway.doors.v1.access import Reader, Writer
+from modelyard_gateway.doors.v1.replies import validated
+from modelyard_gateway.doors.v1.schemas.work import BulkDeleteRequest
 from modelyard_gateway.streams import progress
 
 router = APIRouter(prefix="/v1/{project_id}", tags=["conversions"])
@@ -45,15 +45,15 @@ async def conversion_log(caller: Reader, conversion_id: str, offset: int = 0) ->
 
 
 @router.get("/conversions/{conversion_id}/progress", response_class=EventSourceResponse)
-async def conversion_progress(request: Request, caller: Reader, conversion_id: str) -> EventSourceResponse:
+async def conversion_progress(caller: Reader, conversion_id: str) -> EventSourceResponse:
     """Server-sent events: log lines as they are written, and the state until it is final."""
 
     async def read() -> convert.ConversionView:
         return await caller.ask(convert.GET, convert.GetConversion(conversion_id=conversion_id))
 
     await read()  # a missing conversion is a plain 404, not a broken stream
-    events = progress(caller, "conversion", conversion_id, read, "state")
-    return request.app.state.streams.respond(events)  # type: ignore[no-any-return]  # app.state is untyped
+    events = progress(caller.backends.bus, "conversion", conversion_id, read, "state")
+    return caller.backends.streams.respond(events)
 
 
 @router.delete("/conversions/{conversion_id}")

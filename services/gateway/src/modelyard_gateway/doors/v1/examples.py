@@ -7,7 +7,7 @@ from pydantic import Field
 
 from modelyard_contracts.calls import convert, evaluate, imports, publish, templates, version
 from modelyard_contracts.catalogue import TRAINING_COMPLETED
-from modelyard_gateway.schemas.work import DatasetRequest, NextVersionRequest, SubmitRequest, TrainingEvent
+from modelyard_gateway.doors.v1.schemas.work import DatasetRequest, NextVersionRequest, SubmitRequest, TrainingEvent
 
 _MODEL = "0197a3c0-0000-7000-8000-000000000001"
 _DATASET = "0197a3c0-0000-7000-8000-000000000005"

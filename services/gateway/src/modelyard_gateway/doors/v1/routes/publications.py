@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Nothing, Page
 from modelyard_contracts.calls.version import FileLinks
-from modelyard_gateway import examples
-from modelyard_gateway.access import Publisher, Reader
+from modelyard_gateway.doors.v1 import examples
+from modelyard_gateway.doors.v1.access import Publisher, Reader
 
 router = APIRouter(prefix="/v1/{project_id}")
 

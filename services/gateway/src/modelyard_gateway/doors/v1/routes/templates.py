@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Query
 from modelyard_contracts.calls import templates
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.package import PackageConfig
-from modelyard_gateway import examples
-from modelyard_gateway.access import Reader, Writer, authenticate
+from modelyard_gateway.doors.v1 import examples
+from modelyard_gateway.doors.v1.access import Reader, Writer, authenticate
 
 router = APIRouter(prefix="/v1/{project_id}/models", tags=["templates"])
 schemas = APIRouter(prefix="/v1/schemas", tags=["templates"])

@@ -10,9 +10,9 @@ from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.catalogue import TRAINING_COMPLETED
 from modelyard_contracts.events import TrainingCompleted
 from modelyard_contracts.failures import Failure, FailureKind
-from modelyard_gateway import examples
-from modelyard_gateway.access import Reader, Writer
-from modelyard_gateway.replies import invalid, problems_at
+from modelyard_gateway.doors.v1 import examples
+from modelyard_gateway.doors.v1.access import Reader, Writer
+from modelyard_gateway.doors.v1.replies import invalid, problems_at
 
 router = APIRouter(prefix="/v1/{project_id}")
 

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 from modelyard_contracts.shapes import Role
-from modelyard_gateway.schemas.rules import HttpModel
+from modelyard_gateway.doors.v1.schemas.rules import HttpModel
 
 PROJECT = r"^[a-z0-9][a-z0-9-]{0,62}$"
 

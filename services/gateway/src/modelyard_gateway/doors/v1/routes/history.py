@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from modelyard_contracts.calls import version
-from modelyard_gateway import examples
-from modelyard_gateway.access import Admin, Reader, Writer
-from modelyard_gateway.replies import validated
-from modelyard_gateway.schemas.models import ComparisonQuery, HistoryQuery
+from modelyard_gateway.doors.v1 import examples
+from modelyard_gateway.doors.v1.access import Admin, Reader, Writer
+from modelyard_gateway.doors.v1.replies import validated
+from modelyard_gateway.doors.v1.schemas.models import ComparisonQuery, HistoryQuery
 
 router = APIRouter(prefix="/v1/{project_id}", tags=["models"])
 audits = APIRouter(prefix="/v1/{project_id}/audits", tags=["administration"])

@@ -15,7 +15,15 @@ from modelyard_contracts.shapes import (
     TrainingSource,
     UploadSource,
 )
-from modelyard_gateway.schemas.rules import ConfigFile, Folder, HttpModel, all_at_once, broken, location_of, one_of
+from modelyard_gateway.doors.v1.schemas.rules import (
+    ConfigFile,
+    Folder,
+    HttpModel,
+    all_at_once,
+    broken,
+    location_of,
+    one_of,
+)
 
 LATEST = 2**53  # instants and sequence numbers stay within what every client's numbers hold
 Id = Annotated[str, Field(min_length=1, max_length=64)]

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query
 
 from modelyard_contracts.calls import version
 from modelyard_contracts.calls.call import Nothing
-from modelyard_gateway.access import Reader, Writer
-from modelyard_gateway.replies import validated
-from modelyard_gateway.schemas.models import AliasQuery, AliasRequest
+from modelyard_gateway.doors.v1.access import Reader, Writer
+from modelyard_gateway.doors.v1.replies import validated
+from modelyard_gateway.doors.v1.schemas.models import AliasQuery, AliasRequest
 
 router = APIRouter(prefix="/v1/{project_id}/model-names/{model_name}", tags=["aliases"])
 

@@ -2,16 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.calls.call import Nothing
-from modelyard_gateway import examples
-from modelyard_gateway.access import Reader, Writer
+from modelyard_gateway.doors.v1 import examples
+from modelyard_gateway.doors.v1.access import Reader, Writer
+from modelyard_gateway.doors.v1.replies import validated
 from modelyard_gateway.errors import NotFound
-from modelyard_gateway.replies import validated
 from modelyard_gateway.streams import progress
 
 router = APIRouter(prefix="/v1/{project_id}")
@@ -89,9 +89,7 @@ async def compare_evaluations(
     tags=["evaluations"],
     response_class=EventSourceResponse,
 )
-async def evaluation_progress(
-    request: Request, caller: Reader, evaluation_id: str, version: str
-) -> EventSourceResponse:
+async def evaluation_progress(caller: Reader, evaluation_id: str, version: str) -> EventSourceResponse:
     """Server-sent events until the run has ended."""
 
     async def read() -> BaseModel:
@@ -102,8 +100,8 @@ async def evaluation_progress(
         raise NotFound("evaluation version", version)
 
     run = await read()
-    events = progress(caller, "evaluation", getattr(run, "run_id", ""), read, "state")
-    return request.app.state.streams.respond(events)  # type: ignore[no-any-return]  # app.state is untyped
+    events = progress(caller.backends.bus, "evaluation", getattr(run, "run_id", ""), read, "state")
+    return caller.backends.streams.respond(events)
 
 
 @router.delete("/evaluations/{evaluation_id}", tags=["evaluations"])

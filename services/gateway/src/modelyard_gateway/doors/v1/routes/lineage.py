@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from modelyard_contracts.calls import version
-from modelyard_gateway.access import Caller, Reader
+from modelyard_gateway.caller import Caller
+from modelyard_gateway.doors.v1.access import Reader
+from modelyard_gateway.doors.v1.schemas.models import TraceQuery
 from modelyard_gateway.lineage_picture import picture
-from modelyard_gateway.schemas.models import TraceQuery
 
 router = APIRouter(prefix="/v1/{project_id}", tags=["lineage"])
 

@@ -8,10 +8,11 @@ from modelyard_bus.deadletters import DeadLetter
 from modelyard_bus.errors import NoSuchDeadLetter
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.shapes import Role
-from modelyard_gateway.access import Admin, Backends, Caller, authenticate
+from modelyard_gateway.backends import backends_of
+from modelyard_gateway.caller import Caller
 from modelyard_gateway.domain import Project, Token, new_secret, token_id_of
-from modelyard_gateway.errors import Forbidden, NotFound
-from modelyard_gateway.schemas.administration import (
+from modelyard_gateway.doors.v1.access import Admin, authenticate
+from modelyard_gateway.doors.v1.schemas.administration import (
     DeadLetterList,
     DeadLetterReply,
     ProjectRequest,
@@ -19,7 +20,7 @@ from modelyard_gateway.schemas.administration import (
     TokenReply,
     TokenRequest,
 )
-from modelyard_gateway.settings import GatewaySettings
+from modelyard_gateway.errors import Forbidden, NotFound
 
 Sequence = Annotated[int, Path(ge=1, le=2**53)]
 router = APIRouter(prefix="/v1/{project_id}", tags=["administration"])
@@ -93,8 +94,7 @@ projects = APIRouter(prefix="/v1/projects", tags=["administration"])
 
 async def _operator(request: Request, token: Annotated[Token, Depends(authenticate)]) -> Token:
     """Before the body is looked at: strangers learn nothing from it."""
-    settings: GatewaySettings = request.app.state.backends.settings
-    if token.project != settings.operator_project or not token.may(Role.ADMIN):
+    if token.project != backends_of(request).settings.operator_project or not token.may(Role.ADMIN):
         raise Forbidden("only an admin of the operator's project makes projects")
     return token
 
@@ -104,7 +104,7 @@ async def create_project(
     request: Request, token: Annotated[Token, Depends(_operator)], body: ProjectRequest
 ) -> TokenReply:
     """Make a project and its first admin token. Only an admin of the operator's project may."""
-    backends: Backends = request.app.state.backends
+    backends = backends_of(request)
     now = backends.clock()
     await backends.access.add_project(Project(body.project_id, body.title or body.project_id, now, token.actor))
     secret = new_secret()
