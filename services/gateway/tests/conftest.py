@@ -1,6 +1,7 @@
 """The real application over HTTP, with real token documents; behind it a recorder instead of the other services."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import BaseModel
+from starlette.types import ASGIApp
+from structlog.testing import capture_logs
 
 from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls import Call
@@ -19,6 +22,7 @@ from modelyard_gateway.domain import Token, token_id_of
 from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
+from modelyard_gateway.watching import Watches
 from modelyard_store.sqlite import SqliteDocuments
 
 OPERATOR = "operator-secret-operator-secret-operator"
@@ -46,11 +50,78 @@ class RecordingCalls:
         return (await self(call, context, request, timeout)).model_dump_json().encode()
 
 
+@dataclass
+class Beats:
+    """Simulated seconds: who waits for the next one goes on when a test says so."""
+
+    _waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def __call__(self) -> None:
+        beat: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(beat)
+        async with self._changed:
+            self._changed.notify_all()
+        await beat
+
+    @property
+    def waiting(self) -> int:
+        return sum(not future.done() for future in self._waiting)
+
+    async def tick(self, waiting: int = 1) -> None:
+        """As soon as that many wait."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.waiting == waiting)
+            for future in self._waiting:
+                if not future.done():
+                    future.set_result(None)
+
+
+@dataclass
+class Announcements:
+    """What workers announce, as the bus passes it on to whoever listens."""
+
+    ears: list[tuple[str, str, asyncio.Queue[Any]]] = field(default_factory=list)
+    deaf: Exception | None = None
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def __call__(self, kind: str, identifier: str) -> AsyncGenerator[dict[str, Any], None]:
+        if self.deaf is not None:
+            raise self.deaf
+        ear = (kind, identifier, asyncio.Queue[Any]())
+        self.ears.append(ear)
+        try:
+            await self._tell()
+            while True:
+                yield await ear[2].get()
+        finally:
+            self.ears.remove(ear)
+            await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def heard_by(self, number: int) -> None:
+        """Waits until that many listen."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.ears) == number)
+
+    async def announce(self, kind: str, identifier: str, announced: dict[str, Any]) -> None:
+        """As soon as somebody listens to it."""
+        await self.heard_by(1)
+        [queue] = [queue for *name, queue in self.ears if name == [kind, identifier]]
+        queue.put_nowait(announced)
+
+
 @dataclass(frozen=True)
 class Yard:
+    app: ASGIApp
     http: httpx.AsyncClient
     calls: RecordingCalls
     access: AccessRepository
+    beats: Beats
+    announcements: Announcements
 
     async def token(self, role: Role, project: str = "default", name: str | None = None) -> dict[str, str]:
         """Headers of a fresh token."""
@@ -66,12 +137,14 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
     await documents.open((PROJECTS, TOKENS))
     access = AccessRepository(documents)
     await access.keep_operator("default", OPERATOR, 1)
-    settings = GatewaySettings(max_body_bytes=10_000)
-    calls = RecordingCalls()
-    streams = StreamCount(settings.max_streams)
-    backends = Backends(settings, None, calls, access, None, lambda: 1_000, streams)  # type: ignore[arg-type]  # no bus
+    settings = GatewaySettings(max_body_bytes=10_000, max_streams=3)
+    calls, beats, announcements = RecordingCalls(), Beats(), Announcements()
+    streams, watches = StreamCount(settings.max_streams), Watches(announcements, beats)
+    backends = Backends(settings, None, calls, access, None, lambda: 1_000, streams, watches)  # type: ignore[arg-type]  # no bus here
     app = create_app(settings, backends)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    # captured: drawing the traceback of an expected failure for a terminal takes seconds
     async with httpx.AsyncClient(transport=transport, base_url="http://yard") as http:
-        yield Yard(http, calls, access)
+        with capture_logs():
+            yield Yard(app, http, calls, access, beats, announcements)
     await documents.close()

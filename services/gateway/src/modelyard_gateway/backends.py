@@ -11,6 +11,7 @@ from modelyard_bus.deadletters import DeadLetters
 from modelyard_gateway.repository import AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
+from modelyard_gateway.watching import Watches
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Backends:
     dead_letters: DeadLetters
     clock: Callable[[], int]
     streams: StreamCount
+    watches: Watches
 
 
 def backends_of(request: Request) -> Backends:

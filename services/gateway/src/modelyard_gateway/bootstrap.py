@@ -13,6 +13,7 @@ from modelyard_gateway.backends import Backends
 from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
+from modelyard_gateway.watching import Watches
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.health import Readiness
 from modelyard_runtime.http_server import HttpServer
@@ -76,6 +77,7 @@ class _Api:
             dead_letters=DeadLetters(self.bus),
             clock=now_ms,
             streams=StreamCount(self.settings.max_streams),
+            watches=Watches(self.bus.watch_live),
         )
 
     async def stop(self) -> None:

@@ -11,7 +11,7 @@ from modelyard_gateway.doors.v1 import examples
 from modelyard_gateway.doors.v1.access import Reader, Writer
 from modelyard_gateway.doors.v1.replies import validated
 from modelyard_gateway.doors.v1.schemas.work import BulkDeleteRequest
-from modelyard_gateway.streams import progress
+from modelyard_gateway.following import CONVERSION, followed
 
 router = APIRouter(prefix="/v1/{project_id}", tags=["conversions"])
 
@@ -51,9 +51,7 @@ async def conversion_progress(caller: Reader, conversion_id: str) -> EventSource
     async def read() -> convert.ConversionView:
         return await caller.ask(convert.GET, convert.GetConversion(conversion_id=conversion_id))
 
-    await read()  # a missing conversion is a plain 404, not a broken stream
-    events = progress(caller.backends.bus, "conversion", conversion_id, read, "state")
-    return caller.backends.streams.respond(events)
+    return await followed(caller, CONVERSION, read)
 
 
 @router.delete("/conversions/{conversion_id}")

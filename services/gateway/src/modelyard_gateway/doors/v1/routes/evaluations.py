@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import evaluate
@@ -12,7 +11,7 @@ from modelyard_gateway.doors.v1 import examples
 from modelyard_gateway.doors.v1.access import Reader, Writer
 from modelyard_gateway.doors.v1.replies import validated
 from modelyard_gateway.errors import NotFound
-from modelyard_gateway.streams import progress
+from modelyard_gateway.following import EVALUATION, followed
 
 router = APIRouter(prefix="/v1/{project_id}")
 
@@ -92,16 +91,14 @@ async def compare_evaluations(
 async def evaluation_progress(caller: Reader, evaluation_id: str, version: str) -> EventSourceResponse:
     """Server-sent events until the run has ended."""
 
-    async def read() -> BaseModel:
+    async def read() -> evaluate.RunView:
         view = await caller.ask(evaluate.GET, evaluate.GetEvaluation(evaluation_id=evaluation_id))
         for run in view.versions:
             if run.version == version:
                 return run
         raise NotFound("evaluation version", version)
 
-    run = await read()
-    events = progress(caller.backends.bus, "evaluation", getattr(run, "run_id", ""), read, "state")
-    return caller.backends.streams.respond(events)
+    return await followed(caller, EVALUATION, read)
 
 
 @router.delete("/evaluations/{evaluation_id}", tags=["evaluations"])

@@ -10,7 +10,7 @@ from modelyard_contracts.failures import Failure
 from modelyard_gateway.doors.v1.access import Reader, Writer
 from modelyard_gateway.doors.v1.replies import renamed, validated
 from modelyard_gateway.doors.v1.schemas.models import ModelChange, ModelRequest
-from modelyard_gateway.streams import progress
+from modelyard_gateway.following import IMPORT, followed
 
 router = APIRouter(prefix="/v1/{project_id}", tags=["models"])
 
@@ -83,6 +83,4 @@ async def model_progress(caller: Reader, model_id: str) -> EventSourceResponse:
     async def read() -> version.VersionView:
         return await caller.ask(version.GET, version.GetVersion(model_id=model_id))
 
-    await read()  # a missing model is a plain 404, not a broken stream
-    events = progress(caller.backends.bus, "import", model_id, read, "model_status")
-    return caller.backends.streams.respond(events)
+    return await followed(caller, IMPORT, read)
