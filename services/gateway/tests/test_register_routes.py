@@ -221,14 +221,6 @@ async def test_many_problems_are_counted_and_the_first_hundred_shown(yard) -> No
     assert reply.json()["error_msg"].endswith("; and 1,701 more")  # two of each file, and the list has no good one
 
 
-async def test_static_paths_are_not_models(yard) -> None:
-    document = (await yard.http.get("/openapi.json")).json()
-    paths = list(document["paths"])
-    first = paths.index("/v1/{project_id}/models/{model_id}")
-    for name in ("template", "infer-formats", "ai-engine-runtimes", "compare"):
-        assert paths.index(f"/v1/{{project_id}}/models/{name}") < first
-
-
 async def test_the_schema_of_config_json_is_published(yard) -> None:
     refused(await yard.http.get("/v1/schemas/config.json"), 401, "ModelArts.9401")
     schema = (await yard.http.get("/v1/schemas/config.json", headers=await yard.token(Role.READER))).json()

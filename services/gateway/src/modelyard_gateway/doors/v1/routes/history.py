@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from modelyard_contracts.calls import version
 from modelyard_gateway.doors.v1 import examples
 from modelyard_gateway.doors.v1.access import Admin, Reader, Writer
+from modelyard_gateway.doors.v1.paths import MODEL
 from modelyard_gateway.doors.v1.replies import validated
 from modelyard_gateway.doors.v1.schemas.models import ComparisonQuery, HistoryQuery
 
@@ -26,20 +27,20 @@ async def show_verification(caller: Reader, verification_id: str) -> version.Ver
     return await caller.ask(version.GET_VERIFICATION, request)
 
 
-@router.post("/models/{model_id}/verifications", status_code=200)
+@router.post(f"{MODEL}/verifications", status_code=200)
 async def verify_model(caller: Writer, model_id: str) -> version.VerificationView:
     """Read every file of the version again and compare it with its manifest. Answers at once; poll it."""
     return await caller.ask(version.VERIFY, version.GetVersion(model_id=model_id))
 
 
-@router.get("/models/{model_id}/history")
+@router.get(f"{MODEL}/history")
 async def model_history(caller: Reader, model_id: str, query: Annotated[HistoryQuery, Query()]) -> version.History:
     """Every change, oldest first: who, what, before, after. Also of a version that was deleted."""
     request = {"model_id": model_id, "after": query.after, "limit": query.limit}
     return await caller.ask(version.HISTORY, validated(version.GetHistory, request))
 
 
-@router.get("/models/{model_id}/history/verification")
+@router.get(f"{MODEL}/history/verification")
 async def verify_history(caller: Reader, model_id: str) -> version.HistoryVerdict:
     """Whether the chain of records holds, and where it is broken if it does not."""
     return await caller.ask(version.VERIFY_HISTORY, version.GetVersion(model_id=model_id))

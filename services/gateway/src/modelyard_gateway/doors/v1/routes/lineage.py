@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from modelyard_contracts.calls import version
 from modelyard_gateway.caller import Caller
 from modelyard_gateway.doors.v1.access import Reader
+from modelyard_gateway.doors.v1.paths import MODEL
 from modelyard_gateway.doors.v1.schemas.models import TraceQuery
 from modelyard_gateway.lineage_picture import picture
 
@@ -32,13 +33,13 @@ class Svg(Response):
         super().__init__(content, headers=headers)
 
 
-@router.get("/models/{model_id}/lineage")
+@router.get(f"{MODEL}/lineage")
 async def model_lineage(caller: Reader, model_id: str) -> version.Lineage:
     """From dataset, code and training job to the version, its artifacts, evaluations and publications."""
     return await caller.ask(version.LINEAGE, version.GetVersion(model_id=model_id))
 
 
-@router.get("/models/{model_id}/lineage.svg", **_DRAWN)
+@router.get(f"{MODEL}/lineage.svg", **_DRAWN)
 async def model_lineage_picture(caller: Reader, model_id: str) -> Svg:
     """The same, drawn."""
     return Svg(picture(await model_lineage(caller, model_id)))

@@ -8,6 +8,7 @@ from sse_starlette import EventSourceResponse
 from modelyard_contracts.calls import imports, version
 from modelyard_contracts.failures import Failure
 from modelyard_gateway.doors.v1.access import Reader, Writer
+from modelyard_gateway.doors.v1.paths import MODEL
 from modelyard_gateway.doors.v1.replies import renamed, validated
 from modelyard_gateway.doors.v1.schemas.models import ModelChange, ModelRequest
 from modelyard_gateway.following import IMPORT, followed
@@ -29,32 +30,32 @@ async def list_models(caller: Reader, query: Annotated[version.ListVersions, Que
     return await caller.relay(version.LIST, query)
 
 
-@router.get("/models/{model_id}", response_model=version.VersionView)
+@router.get(MODEL, response_model=version.VersionView)
 async def show_model(caller: Reader, model_id: str) -> Response:
     return await caller.relay(version.GET, version.GetVersion(model_id=model_id))
 
 
-@router.patch("/models/{model_id}")
+@router.patch(MODEL)
 async def change_model(caller: Writer, model_id: str, body: ModelChange) -> version.VersionView:
     """Change description, labels or links. What it is and where it came from never changes."""
     fields = {"model_id": model_id, **body.model_dump(exclude_none=True)}
     return await caller.ask(version.UPDATE, validated(version.UpdateVersion, fields))
 
 
-@router.delete("/models/{model_id}", status_code=200)
+@router.delete(MODEL, status_code=200)
 async def delete_model(caller: Writer, model_id: str, cascade: bool = False) -> version.DeleteReport:
     """Delete one version, or with `cascade` every version of its name (20 at most). What is in use is kept."""
     return await caller.ask(version.DELETE, version.DeleteVersions(model_id=model_id, cascade=cascade))
 
 
-@router.get("/models/{model_id}/deletion")
+@router.get(f"{MODEL}/deletion")
 async def preview_deletion(caller: Reader, model_id: str, cascade: bool = False) -> version.DeletionPreview:
     """What the delete would do now: what would go and how many bytes it frees, what would stay and why."""
     request = version.DeleteVersions(model_id=model_id, cascade=cascade)
     return await caller.ask(version.PREVIEW_DELETION, request)
 
 
-@router.get("/models/{model_id}/files")
+@router.get(f"{MODEL}/files")
 async def model_files(
     caller: Reader,
     model_id: str,
@@ -70,13 +71,13 @@ async def model_files(
     return await caller.ask(version.FILES, request)
 
 
-@router.get("/models/{model_id}/import")
+@router.get(f"{MODEL}/import")
 async def model_import(caller: Reader, model_id: str) -> imports.ImportView:
     """How the version came in: state, bytes, log, every problem found."""
     return await caller.ask(imports.GET, imports.GetImport(model_id=model_id))
 
 
-@router.get("/models/{model_id}/progress", response_class=EventSourceResponse)
+@router.get(f"{MODEL}/progress", response_class=EventSourceResponse)
 async def model_progress(caller: Reader, model_id: str) -> EventSourceResponse:
     """Server-sent events until the version is published or failed."""
 
