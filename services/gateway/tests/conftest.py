@@ -116,6 +116,7 @@ class Announcements:
 
 @dataclass(frozen=True)
 class Yard:
+    backends: Backends
     app: ASGIApp
     http: httpx.AsyncClient
     calls: RecordingCalls
@@ -140,11 +141,11 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
     settings = GatewaySettings(max_body_bytes=10_000, max_streams=3)
     calls, beats, announcements = RecordingCalls(), Beats(), Announcements()
     streams, watches = StreamCount(settings.max_streams), Watches(announcements, beats)
-    backends = Backends(settings, None, calls, access, None, lambda: 1_000, streams, watches)  # type: ignore[arg-type]  # no bus here
+    backends = Backends(settings, None, calls, access, None, lambda: 1_000, streams, watches)  # type: ignore[arg-type]  # no bus
     app = create_app(settings, backends)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     # captured: drawing the traceback of an expected failure for a terminal takes seconds
     async with httpx.AsyncClient(transport=transport, base_url="http://yard") as http:
         with capture_logs():
-            yield Yard(app, http, calls, access, beats, announcements)
+            yield Yard(backends, app, http, calls, access, beats, announcements)
     await documents.close()
