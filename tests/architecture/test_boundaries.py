@@ -31,6 +31,7 @@ BREACHES = {
     "stores": ("services/version/src/modelyard_version/repository.py", "from pymongo import MongoClient"),
     "http": ("libs/runtime/src/modelyard_runtime/health.py", "import fastapi"),
     "engines": ("services/version/src/modelyard_version/bootstrap.py", "import numpy"),
+    "doors": ("services/gateway/src/modelyard_gateway/middleware.py", "import modelyard_gateway.doors.v1.replies"),
 }
 
 

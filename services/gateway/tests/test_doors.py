@@ -44,7 +44,8 @@ async def with_password(request: Request) -> Caller:
     token = await backends.access.token_of(secret)
     if token is None or token.project != project:
         raise Unauthenticated
-    context = CallContext(project=project, actor=token.actor, role=token.role)
+    correlationid = request.state.correlationid
+    context = CallContext(project=project, actor=token.actor, role=token.role, correlationid=correlationid)
     return Caller(backends, token, context)
 
 
@@ -130,10 +131,11 @@ async def test_what_nobody_expected_is_told_in_the_shape_of_the_door_too(yard, h
     assert (await http.get(THERE)).json()["error"] == "TEMPORARILY_UNAVAILABLE"
 
 
-async def test_a_correlation_id_goes_through_every_door(http) -> None:
+async def test_a_correlation_id_goes_through_every_door(yard, http) -> None:
     for path in (HERE, THERE, "/nothing", "/docs"):
         reply = await http.get(path, headers={"X-Correlation-Id": "abc"})
         assert reply.headers.get_list("x-correlation-id") == ["abc"]
+    assert [context.correlationid for _, context, _ in yard.calls.asked] == ["abc"] * 2
 
 
 async def test_the_description_is_that_of_the_first_door(yard, http) -> None:
