@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import uvloop
 
-from modelyard_bus.calls import CallClient, CallContext
+from modelyard_bus.calls import CallClient
 from modelyard_bus.connection import Bus, BusSettings
 from modelyard_contracts.calls import version
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.ids import new_id
 from modelyard_contracts.shapes import Location, Role, StorageSource
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from figures import Aim, Table, load, median, percentile
 from seeding import seed_beside
 
-from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import ListVersions, SetAlias
 from modelyard_contracts.shapes import Role
 from modelyard_runtime.clock import now_ms
 from modelyard_store.opening import open_documents
 from modelyard_testkit.servers import MongoWireServer
 from modelyard_version.handlers.aliases import Aliasing
-from modelyard_version.repository.moves import MoveRepository
 from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
+from modelyard_version.repository.moves import MoveRepository
 
 _NAME = "many"
 _OF_NAME = 200

@@ -7,9 +7,10 @@ import structlog
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from modelyard_bus.calls import PROBE, CallClient, CallContext, CallServer
+from modelyard_bus.calls import PROBE, CallClient, CallServer
 from modelyard_bus.connection import Bus
 from modelyard_contracts.calls import Call
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Away, Failure, FailureKind, Problem
 from modelyard_contracts.shapes import Role
 

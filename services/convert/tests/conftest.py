@@ -15,8 +15,9 @@ from onnx import helper
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
-from modelyard_bus.calls import CallClient, CallContext
+from modelyard_bus.calls import CallClient
 from modelyard_contracts.calls import convert as convert_calls
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import Specification, VersionView
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.failures import Failure, FailureKind

@@ -11,11 +11,12 @@ from uuid import uuid4
 
 import pytest
 
-from modelyard_bus.calls import CallClient, CallContext, CallServer
+from modelyard_bus.calls import CallClient, CallServer
 from modelyard_bus.connection import Bus, BusSettings
 from modelyard_contracts.calls import convert as calls
 from modelyard_contracts.calls import version as version_calls
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.catalogue import VERSION_PUBLISHED
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import ConversionSucceeded, VersionPublished

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from modelyard_bus.calls import CallClient, CallContext
+from modelyard_bus.calls import CallClient
 from modelyard_contracts.calls import evaluate, imports, version
 from modelyard_contracts.calls.call import Call, Nothing
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.jobs import EvaluationJob

@@ -9,9 +9,10 @@ import pytest
 from evaluate_digits import Trained, write_images, write_package
 from evaluate_yard import Yard, context
 
-from modelyard_bus.calls import CallClient, CallContext, CallServer
+from modelyard_bus.calls import CallClient, CallServer
 from modelyard_bus.connection import Bus, BusSettings
 from modelyard_contracts.calls import evaluate, version
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.catalogue import EVALUATION_SUCCEEDED, VERSION_PUBLISHED
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionPublished

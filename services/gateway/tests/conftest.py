@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
-from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls import Call
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Role
 from modelyard_gateway.app import create_app

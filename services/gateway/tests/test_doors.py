@@ -14,8 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls import version
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Away, Failure, FailureKind
 from modelyard_contracts.shapes import Role
 from modelyard_gateway.app import DOORS, create_app

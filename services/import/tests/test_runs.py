@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.imports import DryRunRule
 from modelyard_contracts.events import TrainingCompleted
 from modelyard_contracts.outcome import Outcome

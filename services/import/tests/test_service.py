@@ -10,10 +10,11 @@ from uuid import uuid4
 
 import pytest
 
-from modelyard_bus.calls import CallClient, CallContext, CallServer
+from modelyard_bus.calls import CallClient, CallServer
 from modelyard_bus.connection import Bus, BusSettings
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import imports, version
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import TrainingCompleted, VersionDeleted, VersionRequested
 from modelyard_contracts.ids import derived_id

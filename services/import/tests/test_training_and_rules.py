@@ -6,10 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from modelyard_bus.calls import CallClient, CallContext
+from modelyard_bus.calls import CallClient
 from modelyard_bus.consume import Reject, Retry
 from modelyard_contracts.calls import version
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.imports import (
     CompleteTraining,
     CreateRule,

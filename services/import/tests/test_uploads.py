@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.imports import (
     BeginUpload,
     CompletedFile,

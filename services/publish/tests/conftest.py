@@ -9,8 +9,9 @@ from uuid import uuid4
 import pytest
 from pydantic import BaseModel
 
-from modelyard_bus.calls import CallClient, CallContext
+from modelyard_bus.calls import CallClient
 from modelyard_contracts.calls import Call, evaluate, publish, version
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import EvaluationFailed, EvaluationSucceeded, VersionDeleted, VersionPublished
 from modelyard_contracts.failures import Failure, FailureKind

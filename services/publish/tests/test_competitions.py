@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from modelyard_bus.consume import Reject
-from modelyard_bus.repeats import KeyReused
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Page
+from modelyard_contracts.calls.repeats import KeyReused
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_publish.domain import DAY_MS
 from modelyard_publish.errors import (

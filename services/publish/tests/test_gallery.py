@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from modelyard_bus.repeats import KeyReused
 from modelyard_contracts.calls import publish
+from modelyard_contracts.calls.repeats import KeyReused
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_publish.errors import ListedAlready, NotDownloadable, NotFound, NotPublished
 

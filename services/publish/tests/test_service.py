@@ -10,12 +10,13 @@ from uuid import uuid4
 import pytest
 from pydantic import BaseModel
 
-from modelyard_bus.calls import CallClient, CallContext, CallServer
+from modelyard_bus.calls import CallClient, CallServer
 from modelyard_bus.connection import Bus, BusSettings
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import evaluate, publish
 from modelyard_contracts.calls import version as version_calls
 from modelyard_contracts.calls.call import Page
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Role

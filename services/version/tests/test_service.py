@@ -12,12 +12,13 @@ from uuid import uuid4
 
 import pytest
 
-from modelyard_bus.calls import CallClient, CallContext
+from modelyard_bus.calls import CallClient
 from modelyard_bus.connection import Bus, BusSettings
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import templates
 from modelyard_contracts.calls import version as calls
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionRequested
 from modelyard_contracts.failures import Failure

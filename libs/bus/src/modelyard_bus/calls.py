@@ -19,8 +19,6 @@ from modelyard_contracts.calls import Call
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Away, Failure, FailureKind, FailureReply, Problem
 
-__all__ = ["CallClient", "CallContext", "CallServer"]
-
 log = structlog.get_logger()
 
 RequestT = TypeVar("RequestT", bound=BaseModel)

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from modelyard_bus.calls import CallClient, CallContext
+from modelyard_bus.calls import CallClient
 from modelyard_contracts.calls import convert, evaluate
+from modelyard_contracts.calls.context import own_context
 from modelyard_contracts.calls.evaluate import DatasetView, GetDataset
 from modelyard_contracts.calls.version import GET as GET_VERSION
 from modelyard_contracts.calls.version import GetVersion, VersionView
-from modelyard_contracts.shapes import Artifact, ConversionOrder, Role
+from modelyard_contracts.shapes import Artifact, ConversionOrder
 from modelyard_convert import orders
 from modelyard_convert.errors import NoWorker
 from modelyard_convert.toolchains import toolchain_of
@@ -32,7 +33,7 @@ class Admission:
     async def examine(self, project: str, correlationid: str, model_id: str, order: ConversionOrder) -> Admitted:
         """Raises every Failure of `orders`, NOT_FOUND for the version or dataset, UNAVAILABLE."""
         target = orders.target_of(order)
-        context = own_context(project, correlationid)
+        context = own_context("convert", project, correlationid)
         version = await self.ask(GET_VERSION, context, GetVersion(model_id=model_id))
         source = orders.source_of(version, target)
         dataset = None
@@ -50,7 +51,3 @@ class Admission:
         """Raises NoWorker."""
         if not await self.offered(toolchain):
             raise NoWorker(toolchain)
-
-
-def own_context(project: str, correlationid: str) -> CallContext:
-    return CallContext(project=project, actor="service:convert", role=Role.ADMIN, correlationid=correlationid)

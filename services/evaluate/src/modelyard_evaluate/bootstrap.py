@@ -1,10 +1,11 @@
 """The one place where the evaluate service opens its clients and binds its handlers."""
 
-from modelyard_bus.calls import CallClient, CallContext, CallServer
+from modelyard_bus.calls import CallClient, CallServer
 from modelyard_bus.consume import Consumer
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.outcome import Outcome
 from modelyard_evaluate.domain import life
 from modelyard_evaluate.domain.runs import Run

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from modelyard_bus.calls import CallClient, CallContext
+from modelyard_bus.calls import CallClient
 from modelyard_contracts.calls import evaluate, imports, version
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Failure
-from modelyard_contracts.shapes import Artifact, Location, Role
+from modelyard_contracts.shapes import Artifact, Location
 from modelyard_evaluate.errors import NotFound, NotPublished, SourceRefused
 
 log = structlog.get_logger()
@@ -55,8 +56,3 @@ def artifact_of(found: version.VersionView, artifact_id: str | None) -> Artifact
         if artifact.artifact_id == artifact_id or (artifact_id is None and artifact.kind == "source"):
             return artifact
     raise NotFound("artifact", artifact_id or "source", "artifact_id")
-
-
-def own_context(project: str, correlationid: str) -> CallContext:
-    """In the service's own name: for what an event asks, where no caller stands behind."""
-    return CallContext(project=project, actor="service:evaluate", role=Role.ADMIN, correlationid=correlationid)

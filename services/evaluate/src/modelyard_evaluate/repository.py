@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from modelyard_bus.repeats import KeyReused
+from modelyard_contracts.calls.repeats import KeyReused
 from modelyard_contracts.outcome import Cause
 from modelyard_contracts.shapes import Location
 from modelyard_evaluate.domain import life

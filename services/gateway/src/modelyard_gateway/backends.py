@@ -21,7 +21,7 @@ class Backends:
     calls: CallClient
     access: AccessRepository
     dead_letters: DeadLetters
-    clock: Callable[[], int]
+    now: Callable[[], int]
     streams: StreamCount
     watches: Watches
 

@@ -75,7 +75,7 @@ class _Api:
             calls=CallClient(self.bus),
             access=AccessRepository(self.documents),
             dead_letters=DeadLetters(self.bus),
-            clock=now_ms,
+            now=now_ms,
             streams=StreamCount(self.settings.max_streams),
             watches=Watches(self.bus.watch_live),
         )

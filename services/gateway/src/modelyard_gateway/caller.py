@@ -6,8 +6,8 @@ from typing import Final, TypeVar
 from fastapi import Response
 from pydantic import BaseModel
 
-from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls import Call
+from modelyard_contracts.calls.context import CallContext
 from modelyard_gateway.backends import Backends
 from modelyard_gateway.domain import Token
 

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelyard_bus.calls import CallContext
-from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Page
+from modelyard_contracts.calls.context import CallContext
+from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.catalogue import COMPETITION_OPENED
 from modelyard_contracts.events import CompetitionOpened
 from modelyard_publish.domain import Competition, ranked

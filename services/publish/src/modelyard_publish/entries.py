@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from modelyard_bus.calls import CallContext
 from modelyard_bus.consume import Reject
-from modelyard_bus.repeats import KeyReused, created_id
 from modelyard_contracts.calls import publish
+from modelyard_contracts.calls.context import CallContext
+from modelyard_contracts.calls.repeats import KeyReused, created_id
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.catalogue import ENTRY_REJECTED, ENTRY_SCORED, ENTRY_SUBMITTED, Event
 from modelyard_contracts.events import EntryRejected, EntryScored, EntrySubmitted

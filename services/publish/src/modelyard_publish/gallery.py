@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelyard_bus.calls import CallContext
-from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.context import CallContext
+from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.version import FileLinks, GetFiles, VersionView
 from modelyard_contracts.catalogue import PUBLICATION_LISTED, PUBLICATION_WITHDRAWN
 from modelyard_contracts.events import PublicationListed, PublicationWithdrawn

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from modelyard_bus.calls import CallContext
 from modelyard_bus.consume import Retry
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import EvaluationFailed, EvaluationSucceeded, VersionDeleted, VersionPublished

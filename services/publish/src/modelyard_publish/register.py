@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from modelyard_bus.calls import CallClient, CallContext
+from modelyard_bus.calls import CallClient
 from modelyard_contracts.calls import evaluate, version
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import FileLinks, GetFiles
 from modelyard_contracts.shapes import Role
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelyard_bus.calls import CallContext
-from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.convert import (
     CREATE,
     ConversionPage,
@@ -20,6 +19,7 @@ from modelyard_contracts.calls.convert import (
     TargetList,
     TargetView,
 )
+from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.outcome import Cause
 from modelyard_convert import domain
 from modelyard_convert.admission import Admission

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from modelyard_bus.calls import CallContext
-from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.evaluate import (
     CREATE_DATASET,
     CreateDataset,
@@ -14,6 +13,7 @@ from modelyard_contracts.calls.evaluate import (
     GetDataset,
     ListDatasets,
 )
+from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Location, UploadSource

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from modelyard_bus.calls import CallContext
-from modelyard_bus.repeats import created_id, request_digest
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.evaluate import CREATE, CREATE_VERSION
+from modelyard_contracts.calls.repeats import created_id, request_digest
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_evaluate.domain import life

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from modelyard_bus.consume import Retry
+from modelyard_contracts.calls.context import own_context
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import ArtifactAdded, EntrySubmitted, VersionDeleted, VersionPublished
@@ -17,7 +18,7 @@ from modelyard_evaluate.domain import life
 from modelyard_evaluate.domain.runs import Run, output_prefix
 from modelyard_evaluate.errors import VersionGone
 from modelyard_evaluate.planning import Order, Planner
-from modelyard_evaluate.register import Register, artifact_of, own_context
+from modelyard_evaluate.register import Register, artifact_of
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.tasks.table import task_of
 from modelyard_store.objects import Objects
@@ -101,7 +102,7 @@ class VersionEvents:
 
     async def _version(self, envelope: Envelope, model_id: str) -> VersionView | None:
         """None when it was deleted meanwhile. Raises Retry while the version service is away."""
-        context = own_context(envelope.project, envelope.correlationid or envelope.id)
+        context = own_context("evaluate", envelope.project, envelope.correlationid or envelope.id)
         try:
             return await self.register.published(context, model_id)
         except Failure as failure:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from modelyard_bus.calls import CallContext
 from modelyard_contracts.calls import evaluate
+from modelyard_contracts.calls.context import CallContext
 from modelyard_evaluate.domain.datasets import sees_hidden
 from modelyard_evaluate.domain.runs import Run, Scores, run_view
 from modelyard_evaluate.domain.scored import scored

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelyard_bus.calls import CallContext
 from modelyard_bus.consume import Retry
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.imports import GetImport, ImportView
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionDeleted, VersionRequested

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from modelyard_bus.calls import CallContext
-from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.imports import (
     CREATE_RULE,
     CreateRule,
@@ -17,6 +16,7 @@ from modelyard_contracts.calls.imports import (
     RuleVerdict,
     RuleView,
 )
+from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.outcome import Outcome
 from modelyard_import.domain.training import Rule, rule_view, verdict
 from modelyard_import.errors import NameTaken, NotFound, NotKeepable, TooManyRules

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modelyard_bus.calls import CallClient, CallContext
+from modelyard_bus.calls import CallClient
 from modelyard_bus.consume import Reject, Retry
 from modelyard_contracts.calls import version
+from modelyard_contracts.calls.context import CallContext, own_context
 from modelyard_contracts.calls.imports import (
     CompleteTraining,
     GetTrainingJob,
@@ -24,7 +25,6 @@ from modelyard_contracts.events import TrainingCompleted
 from modelyard_contracts.failures import Failure, is_away
 from modelyard_contracts.jobs import MatchJob
 from modelyard_contracts.outcome import Cause, Outcome
-from modelyard_contracts.shapes import Role
 from modelyard_import.domain.training import (
     Rule,
     TrainingJob,
@@ -106,13 +106,8 @@ class TrainingHandlers:
         )
 
     async def _create(self, rule: Rule, run: TrainingJob) -> str:
-        context = CallContext(
-            project=run.project,
-            actor="service:import",
-            role=Role.ADMIN,
-            correlationid=run.correlationid or run.event_id,
-            idempotency_key=creation_key(rule, run),
-        )
+        own = own_context("import", run.project, run.correlationid or run.event_id)
+        context = own.model_copy(update={"idempotency_key": creation_key(rule, run)})
         return (await self.ask(version.CREATE, context, version_for(rule, run))).model_id
 
     async def _record(

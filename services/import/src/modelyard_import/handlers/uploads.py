@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from modelyard_bus.calls import CallContext
-from modelyard_bus.repeats import KeyReused, created_id, request_digest
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.imports import (
     BEGIN_UPLOAD,
     BeginUpload,
@@ -19,6 +18,7 @@ from modelyard_contracts.calls.imports import (
     UploadTicket,
     UploadView,
 )
+from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Location

@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
-from modelyard_bus.repeats import created_id
 from modelyard_contracts.calls.context import CallContext
+from modelyard_contracts.calls.repeats import created_id
 from modelyard_contracts.calls.version import AUDIT, AuditView, DamagedFile, GetAudit, StartAudit
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import AuditJob

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from modelyard_bus.repeats import KeyReused
+from modelyard_contracts.calls.repeats import KeyReused
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_store.attempts import Attempts

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.context import CallContext
+from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.version import CREATE, CreateVersion, VersionCreated
 from modelyard_contracts.outcome import Cause
 from modelyard_store.documents import Duplicate

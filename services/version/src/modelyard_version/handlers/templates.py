@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from modelyard_bus.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls import templates as calls
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.calls.context import CallContext
+from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.version import CreateVersion, InstallType
 from modelyard_contracts.events import Assembly
 from modelyard_contracts.runtimes import RUNTIMES

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from modelyard_bus.repeats import created_id
 from modelyard_contracts.calls.context import CallContext
+from modelyard_contracts.calls.repeats import created_id
 from modelyard_contracts.calls.version import (
     VERIFY,
     DamagedFile,

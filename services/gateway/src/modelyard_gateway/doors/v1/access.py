@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import structlog
 from fastapi import Depends, Header, Request
 
-from modelyard_bus.calls import CallContext
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.shapes import Role
 from modelyard_gateway.backends import backends_of
 from modelyard_gateway.caller import Caller

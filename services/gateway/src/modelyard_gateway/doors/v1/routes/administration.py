@@ -41,7 +41,7 @@ def _shown(token: Token, secret: str | None = None) -> TokenReply:
 async def create_token(caller: Admin, body: TokenRequest) -> TokenReply:
     """Make a token for this project. Its secret is in this answer and nowhere else."""
     secret = new_secret()
-    now = caller.backends.clock()
+    now = caller.backends.now()
     token = Token(token_id_of(secret), body.name, caller.project, body.role, now, caller.token.actor)
     await caller.backends.access.add_token(token)
     return _shown(token, secret)
@@ -105,7 +105,7 @@ async def create_project(
 ) -> TokenReply:
     """Make a project and its first admin token. Only an admin of the operator's project may."""
     backends = backends_of(request)
-    now = backends.clock()
+    now = backends.now()
     await backends.access.add_project(Project(body.project_id, body.title or body.project_id, now, token.actor))
     secret = new_secret()
     first = Token(token_id_of(secret), "admin", body.project_id, Role.ADMIN, now, token.actor)

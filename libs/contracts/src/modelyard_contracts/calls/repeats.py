@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from modelyard_bus.calls import CallContext
-from modelyard_contracts.calls import Call
+from modelyard_contracts.calls.call import Call
+from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.ids import derived_id, new_id
 
