@@ -29,10 +29,11 @@ from modelyard_contracts.shapes import (
     StorageSource,
     TensorSpec,
 )
-from modelyard_publish.competitions import Competitions
-from modelyard_publish.entries import Entries
-from modelyard_publish.gallery import Gallery
-from modelyard_publish.plans import Plans
+from modelyard_publish.handlers.competitions import CompetitionCalls
+from modelyard_publish.handlers.entries import EntryCalls
+from modelyard_publish.handlers.gallery import GalleryCalls
+from modelyard_publish.handlers.plans import VersionEvents
+from modelyard_publish.handlers.scores import EvaluationEvents
 from modelyard_publish.register import Register
 from modelyard_publish.repository import COLLECTIONS, Repository
 from modelyard_store.documents import Documents
@@ -166,10 +167,11 @@ class Yard:
     def __post_init__(self) -> None:
         self.repository = Repository(self.documents, self._nudge)
         register = Register(cast(CallClient, self.others))
-        self.gallery = Gallery(self.repository, register, lambda: self.now)
-        self.competitions = Competitions(self.repository, register, lambda: self.now)
-        self.entries = Entries(self.repository, register, self.competitions, lambda: self.now)
-        self.plans = Plans(self.gallery, self.entries, register)
+        self.gallery = GalleryCalls(self.repository, register, lambda: self.now)
+        self.competitions = CompetitionCalls(self.repository, register, lambda: self.now)
+        self.entries = EntryCalls(self.repository, register, lambda: self.now)
+        self.versions = VersionEvents(self.repository, register, lambda: self.now)
+        self.evaluations = EvaluationEvents(self.repository, self.versions)
 
     def _nudge(self) -> None:
         self.nudges += 1
@@ -224,10 +226,10 @@ class Yard:
     async def tell(self, fact: BaseModel, *, project: str = "p1", times: int = 2) -> None:
         """An event, delivered twice unless said otherwise."""
         heard: dict[type[BaseModel], Callable[[Envelope, Any], Awaitable[None]]] = {
-            VersionPublished: self.plans.version_published,
-            VersionDeleted: self.plans.version_deleted,
-            EvaluationSucceeded: self.plans.evaluation_succeeded,
-            EvaluationFailed: self.plans.evaluation_failed,
+            VersionPublished: self.versions.published,
+            VersionDeleted: self.versions.deleted,
+            EvaluationSucceeded: self.evaluations.succeeded,
+            EvaluationFailed: self.evaluations.failed,
         }
         envelope = Envelope(
             id="e-1",

@@ -10,7 +10,7 @@ from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Page
 from modelyard_contracts.calls.repeats import KeyReused
 from modelyard_contracts.failures import Failure, FailureKind
-from modelyard_publish.domain import DAY_MS
+from modelyard_publish.domain.entries import DAY_MS
 from modelyard_publish.errors import (
     DatasetNotHidden,
     DeadlineInThePast,

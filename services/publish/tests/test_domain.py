@@ -4,7 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from modelyard_publish.domain import DAY_MS, Competition, Entry, day_of, in_slot, ranked, same_entry
+from modelyard_publish.domain.competitions import Competition
+from modelyard_publish.domain.entries import (
+    DAY_MS,
+    Entry,
+    day_of,
+    in_slot,
+    ranked,
+    rejected,
+    same_entry,
+    scored,
+)
 
 ENTRY = Entry(
     entry_id="e",
@@ -21,22 +31,24 @@ ENTRY = Entry(
     submitted_at=0,
     submitted_by="alice",
 )
+COMPETITION = Competition("co", "p", "t", "", "d", "accuracy", 100, 5, 0, "alice")
 
 
 def test_the_first_verdict_stands() -> None:
-    scored = ENTRY.scored(0.9)
-    assert (scored.state, scored.score) == ("scored", 0.9)
-    assert scored.scored(0.1) is scored
-    assert scored.rejected("late") is scored
-    rejected = ENTRY.rejected("crashed")
-    assert (rejected.state, rejected.reason, rejected.score) == ("rejected", "crashed", None)
-    assert rejected.scored(0.9) is rejected
+    verdict = scored(ENTRY, COMPETITION, {"accuracy": 0.9})
+    assert verdict is not None
+    assert (verdict.value.state, verdict.value.score) == ("scored", 0.9)
+    assert scored(verdict.value, COMPETITION, {"accuracy": 0.1}) is None
+    assert rejected(verdict.value, "late") is None
+    refusal = rejected(ENTRY, "crashed")
+    assert refusal is not None
+    assert (refusal.value.state, refusal.value.reason, refusal.value.score) == ("rejected", "crashed", None)
+    assert scored(refusal.value, COMPETITION, {"accuracy": 0.9}) is None
 
 
 @pytest.mark.parametrize(("now", "is_open"), [(99, True), (100, False), (101, False)])
 def test_the_deadline_itself_is_too_late(now: int, is_open: bool) -> None:
-    competition = Competition("co", "p", "t", "", "d", "accuracy", 100, 5, 0, "alice")
-    assert competition.open_at(now) is is_open
+    assert COMPETITION.open_at(now) is is_open
 
 
 def test_slots_differ_by_competition_project_day_and_number() -> None:

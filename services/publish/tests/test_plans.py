@@ -6,7 +6,7 @@ import pytest
 
 from modelyard_bus.consume import Retry
 from modelyard_contracts.failures import Failure, FailureKind
-from modelyard_publish.domain import DAY_MS
+from modelyard_publish.domain.entries import DAY_MS
 
 ALL = ["publication.listed", "publication.competition-opened", "publication.entry-submitted"]
 

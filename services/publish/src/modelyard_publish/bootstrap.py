@@ -6,10 +6,11 @@ from modelyard_bus.consume import Consumer
 from modelyard_bus.relay import Relay
 from modelyard_contracts.calls import publish
 from modelyard_contracts.catalogue import EVALUATION_FAILED, EVALUATION_SUCCEEDED, VERSION_DELETED, VERSION_PUBLISHED
-from modelyard_publish.competitions import Competitions
-from modelyard_publish.entries import Entries
-from modelyard_publish.gallery import Gallery
-from modelyard_publish.plans import Plans
+from modelyard_publish.handlers.competitions import CompetitionCalls
+from modelyard_publish.handlers.entries import EntryCalls
+from modelyard_publish.handlers.gallery import GalleryCalls
+from modelyard_publish.handlers.plans import VersionEvents
+from modelyard_publish.handlers.scores import EvaluationEvents
 from modelyard_publish.register import Register
 from modelyard_publish.repository import COLLECTIONS, Repository
 from modelyard_publish.settings import PublishSettings
@@ -27,11 +28,13 @@ async def build(settings: PublishSettings | None = None) -> Service:
     relay = Relay(bus, [Outbox(documents, collection) for collection in COLLECTIONS])
     repository = Repository(documents, relay.nudge)
     register = Register(CallClient(bus))
-    gallery = Gallery(repository, register, now_ms)
-    competitions = Competitions(repository, register, now_ms)
-    entries = Entries(repository, register, competitions, now_ms)
-    calls = _answer(CallServer(bus, "publish"), gallery, competitions, entries)
-    consumer = _listen(Consumer(bus, "publish"), Plans(gallery, entries, register))
+    calls, consumer = CallServer(bus, "publish"), Consumer(bus, "publish")
+    _answer_gallery(calls, GalleryCalls(repository, register, now_ms))
+    _answer_competitions(
+        calls, CompetitionCalls(repository, register, now_ms), EntryCalls(repository, register, now_ms)
+    )
+    versions = VersionEvents(repository, register, now_ms)
+    _listen(consumer, versions, EvaluationEvents(repository, versions))
 
     async def open_collections() -> None:
         await documents.open(COLLECTIONS)
@@ -48,24 +51,25 @@ async def build(settings: PublishSettings | None = None) -> Service:
     )
 
 
-def _answer(calls: CallServer, gallery: Gallery, competitions: Competitions, entries: Entries) -> CallServer:
+def _answer_gallery(calls: CallServer, gallery: GalleryCalls) -> None:
     calls.answer(publish.CREATE_LISTING, gallery.create)
     calls.answer(publish.GET_LISTING, gallery.get)
     calls.answer(publish.LIST_LISTINGS, gallery.page)
     calls.answer(publish.WITHDRAW_LISTING, gallery.withdraw)
     calls.answer(publish.LISTING_FILES, gallery.files)
+
+
+def _answer_competitions(calls: CallServer, competitions: CompetitionCalls, entries: EntryCalls) -> None:
     calls.answer(publish.CREATE_COMPETITION, competitions.create)
     calls.answer(publish.GET_COMPETITION, competitions.get)
     calls.answer(publish.LIST_COMPETITIONS, competitions.page)
     calls.answer(publish.SUBMIT_ENTRY, entries.submit)
     calls.answer(publish.GET_ENTRY, entries.get)
     calls.answer(publish.LEADERBOARD, competitions.leaderboard)
-    return calls
 
 
-def _listen(consumer: Consumer, plans: Plans) -> Consumer:
-    consumer.on_event(VERSION_PUBLISHED, plans.version_published)
-    consumer.on_event(VERSION_DELETED, plans.version_deleted)
-    consumer.on_event(EVALUATION_SUCCEEDED, plans.evaluation_succeeded)
-    consumer.on_event(EVALUATION_FAILED, plans.evaluation_failed)
-    return consumer
+def _listen(consumer: Consumer, versions: VersionEvents, evaluations: EvaluationEvents) -> None:
+    consumer.on_event(VERSION_PUBLISHED, versions.published)
+    consumer.on_event(VERSION_DELETED, versions.deleted)
+    consumer.on_event(EVALUATION_SUCCEEDED, evaluations.succeeded)
+    consumer.on_event(EVALUATION_FAILED, evaluations.failed)

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from modelyard_bus.calls import CallClient
+from modelyard_contracts.calls import context as contexts
 from modelyard_contracts.calls import evaluate, version
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import FileLinks, GetFiles
-from modelyard_contracts.shapes import Role
+from modelyard_publish.errors import NoSuchArtifact, NotPublished
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,21 @@ class Register:
         return await self.calls(evaluate.GET_DATASET, context, evaluate.GetDataset(dataset_id=dataset_id))
 
 
+def require_published(found: version.VersionView) -> None:
+    """Raises NotPublished."""
+    if found.model_status != "published":
+        raise NotPublished(found.model_status)
+
+
+def artifact_of(found: version.VersionView, artifact_id: str | None) -> str:
+    """Its id; None means the source. Raises NotPublished and NoSuchArtifact."""
+    require_published(found)
+    for artifact in found.artifacts:
+        if artifact.artifact_id == artifact_id or (artifact_id is None and artifact.kind == "source"):
+            return artifact.artifact_id
+    raise NoSuchArtifact(artifact_id or "source")
+
+
 def own_context(project: str, correlationid: str) -> CallContext:
     """In the service's own name: for what an event asks, where no caller stands behind."""
-    return CallContext(project=project, actor="service:publish", role=Role.ADMIN, correlationid=correlationid)
+    return contexts.own_context("publish", project, correlationid)

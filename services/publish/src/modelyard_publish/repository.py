@@ -1,10 +1,24 @@
 """The publish service's own documents: listings, competitions and entries, each with its named queries."""
 
-from collections.abc import Callable
-
-from modelyard_publish.domain import Competition, Entry, Listing
-from modelyard_store.aggregates import Aggregates
-from modelyard_store.documents import Between, Collection, Condition, Contains, Documents, Equals, Index, Query, Sort
+from modelyard_contracts.calls.repeats import KeyReused
+from modelyard_contracts.outcome import Cause
+from modelyard_publish.domain.competitions import Competition
+from modelyard_publish.domain.entries import Entry, day_of, in_slot, same_entry, submitted
+from modelyard_publish.domain.listings import Listing, listed, same_words, withdrawn
+from modelyard_publish.errors import DeadlinePassed, ListedAlready, NotFound, TooManyEntries
+from modelyard_store.aggregates import Aggregates, Nudge
+from modelyard_store.documents import (
+    Between,
+    Collection,
+    Condition,
+    Contains,
+    Documents,
+    Duplicate,
+    Equals,
+    Index,
+    Query,
+    Sort,
+)
 
 LISTINGS = Collection(
     "listings", indexes=(Index(("live",), unique=True), Index(("state", "created_at"))), substrings=("title",)
@@ -21,10 +35,42 @@ COLLECTIONS = (LISTINGS, COMPETITIONS, ENTRIES)
 
 
 class Repository:
-    def __init__(self, documents: Documents, nudge: Callable[[], None]) -> None:
+    def __init__(self, documents: Documents, nudge: Nudge) -> None:
         self.listings = Aggregates(documents, LISTINGS, Listing, "publish", nudge)
         self.competitions = Aggregates(documents, COMPETITIONS, Competition, "publish", nudge)
         self.entries = Aggregates(documents, ENTRIES, Entry, "publish", nudge)
+
+    async def add_listing(self, wanted: Listing, cause: Cause) -> Listing:
+        """The one that is there already, by its id or in the same words. Raises KeyReused and ListedAlready."""
+        while True:  # until the one that was in the way is found: it may be withdrawn before we look
+            try:
+                await self.listings.add(wanted.project, wanted.listing_id, listed(wanted), cause)
+            except Duplicate as taken:
+                by_id = taken.fields == ("id",)
+                present = await self._in_the_way(wanted, by_id)
+                if present is None:
+                    continue
+                if by_id and present.request_digest != wanted.request_digest:
+                    raise KeyReused from taken
+                if not by_id and not same_words(present, wanted):
+                    raise ListedAlready(present.listing_id) from taken
+                return present
+            return wanted
+
+    async def _in_the_way(self, wanted: Listing, by_id: bool) -> Listing | None:
+        if by_id:
+            return await self.listings.get(wanted.project, wanted.listing_id)
+        return await self.live_listing(wanted.model_id)
+
+    async def withdraw(self, project: str, listing_id: str, cause: Cause) -> bool:
+        """False when the project has no such listing."""
+        return await self.listings.change(project, listing_id, withdrawn, cause) is not None
+
+    async def withdraw_version(self, project: str, model_id: str, cause: Cause) -> None:
+        """Withdrawn rather than removed: what the listing still has to tell lies in its document."""
+        listing = await self.live_listing(model_id)
+        if listing is not None:
+            await self.withdraw(project, listing.listing_id, cause)
 
     async def newest_listings(self, text: str | None, offset: int, limit: int) -> tuple[int, list[Listing]]:
         """How many are listed, in all projects, and one page of them, newest first."""
@@ -35,14 +81,46 @@ class Repository:
         found = await self.listings.find(live_query(model_id))
         return found[0] if found else None
 
+    async def competition(self, competition_id: str) -> Competition:
+        """Of any project. Raises NotFound."""
+        competition = await self.competitions.get(None, competition_id)
+        if competition is None:
+            raise NotFound("competition", competition_id)
+        return competition
+
     async def newest_competitions(self, offset: int, limit: int) -> tuple[int, list[Competition]]:
         return await self.competitions.count(()), await self.competitions.find(newest_query(offset, limit))
+
+    async def add_entry(self, wanted: Entry, competition: Competition, cause: Cause) -> Entry:
+        """In the first free slot of the day; the unique index decides between several at once. The same `entry_id`
+        again finds the entry it made, also after the deadline. Raises KeyReused, DeadlinePassed and TooManyEntries."""
+        if made := await self._made(wanted):
+            return made
+        if not competition.open_at(wanted.submitted_at):
+            raise DeadlinePassed(competition.deadline)
+        taken = await self.entries_on(day_of(wanted.competition_id, wanted.project, wanted.submitted_at))
+        for number in range(taken, competition.entries_per_day):
+            placed = in_slot(wanted, number)
+            try:
+                await self.entries.add(wanted.project, wanted.entry_id, submitted(placed, competition), cause)
+            except Duplicate as duplicate:
+                if duplicate.fields == ("id",) and (made := await self._made(wanted)):
+                    return made
+                continue
+            return placed
+        raise TooManyEntries(competition.entries_per_day)
+
+    async def _made(self, wanted: Entry) -> Entry | None:
+        present = await self.entries.get(wanted.project, wanted.entry_id)
+        if present is not None and not same_entry(present, wanted):
+            raise KeyReused
+        return present
 
     async def entries_in(self, competition_id: str) -> int:
         return await self.entries.count(entries_query(competition_id).where)
 
     async def entries_on(self, day: str) -> int:
-        """`day` as `domain.day_of` gives it."""
+        """`day` as `domain.entries.day_of` gives it."""
         return await self.entries.count(day_query(day).where)
 
     async def best_entries(self, competition_id: str) -> list[Entry]:

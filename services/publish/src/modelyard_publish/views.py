@@ -1,7 +1,9 @@
 """Domain objects as the contract shows them."""
 
 from modelyard_contracts.calls import publish
-from modelyard_publish.domain import Competition, Entry, Listing
+from modelyard_publish.domain.competitions import Competition
+from modelyard_publish.domain.entries import Entry
+from modelyard_publish.domain.listings import Listing
 
 
 def listing_summary(listing: Listing) -> publish.ListingSummary:

@@ -1,4 +1,4 @@
-"""Competitions: opened on a hidden dataset, and visible to everybody with their leaderboard. Called by the bus."""
+"""The calls about competitions: opened on a hidden dataset, and visible to everybody with their leaderboard."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,22 +8,21 @@ from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Page
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
-from modelyard_contracts.catalogue import COMPETITION_OPENED
-from modelyard_contracts.events import CompetitionOpened
-from modelyard_publish.domain import Competition, ranked
-from modelyard_publish.errors import DatasetNotHidden, DeadlineInThePast, NotFound
+from modelyard_contracts.outcome import Cause
+from modelyard_publish.domain.competitions import Competition, opened
+from modelyard_publish.domain.entries import ranked
+from modelyard_publish.errors import DatasetNotHidden, DeadlineInThePast
 from modelyard_publish.register import Register
 from modelyard_publish.repository import Repository
 from modelyard_publish.views import competition_view, leaderboard_row
-from modelyard_store.aggregates import Say
 from modelyard_store.documents import Duplicate
 
 
-@dataclass(frozen=True)
-class Competitions:
+@dataclass(frozen=True, slots=True)
+class CompetitionCalls:
     repository: Repository
     register: Register
-    clock: Callable[[], int]
+    now: Callable[[], int]
 
     async def create(self, context: CallContext, request: publish.CreateCompetition) -> publish.CompetitionView:
         identifier, digest = created_id(context, publish.CREATE_COMPETITION), request_digest(request)
@@ -37,7 +36,7 @@ class Competitions:
     async def _open(
         self, context: CallContext, request: publish.CreateCompetition, identifier: str, digest: str
     ) -> Competition:
-        now = self.clock()
+        now = self.now()
         if request.deadline <= now:
             raise DeadlineInThePast(request.deadline)
         dataset = await self.register.dataset(context, request.dataset_id)
@@ -53,14 +52,14 @@ class Competitions:
         )
         try:
             await self.repository.competitions.add(
-                context.project, identifier, competition, [_opened(competition, context.correlationid)]
+                context.project, identifier, opened(competition), Cause.asked(context)
             )
         except Duplicate:
-            return await self.competition(identifier)
+            return await self.repository.competition(identifier)
         return competition
 
     async def get(self, _: CallContext, request: publish.GetCompetition) -> publish.CompetitionView:
-        return await self._view(await self.competition(request.competition_id))
+        return await self._view(await self.repository.competition(request.competition_id))
 
     async def page(self, _: CallContext, request: Page) -> publish.CompetitionPage:
         total, page = await self.repository.newest_competitions(request.offset, request.limit)
@@ -69,7 +68,7 @@ class Competitions:
 
     async def leaderboard(self, _: CallContext, request: publish.GetCompetition) -> publish.Leaderboard:
         """The thousand best entries."""
-        competition = await self.competition(request.competition_id)
+        competition = await self.repository.competition(request.competition_id)
         entries = await self.repository.best_entries(competition.competition_id)
         return publish.Leaderboard(
             competition_id=competition.competition_id,
@@ -78,23 +77,6 @@ class Competitions:
             rows=tuple(leaderboard_row(rank, entry) for rank, entry in ranked(entries)),
         )
 
-    async def competition(self, competition_id: str) -> Competition:
-        """Of any project. Raises NotFound."""
-        competition = await self.repository.competitions.get(None, competition_id)
-        if competition is None:
-            raise NotFound("competition", competition_id)
-        return competition
-
     async def _view(self, competition: Competition) -> publish.CompetitionView:
         entries = await self.repository.entries_in(competition.competition_id)
-        return competition_view(competition, entries, self.clock())
-
-
-def _opened(competition: Competition, correlationid: str) -> Say:
-    data = CompetitionOpened(
-        competition_id=competition.competition_id,
-        title=competition.title,
-        metric=competition.metric,
-        deadline=competition.deadline,
-    )
-    return Say(COMPETITION_OPENED, data, competition.competition_id, correlationid)
+        return competition_view(competition, entries, self.now())

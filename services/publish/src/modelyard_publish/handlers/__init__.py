@@ -1,0 +1,1 @@
+"""What the publish service answers and hears, by topic. Bound to the bus in bootstrap."""
