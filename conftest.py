@@ -3,4 +3,10 @@
 None of the servers starts before it is asked for.
 """
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["modelyard_testkit.servers", "modelyard_testkit.terminal"]
+
+# An example may take as long as it takes: others may use the machine too.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")

@@ -12,10 +12,11 @@ from modelyard_formats.errors import BadSource
 from modelyard_formats.package import check_package
 from modelyard_formats.table import inspect
 from modelyard_testkit import models
+from modelyard_testkit.processor_time import within
 
 bounded = settings(
     max_examples=150,
-    deadline=2_000,
+    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -43,6 +44,7 @@ def damaged(data: bytes, flipped: list[tuple[float, int]], cut: float) -> bytes:
     return bytes(changed[: round(cut * len(changed))])
 
 
+@within(2)
 def answers_or_refuses(format_name: str, files: dict[str, bytes]) -> None:
     with TemporaryDirectory() as folder:
         model = Path(folder, "model")
@@ -97,7 +99,7 @@ json_values = st.recursive(
 @bounded
 @given(st.sampled_from(sorted(models.digits_config())), json_values)
 def test_any_value_in_any_field_of_config(name, value):
-    with TemporaryDirectory() as folder:
+    with within(2), TemporaryDirectory() as folder:
         root = models.package(Path(folder), config={**models.digits_config(), name: value})
         found = check_package(root)
         assert found.config or found.problems

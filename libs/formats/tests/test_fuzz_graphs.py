@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from modelyard_formats import mindir_format, mindspore_om_format
 from modelyard_formats.errors import BadSource
 from modelyard_formats.table import read
+from modelyard_testkit.processor_time import within
 
 FIXTURES = Path(__file__).parent / "fixtures"
 MOST_MEMORY = 48 * 2**20
 bounded = settings(
     max_examples=150,
-    deadline=3_000,
+    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -61,6 +62,7 @@ def damaged(data: bytes, flipped: list[tuple[float, int]], cut: float) -> bytes:
     return bytes(changed[: round(cut * len(changed))])
 
 
+@within(3)
 def answers_or_refuses(name: str, files: dict[str, bytes]) -> None:
     with TemporaryDirectory() as folder:
         (Path(folder) / "model").mkdir()

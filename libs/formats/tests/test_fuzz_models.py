@@ -24,6 +24,7 @@ from modelyard_formats.pickle_reader import Allowance, Machine, Source, TooMuch,
 from modelyard_formats.pickle_rules import Audit
 from modelyard_formats.scan import scan_package
 from modelyard_formats.table import read
+from modelyard_testkit.processor_time import within
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FORMATS = {
@@ -36,7 +37,7 @@ FORMATS = {
 BYTES = {name: (FIXTURES / name).read_bytes() for name in FORMATS}
 bounded = settings(
     max_examples=40,
-    deadline=3_000,
+    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -52,6 +53,7 @@ def damaged(data: bytes, flipped: list[tuple[float, int]], cut: float) -> bytes:
     return bytes(changed[: round(cut * len(changed))])
 
 
+@within(3)
 def answers_or_refuses(name: str, data: bytes) -> None:
     with TemporaryDirectory() as folder:
         model = Path(folder, "model")
