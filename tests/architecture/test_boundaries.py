@@ -31,6 +31,15 @@ BREACHES = {
     "stores": ("services/version/src/modelyard_version/repository/versions.py", "from pymongo import MongoClient"),
     "http": ("libs/runtime/src/modelyard_runtime/health.py", "import fastapi"),
     "engines": ("services/version/src/modelyard_version/bootstrap.py", "import numpy"),
+    "inside-import": ("services/import/src/modelyard_import/repository.py", "import modelyard_import.runs"),
+    "inside-version": (
+        "services/version/src/modelyard_version/built_in/__init__.py",
+        "import modelyard_version.repository.moves",
+    ),
+    "inside-evaluate": ("services/evaluate/src/modelyard_evaluate/fonts.py", "import modelyard_evaluate.register"),
+    "inside-convert": ("services/convert/src/modelyard_convert/outputs.py", "import modelyard_convert.handlers.jobs"),
+    "inside-publish": ("services/publish/src/modelyard_publish/card.py", "import modelyard_publish.handlers.plans"),
+    "inside-gateway": ("services/gateway/src/modelyard_gateway/backends.py", "import modelyard_gateway.caller"),
     "doors": ("services/gateway/src/modelyard_gateway/middleware.py", "import modelyard_gateway.doors.v1.replies"),
 }
 
@@ -96,3 +105,5 @@ def test_every_package_is_behind_the_walls() -> None:
         assert listed == {f"{service.package.name}.domain" for service in services()}
     for wall, inside in (("nats", "modelyard_bus"), ("stores", "modelyard_store"), ("http", "modelyard_gateway")):
         assert set(config[_PREFIX + wall]["source_modules"].split()) == packages - {inside}
+    containers = {config[_PREFIX + wall].get("containers", "").strip() for wall in _names()}
+    assert {service.package.name for service in services()} <= containers
