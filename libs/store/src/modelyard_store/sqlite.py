@@ -71,7 +71,7 @@ class SqliteDocuments:
     async def save(self, collection: Collection, document: Document) -> Document:
         text = rules.to_json(collection, document.body)
         saved = Document(document.id, document.revision + 1, rules.from_json(text))
-        sql = f"UPDATE {self._table(collection)} SET revision=revision+1, body=? WHERE id=? AND revision=?"  # noqa: S608
+        sql = f"UPDATE {self._table(collection)} SET revision=revision+1, body=? WHERE id=? AND revision=?"  # noqa: S608 - names of ours
         values = (text, document.id, document.revision)
         await self._write(lambda c: _unless_stale(_unless_duplicate(c, collection, document.id, sql, values), document))
         return saved
@@ -119,7 +119,7 @@ class SqliteDocuments:
         return await self._off_loop(read)
 
     async def check(self) -> str | None:
-        sql = f"INSERT OR REPLACE INTO {_CHECK.name}(id,revision,body) VALUES ('check',1,'{{}}')"  # noqa: S608
+        sql = f"INSERT OR REPLACE INTO {_CHECK.name}(id,revision,body) VALUES ('check',1,'{{}}')"  # noqa: S608 - names of ours
         try:
             await self._write(lambda connection: connection.execute(sql))
         except StoreUnavailable as error:

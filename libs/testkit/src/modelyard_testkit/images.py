@@ -74,7 +74,7 @@ def image(
 
 def index(images: Mapping[str, Built], kind: Kind = "oci") -> Built:
     """By platform. As builders do, it also names an attestation that belongs to no platform."""
-    entries = [_descriptor(built.manifest, built.media_type) | {"platform": _platform(name)} for name, built in images.items()]  # fmt: skip # noqa: E501
+    entries = [_descriptor(built.manifest, built.media_type) | {"platform": _platform(name)} for name, built in images.items()]  # fmt: skip # noqa: E501 - read as one
     document = {"schemaVersion": 2, "mediaType": INDEX[kind], "manifests": entries}
     return Built(json.dumps(document).encode(), INDEX[kind], parts=tuple(images.values()))
 
