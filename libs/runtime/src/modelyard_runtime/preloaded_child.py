@@ -20,8 +20,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from modelyard_runtime import subprocess_child
-from modelyard_runtime.limits import Limits, confine
 from modelyard_runtime.parent_death import die_with_parent
+from modelyard_runtime.program_child import confine
 
 MESSAGE: Final = 1 << 16
 
@@ -88,7 +88,7 @@ class Forking:
             os.close(descriptor)
         sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
         sys.argv = [self._module, order["result"]]
-        confine(Limits.model_validate(order["limits"]))
+        confine(order["limits"])
         self._say({"result": order["result"], "pid": os.getpid()})
         self._channel.close()
 

@@ -11,7 +11,7 @@ import structlog
 
 from modelyard_contracts.failures import FailureReply
 from modelyard_runtime.limits import Limits
-from modelyard_runtime.subprocess_child import OUT_OF_MEMORY
+from modelyard_runtime.program_child import OUT_OF_MEMORY
 
 Kind = Literal["crashed", "timeout", "memory", "refused"]
 

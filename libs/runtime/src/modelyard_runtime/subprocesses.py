@@ -23,9 +23,10 @@ from modelyard_contracts.failures import Failure
 from modelyard_runtime.limits import Limits
 from modelyard_runtime.log_lines import LogLines
 from modelyard_runtime.metrics import SUBPROCESS_SECONDS
+from modelyard_runtime.parent_death import before_program
 from modelyard_runtime.subprocess_outcome import SubprocessFailed, outcome_of
 
-__all__ = ["Limits", "SubprocessFailed", "run_python"]
+__all__ = ["Limits", "SubprocessFailed", "run_program", "run_python"]
 
 OnLine = Callable[[str], Awaitable[None]]
 _KEPT_VARIABLES: Final = ("PATH", "LANG", "LC_ALL", "TZ")
@@ -33,6 +34,7 @@ _KEPT_PREFIXES: Final = ("OPENBLAS", "OMP_")
 _CHUNK: Final = 1 << 16
 _PIPE_ENDS_WITHIN: Final = 5.0  # seconds
 _TAIL_LINES: Final = 20
+_PROGRAM_CHILD: Final = Path(__file__).with_name("program_child.py")
 
 
 async def run_python(
@@ -43,12 +45,29 @@ async def run_python(
     Lines it prints go to `on_line` while it runs. Raises the `Failure` that the function raised, or SubprocessFailed;
     when cancelled, or when `on_line` raises, the child and all it started are killed first.
     """
-    limits = limits or Limits()
-    with tempfile.TemporaryFile() as stdin:
-        stdin.write(json.dumps(request).encode())
-        stdin.seek(0)
-        child = await spawn(module, stdin, workdir, limits)
-    return await conclude(child, on_line)
+    limits, result = limits or Limits(), result_path(workdir)
+    # -P: no file in the working directory can pose as a module. -s: none in a user's home either.
+    command = [sys.executable, "-P", "-s", "-m", "modelyard_runtime.subprocess_child"]
+    command += [module, str(result), str(os.getpid()), limits.model_dump_json()]
+    return await conclude(await _start(module, command, request, result, limits), on_line)
+
+
+async def run_program(
+    program: Path,
+    request: dict[str, Any],
+    *,
+    python: Path | None = None,
+    workdir: Path,
+    on_line: OnLine,
+    limits: Limits | None = None,
+) -> dict[str, Any]:
+    """As `run_python`, for the function `main(request, log)` of a file (an absolute path) and in the interpreter
+    `python`, where nothing of ours need be installed (None: in this one). What it raises becomes SubprocessFailed."""
+    limits, result = limits or Limits(), result_path(workdir)
+    # -I: neither the environment nor the working directory says what is imported.
+    command = [str(python or sys.executable), "-I", str(_PROGRAM_CHILD)]
+    command += [str(program), str(result), limits.model_dump_json()]
+    return await conclude(await _start(program.stem, before_program(command), request, result, limits), on_line)
 
 
 class Running(Protocol):
@@ -111,30 +130,30 @@ async def _follow_to_result(child: Child, on_line: OnLine) -> dict[str, Any]:
         await discard(child)
 
 
-async def spawn(module: str, stdin: BinaryIO | int, workdir: Path, limits: Limits) -> Child:
-    """Start a child that reads its request from `stdin`. A pipe of our own for what it prints: asyncio's would hide the
-    child's end for as long as anything the child started holds it open."""
-    path = result_path(workdir)
+async def _start(name: str, command: list[str], request: dict[str, Any], result: Path, limits: Limits) -> Child:
+    """A pipe of our own for what it prints: asyncio's would hide the child's end for as long as anything the child
+    started holds it open."""
     read_end, write_end = os.pipe()
     output = os.fdopen(read_end, "rb", 0)
     try:
-        process = await asyncio.create_subprocess_exec(
-            # -P: no file in the working directory can pose as a module. -s: none in a user's home either.
-            *(sys.executable, "-P", "-s", "-m", "modelyard_runtime.subprocess_child"),
-            *(module, str(path), str(os.getpid()), limits.model_dump_json()),
-            cwd=path.parent,
-            env=environment(path.parent),
-            stdin=stdin,
-            stdout=write_end,
-            stderr=write_end,
-            start_new_session=True,
-        )
+        with tempfile.TemporaryFile() as stdin:
+            stdin.write(json.dumps(request).encode())
+            stdin.seek(0)
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                cwd=result.parent,
+                env=environment(result.parent),
+                stdin=stdin,
+                stdout=write_end,
+                stderr=write_end,
+                start_new_session=True,
+            )
     except BaseException:
         output.close()
         raise
     finally:
         os.close(write_end)
-    return Child(module, limits, process, output, path)
+    return Child(name, limits, process, output, result)
 
 
 def result_path(workdir: Path) -> Path:
