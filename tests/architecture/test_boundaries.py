@@ -30,6 +30,8 @@ BREACHES = {
     "nats": ("libs/runtime/src/modelyard_runtime/process.py", "import nats"),
     "stores": ("services/version/src/modelyard_version/repository/versions.py", "from pymongo import MongoClient"),
     "http": ("libs/runtime/src/modelyard_runtime/health.py", "import fastapi"),
+    "programs": ("services/convert/src/modelyard_convert/toolchains/onnx/halving.py", "import pydantic"),
+    "judge": ("services/convert/src/modelyard_convert/children/proof.py", "import modelyard_formats.running"),
     "engines": ("services/version/src/modelyard_version/bootstrap.py", "import numpy"),
     "inside-import": ("services/import/src/modelyard_import/repository.py", "import modelyard_import.runs"),
     "inside-version": (

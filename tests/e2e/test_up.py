@@ -95,7 +95,7 @@ def _held(yard: Yard, client: Client, model: dict[str, Any]) -> tuple[str, psuti
 def _stopped(process: psutil.Process) -> bool:
     """Whether it converts, with its toolchain at hand; then it no longer goes on."""
     try:
-        converts = "modelyard_convert.conversion_child" in " ".join(process.cmdline())
+        converts = "refit.py" in " ".join(process.cmdline())
         if not converts or not any("openvino" in each.path for each in process.memory_maps()):
             return False
         process.suspend()

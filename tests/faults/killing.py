@@ -9,7 +9,7 @@ from modelyard_testkit.yard import Yard, eventually
 from modelyard_testkit.yard_inside import process_of
 
 CHILDREN = {
-    "convert": "modelyard_convert.conversion_child",
+    "convert": "modelyard_convert.children",
     "evaluate": "modelyard_evaluate.tasks.classification.child",
 }
 
@@ -49,11 +49,18 @@ def worker_of(yard: Yard, service: str) -> psutil.Process | None:
         return None
     for child in children:
         try:
-            if alive(child) and CHILDREN[service] in child.cmdline():
+            if alive(child) and _works(child, CHILDREN[service]):
                 return child
         except psutil.NoSuchProcess:
             continue
     return None
+
+
+def _works(child: psutil.Process, module: str) -> bool:
+    """Not the process that is only there to be forked from."""
+    command, parent = child.cmdline(), child.parent()
+    forked = parent is not None and parent.cmdline() == command
+    return module in command and (forked or "modelyard_runtime.preloaded_child" not in command)
 
 
 @contextmanager

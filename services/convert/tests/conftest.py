@@ -28,7 +28,9 @@ from modelyard_contracts.shapes import Artifact, ConversionOrder, FileEntry, Loc
 from modelyard_convert import domain
 from modelyard_convert.admission import Admission
 from modelyard_convert.child_request import CalibrationFolder, ConversionReport, ConversionRequest
-from modelyard_convert.conversion_child import convert
+from modelyard_convert.children import refit
+from modelyard_convert.children.__main__ import perform
+from modelyard_convert.conversion import CHILDREN, Converter
 from modelyard_convert.domain import Conversion
 from modelyard_convert.handlers.calls import ConversionCalls
 from modelyard_convert.handlers.events import VersionEvents
@@ -40,7 +42,8 @@ from modelyard_convert.settings import ConvertSettings
 from modelyard_convert.toolchains import TARGETS
 from modelyard_formats.table import inspect
 from modelyard_runtime.clock import now_ms
-from modelyard_runtime.subprocesses import run_python
+from modelyard_runtime.preloaded import PreloadedPython
+from modelyard_runtime.subprocesses import Limits
 from modelyard_store.manifest import manifest_digest
 from modelyard_store.objects import NoSuchObject, ObjectChanged, ObjectInfo, Objects, ObjectStoreUnavailable
 from modelyard_store.outbox import Outbox
@@ -79,6 +82,7 @@ class Bench:
     folder: Path
     digits: Digits
     lines: list[str] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
     count: int = 0
 
     def classifier(self, **changed: Any) -> Any:
@@ -126,13 +130,25 @@ class Bench:
         return ConversionRequest(**{**values, **changes})
 
     def convert(self, request: ConversionRequest) -> ConversionReport:
+        """All its children are functions of this process, so each observer times alone."""
         shutil.rmtree(request.result, ignore_errors=True)
-        return convert(request, self.lines.append)
+        converter = Converter(self._run, Limits(), self._run_program)
+        return asyncio.run(converter(request, workdir=self.folder, on_line=self._say))
+
+    async def _say(self, line: str) -> None:
+        self.lines.append(line)
+
+    async def _run(self, request: dict[str, Any], *, on_line: Any) -> dict[str, Any]:
+        self.asked.append(request)
+        return perform({**request, "turns": None} if "turns" in request else request, self.lines.append)
+
+    async def _run_program(self, program: Path, request: dict[str, Any], **options: Any) -> dict[str, Any]:
+        return refit.main(request, self.lines.append)
 
 
 @pytest.fixture
 def bench(tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr("modelyard_convert.benchmark.BUDGET_S", 0.05)
+    monkeypatch.setattr("modelyard_convert.children.timing.BUDGET_S", 0.05)
     return Bench(tmp_path, digits)
 
 
@@ -226,7 +242,7 @@ class Yard:
     shelf: Shelf = field(default_factory=Shelf)
     others: Others = field(default_factory=Others)
     announced: list[dict[str, Any]] = field(default_factory=list)
-    run: Any = run_python
+    processes: PreloadedPython = field(default_factory=lambda: PreloadedPython(CHILDREN))
     now: Callable[[], int] = now_ms
 
     def __post_init__(self) -> None:
@@ -234,23 +250,33 @@ class Yard:
         self.repository = Repository(self.documents, lambda: None, self.clock)
         self.admission = Admission(cast(CallClient, self.others))
         self.outputs = Outputs(cast(Objects, self.shelf), BUCKET)
+        self.run: Any = self._run
         self.calls = ConversionCalls(self.repository, self.admission, self.now)
         self.events = VersionEvents(self.repository, self.admission, self.outputs, self.now)
 
     def clock(self) -> int:
         return self.now()
 
+    async def _run(self, module: str, request: dict[str, Any], *, on_line: Any, **options: Any) -> dict[str, Any]:
+        return await self.processes.run(request, on_line=on_line)
+
     @property
     def jobs(self) -> ConversionJobs:
         async def announce(kind: str, entity_id: str, payload: dict[str, Any]) -> None:
             self.announced.append({"kind": kind, "id": entity_id, **payload})
+
+        folder = self.folder
+
+        async def run(request: dict[str, Any], *, on_line: Any, child: Any = self.run) -> dict[str, Any]:
+            found: dict[str, Any] = await child(CHILDREN, request, workdir=folder, on_line=on_line)
+            return found
 
         return ConversionJobs(
             repository=self.repository,
             admission=self.admission,
             inputs=Inputs(cast(Objects, self.shelf), 1 << 30, 1 << 20),
             outputs=self.outputs,
-            run=self.run,
+            converter=Converter(run, self.settings.limits),
             announce=announce,
             settings=self.settings,
             now=self.now,
@@ -356,5 +382,7 @@ class Yard:
 async def yard(tmp_path: Path, bench: Bench) -> AsyncIterator[Yard]:
     documents = SqliteDocuments(tmp_path / "documents.db")
     await documents.open(COLLECTIONS)
-    yield Yard(tmp_path, documents, bench)
+    yard = Yard(tmp_path, documents, bench)
+    yield yard
+    await yard.processes.stop()
     await documents.close()

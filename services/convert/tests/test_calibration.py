@@ -9,7 +9,7 @@ from PIL import Image
 
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Signature, TensorSpec
-from modelyard_convert.calibration import (
+from modelyard_convert.children.calibration import (
     SEEDED_SAMPLES,
     array_items,
     image_items,

@@ -17,7 +17,7 @@ from modelyard_convert.bootstrap import asked_again
 from modelyard_convert.domain import Conversion
 from modelyard_convert.repository import CONVERSIONS
 from modelyard_runtime.clock import now_ms
-from modelyard_runtime.subprocesses import SubprocessFailed
+from modelyard_runtime.subprocesses import SubprocessFailed, run_python
 from modelyard_store.attempts import SILENT_MS, Taken
 from modelyard_store.documents import StoreUnavailable
 from modelyard_store.objects import ObjectStoreUnavailable
@@ -56,7 +56,6 @@ async def test_a_killed_subprocess_is_tried_again(yard: Any) -> None:
     """For real: SIGKILL as soon as the converter has said its first word."""
     conversion_id = await yard.create()
     killed: list[int] = []
-    real = yard.run
 
     async def run(module: str, request: Any, *, on_line: Any, **options: Any) -> Any:
         async def kill(line: str) -> None:
@@ -65,7 +64,7 @@ async def test_a_killed_subprocess_is_tried_again(yard: Any) -> None:
                 killed.append(child_of(os.getpid()))
                 os.kill(killed[0], signal.SIGKILL)
 
-        return await real(module, request, on_line=kill, **options)
+        return await run_python(module, request, on_line=kill, **options)
 
     yard.run = run
     with pytest.raises(Retry, match="SIGKILL"):
@@ -81,7 +80,9 @@ async def test_a_killed_subprocess_is_tried_again(yard: Any) -> None:
 
 def child_of(pid: int) -> int:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return next(int(each) for each in children if b"conversion_child" in Path(f"/proc/{each}/cmdline").read_bytes())
+    return next(
+        int(each) for each in children if b"modelyard_convert.children" in Path(f"/proc/{each}/cmdline").read_bytes()
+    )
 
 
 async def test_a_subprocess_that_crashes_twice_ends_it(yard: Any) -> None:

@@ -1,14 +1,18 @@
 """The verdict, on numbers and on runtimes made for the purpose."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from modelyard_contracts.shapes import OutputParity, Signature, TensorSpec, Tolerance
-from modelyard_convert.calibration import Samples
-from modelyard_convert.proof import Evidence, judge, measure, prove
+from modelyard_convert.children import arrays
+from modelyard_convert.children.judge import judge as judge_files
+from modelyard_convert.children.observe import record
+from modelyard_convert.children.proof import Evidence, judge, measure
+from modelyard_convert.children.requests import JudgeRequest, ObserveRequest
 from modelyard_formats.running import Runner
 
 TOLERANCE = Tolerance(max_rel_error=0.1, min_cosine=0.99, min_top1_agreement=0.95)
@@ -115,19 +119,55 @@ def runtime(name: str, give: Callable[[Any], Any], dtype: str = "float32") -> Ru
     return Runner(name, "f32", signature, lambda feed: {f"{name}_out": give(feed[f"{name}_in"])})
 
 
-def proof(give: Callable[[Any], Any], reference: Callable[[Any], Any] = np.exp, batch: int = 1) -> Any:
-    inputs = RANDOM.standard_normal((40, batch, 4)).astype(np.float32)
-    samples = Samples("calibration", [], [{"a_in": each} for each in inputs])
-    return prove(runtime("a", reference), runtime("b", give), samples, TOLERANCE, "a_out")
+@pytest.fixture
+def proof(tmp_path: Path) -> Callable[..., Any]:
+    """Observe both on the same samples, then judge what lies in the files."""
+
+    def prove(give: Callable[[Any], Any], reference: Callable[[Any], Any] = np.exp, batch: int = 1) -> Any:
+        inputs = RANDOM.standard_normal((40, batch, 4)).astype(np.float32)
+        arrays.write(tmp_path / "samples.npz", ([each] for each in inputs))
+        runs = [observe(tmp_path, runtime(*each)) for each in (("a", reference), ("b", give))]
+        return judge_again(tmp_path, runs=min(runs), batch=batch)
+
+    return prove
 
 
-def test_outputs_are_paired_by_position_and_named_after_the_source() -> None:
+def observe(folder: Path, observed: Runner) -> int:
+    name = observed.name
+    request = ObserveRequest(
+        format="onnx",
+        root=folder,
+        threads=1,
+        samples=folder / "samples.npz",
+        count=40,
+        outputs=folder / f"{name}.npz",
+        counterpart=None,
+        turns=None,
+    )
+    return record(observed, request)
+
+
+def judge_again(folder: Path, tolerance: Tolerance = TOLERANCE, runs: int = 40, batch: int = 1) -> Any:
+    request = JudgeRequest(
+        reference=folder / "a.npz",
+        result=folder / "b.npz",
+        names=("a_out",),
+        runs=runs,
+        batch=batch,
+        kind="calibration",
+        score="a_out",
+        tolerance=tolerance,
+    )
+    return judge_files(request, lambda line: None)
+
+
+def test_outputs_are_paired_by_position_and_named_after_the_source(proof: Any) -> None:
     found = proof(lambda x: np.exp(x) * np.float32(1.001))
     assert found.verdict == "passed"
     assert [each.name for each in found.outputs] == ["a_out"]
 
 
-def test_every_item_of_a_batch_is_a_sample() -> None:
+def test_every_item_of_a_batch_is_a_sample(proof: Any) -> None:
     assert proof(np.exp, batch=3).samples == 120
 
 
@@ -141,26 +181,41 @@ def test_every_item_of_a_batch_is_a_sample() -> None:
         (lambda x: -np.exp(x), "cosine -1.000000 is under 0.99"),
     ],
 )
-def test_what_fails_on_any_input(give: Callable[[Any], Any], words: str) -> None:
+def test_what_fails_on_any_input(proof: Any, give: Callable[[Any], Any], words: str) -> None:
     found = proof(give)
     assert found.verdict == "failed"
     assert words in found.reason
     found.model_dump_json()
 
 
-def test_a_source_that_is_not_finite_fails_too() -> None:
+def test_a_source_that_is_not_finite_fails_too(proof: Any) -> None:
     found = proof(np.exp, reference=lambda x: np.full_like(x, -np.inf))
     assert (found.verdict, found.outputs) == ("failed", ())
     assert "of the source" in found.reason
 
 
-def test_outputs_that_are_no_numbers_are_left_out() -> None:
+def test_outputs_that_are_no_numbers_are_left_out(proof: Any) -> None:
     def words(x: Any) -> Any:
         return np.array([["yes"]], dtype=object)
 
     assert proof(words, reference=words).verdict == "inconclusive"
 
 
-def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelyard_convert.proof.OUTPUT_BYTES", 16 * 5)
+def test_memory_is_bounded(proof: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelyard_convert.children.observe.OUTPUT_BYTES", 16 * 5)
     assert proof(np.exp).samples == 6
+
+
+def test_observations_are_judged_again_without_running_anything(proof: Any, tmp_path: Path) -> None:
+    first = proof(lambda x: np.exp(x) * np.float32(1.001))
+    strict = judge_again(tmp_path, TOLERANCE.model_copy(update={"max_rel_error": 1e-4}))
+    assert (first.verdict, strict.verdict) == ("passed", "failed")
+    assert "relative maximum error 0.001 is over 0.0001" in strict.reason
+    assert strict.outputs == first.outputs
+    assert judge_again(tmp_path) == first
+
+
+def test_outputs_of_another_number_fail(proof: Any) -> None:
+    found = proof(lambda x: np.exp(x)[:1], batch=3)
+    assert (found.verdict, found.outputs) == ("failed", ())
+    assert "the source gives 120 values, the result 40" in found.reason

@@ -1,6 +1,7 @@
 """The whole service on real NATS, with its own permissions, and a real S3; the version service is played."""
 
 import json
+import venv
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -23,10 +24,11 @@ from modelyard_contracts.events import ConversionSucceeded, VersionPublished
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.shapes import Artifact, ConversionOrder, Plan, Role
 from modelyard_convert.bootstrap import build, versions_of
+from modelyard_convert.conversion import CHILDREN, Converter
 from modelyard_convert.settings import ConvertSettings
 from modelyard_convert.toolchains import TOOLCHAINS
+from modelyard_runtime.preloaded import PreloadedPython
 from modelyard_runtime.process import supervise
-from modelyard_runtime.subprocesses import run_python
 from modelyard_store.objects import Objects, ObjectSettings
 
 pytestmark = pytest.mark.servers
@@ -177,11 +179,17 @@ async def test_roles_live_apart_and_a_missing_worker_is_noticed(stack: Stack, ya
             assert found.state == "succeeded"
 
 
-async def test_a_toolchain_that_does_not_load_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(await versions_of(TOOLCHAINS["onnx"]) or ()) == {"onnx", "onnxruntime", "onnxconverter_common"}
-    assert await versions_of(replace(TOOLCHAINS["onnx"], name="ascend")) is None
-    monkeypatch.setattr("modelyard_convert.bootstrap.PROBE", "modelyard_convert.no_such_probe")
-    assert await versions_of(TOOLCHAINS["onnx"]) is None
+async def test_a_toolchain_that_does_not_load_is_not_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    chain = TOOLCHAINS["onnx"]
+    assert set(await versions_of(chain) or ()) == {"onnx", "onnxruntime", "onnxconverter_common"}
+    assert await versions_of(replace(chain, modules=("onnx", "ascend"))) is None
+    venv.create(tmp_path / "bare", with_pip=False)
+    bare = replace(chain, python=tmp_path / "bare" / "bin" / "python")
+    assert await versions_of(replace(bare, modules=("json",))) == {"json": json.__version__}
+    assert await versions_of(bare) is None, "it is there, but not in the toolchain's interpreter"
+    assert await versions_of(replace(chain, python=tmp_path / "gone")) is None
+    monkeypatch.setattr("modelyard_convert.bootstrap.PROBE", tmp_path / "no_such_probe.py")
+    assert await versions_of(chain) is None
 
 
 async def test_roles_come_as_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,14 +208,11 @@ async def test_the_subprocess_runs_within_the_default_limits(yard: Any, tmp_path
     async def on_line(line: str) -> None:
         lines.append(line)
 
+    limits = ConvertSettings().limits
+    children = PreloadedPython(CHILDREN, limits)
+    converter = Converter(children.run, limits)
     for target in ("onnx-int8-dynamic", "openvino-fp32"):
-        request = json.loads(yard.bench.request(target).model_dump_json())
-        report = await run_python(
-            "modelyard_convert.conversion_child",
-            request,
-            workdir=tmp_path,
-            on_line=on_line,
-            limits=ConvertSettings().limits,
-        )
-        assert report["parity"]["verdict"] == "passed"
+        report = await converter(yard.bench.request(target), workdir=tmp_path, on_line=on_line)
+        assert report.parity.verdict == "passed"
+    await children.stop()
     assert "==> timing source and result" in lines

@@ -12,7 +12,7 @@ from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Tolerance
 from modelyard_convert.errors import BadResult, NotConvertible, NothingChanged, UnsupportedOperators
 from modelyard_convert.toolchains import TARGETS, TOOLCHAINS, toolchain_of
-from modelyard_convert.toolchains.openvino import unconverted
+from modelyard_convert.toolchains.openvino.program import unconverted
 from modelyard_formats.table import runner
 from modelyard_testkit.models import conv_net, model, openvino_ir, with_custom_operator
 
@@ -196,7 +196,7 @@ def test_a_source_that_does_not_load_is_no_crash(bench: Any) -> None:
 
 
 def test_a_damaged_result_does_not_pass_the_gate(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import modelyard_convert.toolchains.onnx as chain
+    import modelyard_convert.toolchains.onnx.optimising as chain
 
     def cut(path: Any, result: Any) -> None:
         made = onnx.load(path)

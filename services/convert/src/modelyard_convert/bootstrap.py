@@ -11,10 +11,10 @@ from modelyard_bus.calls import CallClient, CallServer
 from modelyard_bus.consume import Consumer
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls import convert
-from modelyard_contracts.failures import Failure
 from modelyard_contracts.outcome import Outcome
 from modelyard_convert import domain
 from modelyard_convert.admission import Admission
+from modelyard_convert.conversion import CHILDREN, Converter
 from modelyard_convert.domain import Conversion
 from modelyard_convert.handlers.calls import ConversionCalls, offer
 from modelyard_convert.handlers.events import VersionEvents
@@ -26,14 +26,15 @@ from modelyard_convert.settings import ConvertSettings
 from modelyard_convert.toolchains import TOOLCHAINS
 from modelyard_convert.toolchains.target import Toolchain
 from modelyard_runtime.clock import now_ms
+from modelyard_runtime.preloaded import PreloadedPython
 from modelyard_runtime.process import Service
-from modelyard_runtime.subprocesses import Limits, SubprocessFailed, run_python
+from modelyard_runtime.subprocesses import Limits, SubprocessFailed, run_program
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_work.chores import Chore
 from modelyard_work.ground import Ground
 from modelyard_work.revival import Revival
 
-PROBE = "modelyard_convert.probe_child"
+PROBE = Path(__file__).with_name("children") / "probe.py"
 PROBE_LIMITS = Limits(memory_bytes=None, cpu_seconds=60, wall_seconds=60)
 
 log = structlog.get_logger()
@@ -53,12 +54,13 @@ async def build(settings: ConvertSettings | None = None) -> Service:
         _listen(ground.consumer, VersionEvents(repository, admission, outputs, now_ms))
         chores = (Revival(repository.conversions, asked_again).sweep,)
     inputs = Inputs(objects, settings.convert_source_bytes, settings.convert_calibration_bytes)
+    children = PreloadedPython(CHILDREN, settings.limits)  # comes up with the first conversion
     jobs = ConversionJobs(
         repository=repository,
         admission=admission,
         inputs=inputs,
         outputs=outputs,
-        run=run_python,
+        converter=Converter(children.run, settings.limits),
         announce=ground.bus.announce,
         settings=settings,
         now=now_ms,
@@ -70,6 +72,7 @@ async def build(settings: ConvertSettings | None = None) -> Service:
         attempts=(repository.conversions,),
         workers=(worker.take_jobs,),
         chores=chores,
+        closing=(children.stop,),
     )
 
 
@@ -90,23 +93,28 @@ class _Worker:
         for chain, found in zip(chains, await asyncio.gather(*map(versions_of, chains)), strict=True):
             if found is None:
                 continue
-            log.info("toolchain_offered", toolchain=chain.name, versions=found)
+            log.info("toolchain_offered", toolchain=chain.name, device=chain.device, versions=found)
             self.calls.answer(convert.offers(chain.name), offer)
             self.consumer.on_job(chain.job, self.jobs.convert, parallel=self.settings.convert_parallel)
 
 
 async def versions_of(chain: Toolchain) -> dict[str, str] | None:
-    """Versions of the modules that a toolchain needs; None when one of them is not there or does not load."""
+    """Of the modules that a toolchain needs, in its own interpreter; None when one is not there or does not load."""
 
     async def on_line(line: str) -> None:
         log.debug("probe", toolchain=chain.name, line=line)
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return await run_python(
-                PROBE, {"toolchain": chain.name}, workdir=Path(folder), on_line=on_line, limits=PROBE_LIMITS
+            return await run_program(
+                PROBE,
+                {"modules": chain.modules},
+                python=chain.python,
+                workdir=Path(folder),
+                on_line=on_line,
+                limits=PROBE_LIMITS,
             )
-        except (SubprocessFailed, Failure) as failed:
+        except SubprocessFailed as failed:
             log.warning("toolchain_missing", toolchain=chain.name, reason=failed.message)
             return None
 

@@ -1,4 +1,4 @@
-"""What the worker and its subprocess say to each other: local paths and numbers, nothing of the network."""
+"""What a conversion is asked for and what it reports: local paths and numbers, nothing of the network."""
 
 from pathlib import Path
 from typing import Any, Literal

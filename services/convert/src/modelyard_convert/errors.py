@@ -1,4 +1,4 @@
-"""Why a conversion is refused or fails, with stable codes (docs/errors.md). Raised by handlers and subprocess."""
+"""Why a conversion is refused or fails, with stable codes (docs/errors.md). Raised by handlers and children."""
 
 from modelyard_contracts.failures import Failure, FailureKind, Problem
 

@@ -1,4 +1,4 @@
-"""`config.json` of a conversion's result: the source's own, with what changed. Used by the conversion subprocess."""
+"""`config.json` of a conversion's result: the source's own, with what changed. Used by `conversion`."""
 
 from typing import get_args
 

@@ -27,7 +27,7 @@ class ConvertSettings(ServiceSettings):
     convert_threads: int = Field(default=2, ge=1, le=256, description="threads of one parity run")
     convert_source_bytes: int = Field(default=4 * GIB, ge=1, description="largest source, with its samples, on disk")
     convert_calibration_bytes: int = Field(default=GIB // 2, ge=1, description="calibration data fetched at most")
-    convert_memory_bytes: int = Field(default=8 * GIB, ge=1 << 28, description="address space of the subprocess")
+    convert_memory_bytes: int = Field(default=8 * GIB, ge=1 << 28, description="address space of each child")
     convert_cpu_seconds: int = Field(default=3600, ge=1)
     convert_wall_seconds: float = Field(default=1800, gt=0)
     convert_patience: float = Field(default=300, ge=0, description="how long to wait for a store that is away")

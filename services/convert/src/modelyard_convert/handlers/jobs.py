@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
 
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.failures import Failure, FailureKind
@@ -14,6 +13,7 @@ from modelyard_contracts.shapes import Artifact
 from modelyard_convert import domain, orders
 from modelyard_convert.admission import Admission, Admitted
 from modelyard_convert.child_request import STEP, CalibrationFolder, ConversionReport, ConversionRequest
+from modelyard_convert.conversion import Converter
 from modelyard_convert.domain import Conversion
 from modelyard_convert.errors import ParityFailed, ToolchainFailed, VersionGone
 from modelyard_convert.inputs import Inputs
@@ -21,20 +21,11 @@ from modelyard_convert.job_log import Announce, JobLog
 from modelyard_convert.outputs import Outputs
 from modelyard_convert.repository import Repository
 from modelyard_convert.settings import ConvertSettings
-from modelyard_runtime.subprocesses import Limits, OnLine
 from modelyard_store.aggregates import Decide
 from modelyard_store.manifest import manifest_digest
 from modelyard_work.ending import Policy
 from modelyard_work.long_job import LongJob
 from modelyard_work.long_work import Attempt, LongWork, Progress
-
-CHILD = "modelyard_convert.conversion_child"
-
-
-class RunPython(Protocol):
-    async def __call__(
-        self, module: str, request: dict[str, Any], *, workdir: Path, on_line: OnLine, limits: Limits | None = None
-    ) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +34,7 @@ class ConversionJobs:
     admission: Admission
     inputs: Inputs
     outputs: Outputs
-    run: RunPython
+    converter: Converter
     announce: Announce
     settings: ConvertSettings
     now: Callable[[], int]
@@ -78,14 +69,7 @@ class _Converting(LongWork[Conversion]):
         await log.say(f"{STEP}fetching the source")
         admitted = await attempt.patiently(lambda: self._examine(attempt.value))
         request = await attempt.patiently(lambda: self._fetch(attempt, admitted))
-        raw = await self._tools.run(
-            CHILD,
-            request.model_dump(mode="json"),
-            workdir=attempt.folder,
-            on_line=log.say,
-            limits=self._tools.settings.limits,
-        )
-        report = ConversionReport.model_validate(raw)
+        report = await self._tools.converter(request, workdir=attempt.folder, on_line=log.say)
         if report.parity.verdict == "failed":
             return self._parity_failed(report)
         await log.say(f"{STEP}storing the result")

@@ -1,9 +1,10 @@
 """The declared table of everything that can be converted to what, and by whom."""
 
-from modelyard_convert.toolchains import onnx, openvino
+from modelyard_convert.toolchains.onnx.table import TOOLCHAIN as ONNX
+from modelyard_convert.toolchains.openvino.table import TOOLCHAIN as OPENVINO
 from modelyard_convert.toolchains.target import Target, Toolchain
 
-TOOLCHAINS: dict[str, Toolchain] = {chain.name: chain for chain in (onnx.TOOLCHAIN, openvino.TOOLCHAIN)}
+TOOLCHAINS: dict[str, Toolchain] = {chain.name: chain for chain in (ONNX, OPENVINO)}
 TARGETS: dict[str, Target] = {row.target: row for chain in TOOLCHAINS.values() for row in chain.targets}
 
 

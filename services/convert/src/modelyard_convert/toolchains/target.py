@@ -1,59 +1,26 @@
 """What a row of a toolchain's table is. The API role reads rows too, so the native libraries are not imported here."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelyard_contracts.catalogue import Job
 from modelyard_contracts.jobs import ConversionJob
 from modelyard_contracts.shapes import Tolerance
 
-if TYPE_CHECKING:
-    from modelyard_convert.calibration import Feed
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One conversion as a toolchain sees it. `source` and `result` are package roots; the model lies in `model/`.
-
-    `samples` are calibration inputs, one run each, batch axis first; empty unless the target needs calibration.
-    """
-
-    source: Path
-    result: Path
-    scratch: Path
-    options: dict[str, Any]
-    samples: "Sequence[Feed]"
-    log: Callable[[str], None]
-
-    def source_file(self, suffix: str) -> Path:
-        return next(iter(sorted((self.source / "model").glob(f"*{suffix}"))))
-
-    def result_file(self, name: str) -> Path:
-        folder = self.result / "model"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / name
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """How much a conversion did. Zero means that it did nothing, which counts as failed."""
-
-    count: int
-    what: str
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`convert` raises Failure. `float_sources_only`: a model that is quantised already is refused."""
+    """`convert` and `check` name functions of the toolchain's program: one makes the result, the other raises when the
+    result is not whole. `float_sources_only`: a model that is quantised already is refused."""
 
     target: str
     source_formats: tuple[str, ...]
     result_format: str
     description: str
     tolerance: Tolerance
-    convert: Callable[[Work], Changes]
+    convert: str
+    check: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     needs_calibration: bool = False
     float_sources_only: bool = False
@@ -69,9 +36,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """`modules` are imported, once, by a worker's probe: what cannot be imported is not offered."""
+    """`program` runs in the interpreter `python` of `environment` (None: this one), for `device`. `modules` are what it
+    needs there: imported, once, by a worker's probe; what cannot be imported is not offered."""
 
     name: str
     job: Job[ConversionJob]
     modules: tuple[str, ...]
     targets: tuple[Target, ...]
+    program: Path
+    environment: str
+    device: str = "cpu"
+    python: Path | None = None

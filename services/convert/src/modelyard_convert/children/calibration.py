@@ -1,4 +1,4 @@
-"""Real inputs for calibration and proof, or seeded ones when there are none. Runs only in the conversion subprocess.
+"""Real inputs for calibration and proof, or seeded ones when there are none. Called by `sample`.
 
 A sample is what one run of the model takes: every input by name, batch axis first. Where the batch axis is dynamic a
 sample is one item; where it is fixed to B, a sample is B items.
@@ -7,15 +7,15 @@ sample is one item; where it is fixed to B, a sample is B items.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from modelyard_contracts.package import PackageConfig, Preprocessing
 from modelyard_contracts.shapes import Signature, TensorSpec
+from modelyard_convert.children.arrays import Array
 from modelyard_convert.errors import CalibrationProblem
 
-Array = np.ndarray[Any, Any]
 Feed = dict[str, Array]
 SEED = 20240229
 UNKNOWN_AXIS = 16  # size given to a dynamic axis of seeded inputs that nothing describes

@@ -1,22 +1,20 @@
-"""Does the result still compute the same? Runs only in the conversion subprocess; the rules are in the README.
+"""Does the result still compute the same? Numbers only, called by `judge`; the rules are in the README.
 
 A metric that also likes the wrong answer proves nothing. So every sample is scored a second time against the reference
 of *another* sample (the control); a result that is hardly closer to its own reference than that is `inconclusive`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from modelyard_contracts.shapes import OutputParity, Parity, Tolerance
-from modelyard_convert.calibration import SEED, Feed, Samples
-from modelyard_formats.running import Runner
+from modelyard_contracts.shapes import OutputParity, Tolerance
+from modelyard_convert.children.arrays import Array
 
-Array = np.ndarray[Any, Any]
 Verdict = Literal["passed", "failed", "inconclusive"]
-OUTPUT_BYTES = 256 * 2**20  # outputs kept in memory, per model
+SEED = 20240229
 CONTROL_MARGIN = 2.0  # the control's distance must be more than this many times the result's
 RESOLUTION = 1e-6  # cosine distance below which float32 outputs of different samples count as the same
 
@@ -32,31 +30,21 @@ class Evidence:
     score: str | None = None
 
 
-def prove(source: Runner, result: Runner, samples: Samples, tolerance: Tolerance, score: str | None) -> Parity:
-    """`score` names the source's output that is a score vector. Inputs and outputs are paired by position."""
-    evidence = observe(source, result, samples, score)
-    verdict, reason = judge(evidence, tolerance)
-    return Parity(
-        verdict=verdict,
-        reason=reason,
-        inputs=evidence.kind,
-        samples=evidence.samples,
-        tolerance=tolerance,
-        outputs=evidence.outputs,
-    )
-
-
-def observe(source: Runner, result: Runner, samples: Samples, score: str | None) -> Evidence:
-    """Run both on everything that is there to prove with, and measure."""
-    reference, obtained = _outputs(source, result, samples.prove)
-    broken = {name: why for name in reference if (why := _defect(reference[name], obtained[name]))}
+def compare(
+    reference: Mapping[str, Sequence[Array]],
+    result: Mapping[str, Sequence[Array]],
+    *,
+    kind: Literal["calibration", "seeded"],
+    score: str | None,
+) -> Evidence:
+    """By the source's output names one array per sample; none for an output without numbers."""
+    numbers = [name for name in reference if reference[name]]
+    broken = {name: why for name in numbers if (why := _defect(reference[name], result[name]))}
     measured = (
-        measure(name, reference[name], obtained[name], scored=name == score)
-        for name in reference
-        if name not in broken and reference[name][0].dtype.kind in "fiub"
+        measure(name, reference[name], result[name], scored=name == score) for name in numbers if name not in broken
     )
     count = max((len(values) for values in reference.values()), default=0)
-    return Evidence(samples.kind, count, tuple(measured), broken, score)
+    return Evidence(kind, count, tuple(measured), broken, score)
 
 
 def measure(name: str, reference: Sequence[Array], result: Sequence[Array], *, scored: bool) -> OutputParity:
@@ -99,37 +87,9 @@ def judge(evidence: Evidence, tolerance: Tolerance) -> tuple[Verdict, str]:
     return "passed", f"within the tolerance on {evidence.samples} real samples; own against control: {compared}"
 
 
-def _outputs(source: Runner, result: Runner, samples: Sequence[Feed]) -> tuple[dict[str, list[Array]], ...]:
-    """Reference and result, under the source's output names, one array per sample."""
-    reference: dict[str, list[Array]] = {spec.name: [] for spec in source.signature.outputs}
-    obtained: dict[str, list[Array]] = {spec.name: [] for spec in source.signature.outputs}
-    pairs = list(zip(source.signature.outputs, result.signature.outputs, strict=True))
-    kept = 0
-    for feed in samples:
-        wanted, got = source.run(feed), result.run(refit(feed, source, result))
-        for own, other in pairs:
-            reference[own.name].extend(_items(wanted[own.name], feed))
-            obtained[own.name].extend(_items(got[other.name], feed))
-            kept += wanted[own.name].nbytes
-        if kept > OUTPUT_BYTES:
-            break
-    return reference, obtained
-
-
-def refit(feed: Feed, source: Runner, result: Runner) -> Feed:
-    """The same inputs under the result's names and types."""
-    pairs = zip(source.signature.inputs, result.signature.inputs, strict=True)
-    return {new.name: feed[old.name].astype(new.dtype) for old, new in pairs}
-
-
-def _items(output: Array, feed: Feed) -> list[Array]:
-    batch = len(next(iter(feed.values())))
-    return list(output) if output.ndim and len(output) == batch else [output]
-
-
 def _defect(reference: Sequence[Array], result: Sequence[Array]) -> str | None:
-    if reference[0].dtype.kind not in "fiub":
-        return None
+    if len(reference) != len(result):
+        return f"the source gives {len(reference)} values, the result {len(result)}"
     for own, got in zip(reference, result, strict=True):
         if own.shape != got.shape:
             return f"the source gives shape {list(own.shape)}, the result {list(got.shape)}"

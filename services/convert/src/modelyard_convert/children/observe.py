@@ -1,0 +1,104 @@
+"""The observe child: one runtime, one model, samples. Writes what it computes, and times it. Source and result have a
+child each, so that neither runtime need stand beside the other.
+"""
+
+import os
+from collections.abc import Iterator
+
+from modelyard_contracts.failures import Failure
+from modelyard_contracts.shapes import Signature, Timing
+from modelyard_convert.child_request import STEP
+from modelyard_convert.children import arrays, timing
+from modelyard_convert.children.arrays import Array
+from modelyard_convert.children.protocol import Samples
+from modelyard_convert.children.requests import ObserveReport, ObserveRequest
+from modelyard_convert.children.turns import Talk
+from modelyard_convert.errors import BadResult
+from modelyard_formats.format import PrecisionHint, Reading
+from modelyard_formats.running import Runner
+from modelyard_formats.table import read, runner
+from modelyard_runtime.subprocess_child import Log
+
+OUTPUT_BYTES = 256 * 2**20  # of outputs kept; later samples are not run
+TIMED_THREADS = 1
+_NUMBERS = "fiub"
+
+
+def observe(request: ObserveRequest, log: Log) -> ObserveReport:
+    """Raises BadResult for a result that is not whole, and BadSource, BadTensor and Failure as runtimes do."""
+    reading = _reading(request)
+    runs = record(_loaded(request, request.threads, "f32"), request)
+    talk = Talk(request.turns) if request.turns else None
+    timed = _loaded(request, TIMED_THREADS, "default")  # as the runtime computes by default
+    clock = timing.Clock.warm(timed, list(feeds(timed, request)))
+    if talk and request.turns and not request.turns.leads:
+        timing.follow(clock, talk)
+    else:
+        log(f"{STEP}timing source and result")
+        timing.lead(clock, talk)
+    median, p95 = clock.percentiles()
+    size = sum((request.root / "model" / name).stat().st_size for name in reading.files)
+    return ObserveReport(
+        inspection=reading.inspection,
+        runs=runs,
+        timing=Timing(runtime=timed.name, median_ms=median, p95_ms=p95, cpu_ms=clock.cpu_ms(), size=size),
+        threads=TIMED_THREADS,
+        warmup=timing.WARMUP,
+        timed=len(clock.wall),
+        precision=timed.precision,
+        load=os.getloadavg()[0],
+        noisy=clock.noisy(),
+    )
+
+
+def record(loaded: Runner, request: ObserveRequest) -> int:
+    """Write the outputs, those with numbers; how many samples were run."""
+
+    def rows() -> Iterator[list[Array | None]]:
+        kept = 0
+        for feed in feeds(loaded, request):
+            outputs = loaded.run(feed)
+            row = [outputs[spec.name] for spec in loaded.signature.outputs]
+            yield [each if each.dtype.kind in _NUMBERS else None for each in row]
+            kept += sum(each.nbytes for each in row)
+            if kept > OUTPUT_BYTES:
+                return
+
+    return arrays.write(request.outputs, rows())
+
+
+def feeds(loaded: Runner, request: ObserveRequest) -> Iterator[dict[str, Array]]:
+    """The samples under this model's names and types."""
+    inputs = loaded.signature.inputs
+    for feed in Samples(request.samples, [spec.name for spec in inputs], request.count):
+        yield {spec.name: feed[spec.name].astype(spec.dtype, copy=False) for spec in inputs}
+
+
+def _reading(request: ObserveRequest) -> Reading:
+    try:
+        reading = read(request.format, request.root)
+    except Failure as failure:
+        raise _said_of(request, failure) from failure
+    _check(request, reading.inspection.signature)
+    return reading
+
+
+def _loaded(request: ObserveRequest, threads: int, hint: PrecisionHint) -> Runner:
+    try:
+        loaded = runner(request.format, request.root, threads=threads, precision_hint=hint)
+    except Failure as failure:
+        raise _said_of(request, failure) from failure
+    _check(request, loaded.signature)
+    return loaded
+
+
+def _check(request: ObserveRequest, found: Signature) -> None:
+    """A result has as many inputs and outputs as its source."""
+    wanted = request.counterpart
+    if wanted and (len(found.inputs), len(found.outputs)) != (len(wanted.inputs), len(wanted.outputs)):
+        counts = f"{len(found.inputs)} inputs and {len(found.outputs)} outputs"
+        raise BadResult(f"it has {counts}, the source {len(wanted.inputs)} and {len(wanted.outputs)}")
+
+
+def _said_of(request: ObserveRequest, failure: Failure) -> Failure:
+    return BadResult(failure.message) if request.counterpart else failure

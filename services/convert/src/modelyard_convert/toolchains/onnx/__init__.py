@@ -1,0 +1,1 @@
+"""ONNX to ONNX. Empty: `program` runs where only its tools are installed."""

@@ -1,0 +1,80 @@
+"""Reading and writing ONNX graphs, for the steps beside."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+EXTERNAL_DATA_FROM = 1_500_000_000  # bytes; a protobuf message ends at 2 GiB
+
+
+def tidied(path: Path) -> Any:
+    """ORT imports every domain it has ever heard of; other readers stumble over them, so only used ones stay."""
+    model = onnx.load(path, load_external_data=False)
+    used = domains(model) | {""}
+    kept = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    path.write_bytes(model.SerializeToString())
+    return model
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    """Every node, those of sub-graphs too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _nodes(inner)
+
+
+def all_nodes(model: Any) -> Iterator[Any]:
+    yield from _nodes(model.graph)
+    for function in model.functions:
+        yield from _nodes(function)
+
+
+def operators(model: Any) -> Counter[str]:
+    return Counter(node.op_type for node in all_nodes(model))
+
+
+def domains(model: Any) -> set[str]:
+    return {"" if node.domain == "ai.onnx" else node.domain for node in all_nodes(model)}
+
+
+def described(path: Path) -> str:
+    common = operators(onnx.load(path, load_external_data=False)).most_common(6)
+    return ", ".join(f"{count} {name}" for name, count in common) or "no nodes"
+
+
+def tensors(model: Any) -> Iterator[Any]:
+    yield from model.graph.initializer
+    for node in all_nodes(model):
+        for attribute in node.attribute:
+            yield from (attribute.g.initializer if attribute.HasField("g") else ())
+            if attribute.HasField("t"):
+                yield attribute.t
+
+
+def float_weights(model: Any) -> Iterator[tuple[str, float]]:
+    for tensor in tensors(model):
+        if tensor.data_type in (TensorProto.FLOAT, TensorProto.DOUBLE):
+            values = numpy_helper.to_array(tensor)
+            yield tensor.name, float(np.abs(values).max()) if values.size else 0.0
+
+
+def halves(model: Any) -> int:
+    return sum(1 for tensor in tensors(model) if tensor.data_type == TensorProto.FLOAT16)
+
+
+def is_large(path: Path) -> bool:
+    return sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file()) > EXTERNAL_DATA_FROM
+
+
+def save(model: Any, path: Path) -> None:
+    large = sum(len(tensor.raw_data) for tensor in tensors(model)) > EXTERNAL_DATA_FROM
+    onnx.save_model(model, path, save_as_external_data=large, location=f"{path.name}.data" if large else None)

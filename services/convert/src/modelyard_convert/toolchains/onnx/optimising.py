@@ -1,0 +1,33 @@
+"""ONNX simplified by onnxruntime's BASIC optimisations: only these are portable."""
+
+from pathlib import Path
+
+import onnx
+import onnxruntime
+
+from modelyard_convert.children.protocol import BadResult, Changes, Work
+from modelyard_convert.toolchains.onnx.graph import domains, is_large, operators, tidied
+
+
+def optimise(work: Work) -> Changes:
+    source = work.source_file(".onnx")
+    result = work.result_file("model.onnx")
+    _run_basic_optimiser(source, result)
+    before = onnx.load(source, load_external_data=False)
+    after = tidied(result)
+    foreign = domains(after) - domains(before)
+    if foreign:
+        raise BadResult(f"the optimiser put in operators of {', '.join(sorted(foreign))}")
+    old, new = operators(before), operators(after)
+    count = sum(((old - new) + (new - old)).values())
+    return Changes(count, f"{sum(old.values())} nodes became {sum(new.values())}, {count} of them removed or put in")
+
+
+def _run_basic_optimiser(source: Path, result: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(result)
+    options.log_severity_level = 3
+    if is_large(source):
+        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "model.onnx.data")
+    onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])

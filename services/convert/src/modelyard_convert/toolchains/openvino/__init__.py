@@ -1,0 +1,1 @@
+"""To OpenVINO IR. Empty: `program` runs where only its tools are installed."""
