@@ -44,7 +44,6 @@ def damaged(data: bytes, flipped: list[tuple[float, int]], cut: float) -> bytes:
     return bytes(changed[: round(cut * len(changed))])
 
 
-@within(2)
 def answers_or_refuses(format_name: str, files: dict[str, bytes]) -> None:
     with TemporaryDirectory() as folder:
         model = Path(folder, "model")
@@ -65,12 +64,14 @@ def answers_or_refuses(format_name: str, files: dict[str, bytes]) -> None:
 
 @bounded
 @given(flips, cuts | st.just(1.0))
+@within(2)
 def test_damaged_onnx(flipped, cut):
     answers_or_refuses("onnx", {"model.onnx": damaged(ONNX["model.onnx"], flipped, cut)})
 
 
 @bounded
 @given(flips, st.just(1.0))
+@within(2)
 def test_damaged_structure_of_an_onnx_with_external_data(flipped, cut):
     """All structure: nearly every flip hits a tag, a length, a name or a location."""
     answers_or_refuses("onnx", {**EXTERNAL, "model.onnx": damaged(EXTERNAL["model.onnx"], flipped, cut)})
@@ -78,12 +79,14 @@ def test_damaged_structure_of_an_onnx_with_external_data(flipped, cut):
 
 @bounded
 @given(st.binary(max_size=10_000))
+@within(2)
 def test_any_bytes_as_onnx(data):
     answers_or_refuses("onnx", {"model.onnx": data})
 
 
 @bounded
 @given(flips, cuts | st.just(1.0), cuts | st.just(1.0))
+@within(2)
 def test_damaged_ir(flipped, cut, cut_weights):
     weights = damaged(IR["model.bin"], [], cut_weights)
     answers_or_refuses("openvino", {"model.xml": damaged(IR["model.xml"], flipped, cut), "model.bin": weights})
@@ -98,8 +101,9 @@ json_values = st.recursive(
 
 @bounded
 @given(st.sampled_from(sorted(models.digits_config())), json_values)
+@within(2)
 def test_any_value_in_any_field_of_config(name, value):
-    with within(2), TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
         root = models.package(Path(folder), config={**models.digits_config(), name: value})
         found = check_package(root)
         assert found.config or found.problems

@@ -62,7 +62,6 @@ def damaged(data: bytes, flipped: list[tuple[float, int]], cut: float) -> bytes:
     return bytes(changed[: round(cut * len(changed))])
 
 
-@within(3)
 def answers_or_refuses(name: str, files: dict[str, bytes]) -> None:
     with TemporaryDirectory() as folder:
         (Path(folder) / "model").mkdir()
@@ -85,6 +84,7 @@ def answers_or_refuses(name: str, files: dict[str, bytes]) -> None:
 def test_damaged_files(name: str, file: str) -> None:
     @bounded
     @given(flips, cuts)
+    @within(3)
     def run(flipped: list[tuple[float, int]], cut: float) -> None:
         answers_or_refuses(name, {**FILES[name], file: damaged(FILES[name][file], flipped, cut)})
 
@@ -95,6 +95,7 @@ def test_damaged_files(name: str, file: str) -> None:
 def test_any_bytes(name: str, file: str) -> None:
     @bounded
     @given(st.binary(max_size=2_000))
+    @within(3)
     def run(data: bytes) -> None:
         answers_or_refuses(name, {**FILES[name], file: data})
 
@@ -103,6 +104,7 @@ def test_any_bytes(name: str, file: str) -> None:
 
 @bounded
 @given(flips, cuts)
+@within(3)
 def test_damaged_sparse_arrays(flipped: list[tuple[float, int]], cut: float) -> None:
     answers_or_refuses("mxnet", {**FILES["mxnet"], "m-0000.params": damaged(SPARSE, flipped, cut)})
 
@@ -115,6 +117,7 @@ PLACES = ("nodes", "heads", "attrs", "op", "name", "inputs", "subgraphs", "__sha
 
 @bounded
 @given(st.sampled_from(PLACES), values, st.integers(0, 14))
+@within(3)
 def test_any_value_in_a_symbol(place: str, value: object, index: int) -> None:
     symbol = json.loads(FILES["mxnet"]["m-symbol.json"])
     node = symbol["nodes"][index]

@@ -53,7 +53,6 @@ def damaged(data: bytes, flipped: list[tuple[float, int]], cut: float) -> bytes:
     return bytes(changed[: round(cut * len(changed))])
 
 
-@within(3)
 def answers_or_refuses(name: str, data: bytes) -> None:
     with TemporaryDirectory() as folder:
         model = Path(folder, "model")
@@ -77,6 +76,7 @@ def answers_or_refuses(name: str, data: bytes) -> None:
 def test_damaged_files(name):
     @bounded
     @given(flips, cuts)
+    @within(3)
     def run(flipped, cut):
         answers_or_refuses(name, damaged(BYTES[name], flipped, cut))
 
@@ -92,6 +92,7 @@ def test_damaged_members_of_sound_archives(name):
 
     @bounded
     @given(st.sampled_from(inside), flips, cuts)
+    @within(3)
     def run(member, flipped, cut):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
@@ -111,6 +112,7 @@ pieces = st.sampled_from(OPERATIONS) | st.sampled_from([
 
 @settings(bounded, max_examples=400)
 @given(st.lists(pieces | st.binary(max_size=6), max_size=60))
+@within(3)
 def test_any_operations(operations):
     data = b"".join(operations)
     with suppress(Unreadable, TooMuch):
@@ -120,6 +122,7 @@ def test_any_operations(operations):
 
 @bounded
 @given(st.binary(max_size=2_000), st.sampled_from(sorted(FORMATS)))
+@within(3)
 def test_any_bytes(data, name):
     answers_or_refuses(name, data)
 
