@@ -12,7 +12,7 @@ from figures import Aim, Table, load, median
 from yard import Yard, running_yard
 
 from modelyard import Client, transfer
-from modelyard_formats.inspect_child import inspect_package
+from modelyard_formats.package.inspect_child import inspect_package
 from modelyard_store.objects import Objects
 from modelyard_testkit import models
 

@@ -8,7 +8,7 @@ import pytest
 
 from modelyard_contracts.shapes import Inspection
 from modelyard_formats.errors import BadSource
-from modelyard_formats.package import check_package
+from modelyard_formats.package.check import check_package
 from modelyard_formats.table import read
 from modelyard_testkit import models
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelyard_formats.caffe_text import MAX_DEPTH, Malformed, parse
 from modelyard_formats.errors import BadSource
-from modelyard_formats.package import PackageReport, check_package
-from modelyard_formats.protobuf_scan import encode_bytes, encode_number, encode_varint
-from modelyard_formats.protobuf_skim import Skimmer, skimmer_for
+from modelyard_formats.kinds.caffe.text import MAX_DEPTH, Malformed, parse
+from modelyard_formats.package.check import PackageReport, check_package
+from modelyard_formats.skim import Skimmer, skimmer_for
 from modelyard_formats.table import inspect
+from modelyard_formats.wire.protobuf_scan import encode_bytes, encode_number, encode_varint
 
 FIXTURES = Path(__file__).parent / "fixtures" / "caffe"
 SAID = json.loads((FIXTURES / "caffe.json").read_text())

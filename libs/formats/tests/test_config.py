@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelyard_contracts.package import MODEL_TYPES
 from modelyard_contracts.runtimes import RUNTIMES
-from modelyard_formats.config_file import read_config
+from modelyard_formats.package.config_file import read_config
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/generated/schemas/config.json").read_text("utf-8"))
 GOOD: dict[str, Any] = {"model_algorithm": "image_classification", "model_type": "ONNX"}

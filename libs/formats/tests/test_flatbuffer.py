@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from modelyard_formats import flatbuffer
-from modelyard_formats.flatbuffer import MAX_TEXT, Flatbuffer, Malformed
+from modelyard_formats.wire import flatbuffer
+from modelyard_formats.wire.flatbuffer import MAX_TEXT, Flatbuffer, Malformed
 
 
 def table(fields: bytes, places: tuple[int, ...], before: int = 8) -> bytes:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from modelyard_contracts.shapes import Inspection
 from modelyard_formats.errors import BadSource
-from modelyard_formats.package import check_package
+from modelyard_formats.package.check import check_package
 from modelyard_formats.table import inspect
 from modelyard_testkit import models
 from modelyard_testkit.processor_time import within

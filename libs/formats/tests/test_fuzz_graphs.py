@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelyard_formats import mindir_format, mindspore_om_format
 from modelyard_formats.errors import BadSource
+from modelyard_formats.kinds.mindspore import mindir_format, om_format
 from modelyard_formats.table import read
 from modelyard_testkit.processor_time import within
 
@@ -29,8 +29,8 @@ cuts = st.floats(0, 1) | st.just(1.0)
 
 
 def offline_model() -> bytes:
-    graph = mindspore_om_format._schema().messages["Model"](name=b"m").SerializeToString()
-    model = mindspore_om_format._schema().messages["Model"].FromString(graph)
+    graph = om_format._schema().messages["Model"](name=b"m").SerializeToString()
+    model = om_format._schema().messages["Model"].FromString(graph)
     operators = model.graph.add().operators
     operators.add(name=b"x", type=b"Data").output_desc.add(dtype=1).shape.dim.extend([1, 8])
     operators.add(name=b"out", type=b"NetOutput", input=[b"x:0"]).input_desc.add(dtype=1).shape.dim.extend([1, 8])
@@ -39,7 +39,7 @@ def offline_model() -> bytes:
     body += content + bytes(8)
     size = len(body)
     header = (b"IMOD", 256, 1, size, 0, 0, 1, 0, b"m", 0, b"", 0, 1, b"", 0)
-    return mindspore_om_format._HEADER.pack(*header) + body
+    return om_format._HEADER.pack(*header) + body
 
 
 FILES = {

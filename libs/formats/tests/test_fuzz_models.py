@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from modelyard_formats.errors import BadSource
 from modelyard_formats.format import Entry
-from modelyard_formats.pickle_reader import Allowance, Machine, Source, TooMuch, Unreadable
-from modelyard_formats.pickle_rules import Audit
-from modelyard_formats.scan import scan_package
+from modelyard_formats.pickle.reader import Allowance, Machine, Source, TooMuch, Unreadable
+from modelyard_formats.pickle.rules import Audit
+from modelyard_formats.scan.package import scan_package
 from modelyard_formats.table import read
 from modelyard_testkit.processor_time import within
 
@@ -206,7 +206,7 @@ def test_a_child_with_little_memory_reads_every_hostile_file(tmp_path):
         "import resource, sys, json\n"
         "from pathlib import Path\n"
         "from modelyard_formats.format import Entry\n"
-        "from modelyard_formats.scan import scan_package\n"
+        "from modelyard_formats.scan.package import scan_package\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
         "entries = [Entry(*each) for each in json.load(sys.stdin)]\n"
         "report = scan_package(Path.cwd(), entries)\n"

@@ -1,7 +1,7 @@
 import pytest
 
 from modelyard_formats.errors import refusal
-from modelyard_formats.listing import check_listing, is_safe
+from modelyard_formats.package.listing import check_listing, is_safe
 
 GOOD = (("model/config.json", 100), ("model/model.onnx", 1000))
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from modelyard_formats import mindir_format, mindspore_om_format
-from modelyard_formats.package import PackageReport, check_package
-from modelyard_formats.protobuf_skim import skimmer_for
+from modelyard_formats.kinds.mindspore import mindir_format, om_format
+from modelyard_formats.package.check import PackageReport, check_package
+from modelyard_formats.skim import skimmer_for
 
 FIXTURES = Path(__file__).parent / "fixtures" / "mindspore"
 SAID = json.loads((FIXTURES / "mindspore.json").read_text())
 MINDIR = mindir_format._schema().messages
-OM = mindspore_om_format._schema().messages
+OM = om_format._schema().messages
 
 
 def report(root: Path, name: str, content: bytes) -> PackageReport:
@@ -162,14 +162,14 @@ def om_graph() -> bytes:
 
 def om(*, wide: bool = False, parts: dict[int, bytes] | None = None, **header: Any) -> bytes:
     parts = {1: bytes(64), 0: om_graph()} if parts is None else parts
-    layout, table, offset = (mindspore_om_format._WIDE if wide else mindspore_om_format._NARROW), b"", 0
+    layout, table, offset = (om_format._WIDE if wide else om_format._NARROW), b"", 0
     for kind, content in parts.items():
         table += layout.pack(kind, offset, header.get("extent", len(content)))
         offset += len(content)
     count = struct.pack("<I4x" if wide else "<I", header.get("count", len(parts)))
     body = count + table + b"".join(parts.values())
     length = header.get("length", len(body))
-    head = mindspore_om_format._HEADER.pack(
+    head = om_format._HEADER.pack(
         header.get("magic", b"IMOD"), header.get("head", 256), 0x10000000, 0 if wide else length,
         header.get("encrypted", 0), 0, 1, 0, b"digits", 0, b"", 0, 1, b"", length if wide else 0,
     )  # fmt: skip
@@ -211,9 +211,9 @@ def test_refused_offline_models(tmp_path: Path, changes: dict[str, Any], words: 
 
 
 def test_a_truncated_offline_model(tmp_path: Path) -> None:
-    assert report(tmp_path, "model.om", om()[:-1]).problems[0].rule == mindspore_om_format.RULE
+    assert report(tmp_path, "model.om", om()[:-1]).problems[0].rule == om_format.RULE
     shutil.rmtree(tmp_path / "model")
-    assert report(tmp_path, "model.om", om()[:100]).problems[0].rule == mindspore_om_format.RULE
+    assert report(tmp_path, "model.om", om()[:100]).problems[0].rule == om_format.RULE
 
 
 def test_a_lite_model(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from modelyard_formats.listing import check_listing
-from modelyard_formats.mxnet_params import Malformed, Stored, read_params
-from modelyard_formats.package import PackageReport, check_package
+from modelyard_formats.kinds.mxnet.params import Malformed, Stored, read_params
+from modelyard_formats.package.check import PackageReport, check_package
+from modelyard_formats.package.listing import check_listing
 
 FIXTURES = Path(__file__).parent / "fixtures" / "mxnet"
 SAID = json.loads((FIXTURES / "mxnet.json").read_text())

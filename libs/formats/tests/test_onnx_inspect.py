@@ -7,8 +7,8 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from modelyard_formats.errors import BadSource
-from modelyard_formats.protobuf_scan import encode_varint
 from modelyard_formats.table import inspect, read
+from modelyard_formats.wire.protobuf_scan import encode_varint
 from modelyard_testkit import models
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from modelyard_formats.errors import BadSource
-from modelyard_formats.openvino_ir import primary_name
+from modelyard_formats.kinds.openvino.ir import primary_name
 from modelyard_formats.table import inspect, read
 from modelyard_testkit import models
 

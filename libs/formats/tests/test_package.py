@@ -6,8 +6,8 @@ from subprocess import run
 
 import pytest
 
-from modelyard_formats.inspect_child import inspect_package, read_report
-from modelyard_formats.package import check_package
+from modelyard_formats.package.check import check_package
+from modelyard_formats.package.inspect_child import inspect_package, read_report
 from modelyard_testkit import models
 
 
@@ -51,7 +51,7 @@ def test_checking_imports_no_runtime_and_runs_no_package_code(tmp_path):
         (root / "model" / "customize_service.py").write_text("raise SystemExit('executed')")
         (root / "model" / "onnx.py").write_text("raise SystemExit('executed')")
         code = (
-            "import sys; from modelyard_formats.inspect_child import inspect_package;"
+            "import sys; from modelyard_formats.package.inspect_child import inspect_package;"
             f"assert not inspect_package({{'root': {str(root)!r}}})['problems'];"
             "assert not {'onnxruntime', 'openvino', 'customize_service'} & sys.modules.keys()"
         )

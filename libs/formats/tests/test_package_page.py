@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from modelyard_contracts.package import MODEL_TYPES, PackageConfig
-from modelyard_formats.config_file import read_config
+from modelyard_formats.package.config_file import read_config
 from modelyard_formats.table import FORMATS
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -6,7 +6,7 @@ from PIL import Image
 
 from modelyard_contracts.package import Preprocessing
 from modelyard_formats.errors import BadImage
-from modelyard_formats.preprocess import image_to_tensor, load_image
+from modelyard_formats.images.preprocess import image_to_tensor, load_image
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:

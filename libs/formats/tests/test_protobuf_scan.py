@@ -1,8 +1,8 @@
 import pytest
 from onnx import ModelProto, TensorProto, helper
 
-from modelyard_formats.onnx_kinds import KINDS
-from modelyard_formats.protobuf_scan import (
+from modelyard_formats.kinds.onnx.bulk import KINDS
+from modelyard_formats.wire.protobuf_scan import (
     KEEP,
     MAX_FIELDS,
     Condenser,

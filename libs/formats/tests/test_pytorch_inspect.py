@@ -9,8 +9,8 @@ import pytest
 
 from modelyard_contracts.shapes import TensorSpec
 from modelyard_formats.errors import BadSource
-from modelyard_formats.package import check_package
-from modelyard_formats.pytorch_format import read_tensors
+from modelyard_formats.kinds.pytorch.format import read_tensors
+from modelyard_formats.package.check import check_package
 from modelyard_formats.table import read
 
 FIXTURES = Path(__file__).parent / "fixtures"

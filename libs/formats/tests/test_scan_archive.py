@@ -14,8 +14,8 @@ import pytest
 
 from modelyard_contracts.shapes import ScanReport
 from modelyard_formats.format import Entry
-from modelyard_formats.package import check_package
-from modelyard_formats.scan import scan_package, wants_content
+from modelyard_formats.package.check import check_package
+from modelyard_formats.scan.package import scan_package, wants_content
 from modelyard_testkit import models
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -120,7 +120,7 @@ def test_packed_zeros_do_not_fill_the_disk(tmp_path, monkeypatch):
     zeros = b"\0" * 2**26
     for pack in (gzip.compress, lzma.compress):
         assert rules(scan(tmp_path, a__gz=pack(zeros))) == {"archive-bomb"}
-    monkeypatch.setattr("modelyard_formats.scan_search.MAX_UNPACKED", 2**20)
+    monkeypatch.setattr("modelyard_formats.scan.search.MAX_UNPACKED", 2**20)
     noise = os.urandom(2**19)
     assert rules(scan(tmp_path, a__gz=gzip.compress(noise * 3))) == {"archive-bomb"}
     assert "archive-bomb" in rules(scan(tmp_path, a__zip=zipped({str(n): noise for n in range(3)})))

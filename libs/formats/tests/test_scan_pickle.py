@@ -24,8 +24,8 @@ from sklearn import datasets, ensemble, feature_extraction, linear_model, neighb
 
 from modelyard_contracts.shapes import ScanReport
 from modelyard_formats.format import Entry
-from modelyard_formats.pickle_reader import KEEP
-from modelyard_formats.scan import scan_package
+from modelyard_formats.pickle.reader import KEEP
+from modelyard_formats.scan.package import scan_package
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -175,13 +175,13 @@ def test_what_should_be_a_pickle_must_be_one(tmp_path):
 
 
 def test_endless_pickles_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("modelyard_formats.scan_search.Allowance", _small)
+    monkeypatch.setattr("modelyard_formats.scan.search.Allowance", _small)
     assert rules(scan(tmp_path, {"a.pkl": b"\x80\x02" + b"N0" * 10_000 + b"N."})) == {"pickle-too-large"}
     assert "pickle-code" in rules(scan(tmp_path, {"a.pkl": b"cos\nsystem\n" + b"N0" * 10_000 + b"N."}))
 
 
 def _small():
-    from modelyard_formats.pickle_reader import Allowance
+    from modelyard_formats.pickle.reader import Allowance
 
     return Allowance(operations=5_000)
 

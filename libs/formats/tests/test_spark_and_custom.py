@@ -7,7 +7,7 @@ import pytest
 
 from modelyard_contracts.package import MODEL_TYPES
 from modelyard_formats.format import Entry
-from modelyard_formats.package import PackageReport, check_package
+from modelyard_formats.package.check import PackageReport, check_package
 from modelyard_formats.table import FORMATS, recognise
 
 PIPELINE = {"class": "org.apache.spark.ml.PipelineModel", "uid": "Pipeline_1", "sparkVersion": "4.0.1", "paramMap": {}}

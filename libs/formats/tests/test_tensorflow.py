@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelyard_formats.errors import BadSource
-from modelyard_formats.package import PackageReport, check_package
-from modelyard_formats.protobuf_skim import Skimmer, skimmer_for
-from modelyard_formats.tensorflow_files import MESSAGES, read_message
-from modelyard_formats.tensorflow_variables import read_index
+from modelyard_formats.kinds.tensorflow.files import MESSAGES, read_message
+from modelyard_formats.kinds.tensorflow.variables import read_index
+from modelyard_formats.package.check import PackageReport, check_package
+from modelyard_formats.skim import Skimmer, skimmer_for
 
 FIXTURES = Path(__file__).parent / "fixtures" / "tensorflow"
 SAID = json.loads((FIXTURES / "tensorflow.json").read_text())

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelyard_formats.errors import BadSource
-from modelyard_formats.package import PackageReport, check_package
+from modelyard_formats.package.check import PackageReport, check_package
 from modelyard_formats.table import inspect
 
 FIXTURES = Path(__file__).parent / "fixtures" / "tflite"

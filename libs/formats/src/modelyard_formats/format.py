@@ -1,4 +1,4 @@
-"""The shape of one model format. Each format is a module with one `FORMAT`; `table` lists them.
+"""The shape of one model format. Each format is a module in `kinds` with one `FORMAT`; `table` lists them.
 
 `Format.find`, `inspect` and `load` get paths of the model folder (`model/` of a package), so the same functions serve
 source packages and conversion results.

@@ -1,6 +1,6 @@
 """Which output of a classifier is its score vector, and scores that can be compared across models.
 
-Called by `cross_check`, by convert (agreement of the top class) and by evaluate (metrics).
+Called by `package.cross_check`, by convert (agreement of the top class) and by evaluate (metrics).
 """
 
 from typing import TYPE_CHECKING

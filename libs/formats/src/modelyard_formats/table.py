@@ -1,55 +1,53 @@
-"""Every format there is. Import, convert and evaluate ask here; a new format is one more module and one more row."""
+"""Every format there is. Import, convert and evaluate ask here; a new format is one more folder and one more row."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Inspection
-from modelyard_formats import (
-    caffe_format,
-    custom_format,
-    image_format,
-    lightgbm_format,
-    mindir_format,
-    mindspore_lite_format,
-    mindspore_om_format,
-    mxnet_format,
-    onnx_format,
-    openvino_format,
-    pytorch_format,
-    sklearn_format,
-    skops_format,
-    spark_format,
-    tensorflow_format,
-    tensorflow_frozen_format,
-    tflite_format,
-    xgboost_format,
-)
 from modelyard_formats.errors import BadSource, bad_source
 from modelyard_formats.format import MODEL_FOLDER, Entry, Format, PrecisionHint, Reading
+from modelyard_formats.kinds.caffe.format import FORMAT as CAFFE
+from modelyard_formats.kinds.custom.format import FORMAT as CUSTOM
+from modelyard_formats.kinds.image.format import FORMAT as IMAGE
+from modelyard_formats.kinds.lightgbm.format import FORMAT as LIGHTGBM
+from modelyard_formats.kinds.mindspore.lite_format import FORMAT as MINDSPORE_LITE
+from modelyard_formats.kinds.mindspore.mindir_format import FORMAT as MINDIR
+from modelyard_formats.kinds.mindspore.om_format import FORMAT as MINDSPORE_OM
+from modelyard_formats.kinds.mxnet.format import FORMAT as MXNET
+from modelyard_formats.kinds.onnx.format import FORMAT as ONNX
+from modelyard_formats.kinds.openvino.format import FORMAT as OPENVINO
+from modelyard_formats.kinds.pytorch.format import FORMAT as PYTORCH
+from modelyard_formats.kinds.sklearn.format import FORMAT as SKLEARN
+from modelyard_formats.kinds.skops.format import FORMAT as SKOPS
+from modelyard_formats.kinds.spark.format import FORMAT as SPARK
+from modelyard_formats.kinds.tensorflow.format import FORMAT as TENSORFLOW
+from modelyard_formats.kinds.tensorflow.frozen_format import FORMAT as TENSORFLOW_FROZEN
+from modelyard_formats.kinds.tflite.format import FORMAT as TFLITE
+from modelyard_formats.kinds.xgboost.format import FORMAT as XGBOOST
 from modelyard_formats.running import Runner
 
 FORMATS: dict[str, Format] = {
-    row.FORMAT.name: row.FORMAT
+    row.name: row
     for row in (
-        onnx_format,
-        openvino_format,
-        pytorch_format,
-        sklearn_format,
-        skops_format,
-        xgboost_format,
-        lightgbm_format,
-        tensorflow_format,
-        tensorflow_frozen_format,
-        tflite_format,
-        spark_format,
-        image_format,
-        mindspore_om_format,
-        mindspore_lite_format,
-        mindir_format,
-        mxnet_format,
-        caffe_format,
-        custom_format,
+        ONNX,
+        OPENVINO,
+        PYTORCH,
+        SKLEARN,
+        SKOPS,
+        XGBOOST,
+        LIGHTGBM,
+        TENSORFLOW,
+        TENSORFLOW_FROZEN,
+        TFLITE,
+        SPARK,
+        IMAGE,
+        MINDSPORE_OM,
+        MINDSPORE_LITE,
+        MINDIR,
+        MXNET,
+        CAFFE,
+        CUSTOM,
     )
 }
 
@@ -102,7 +100,7 @@ def _ambiguous(rows: list[Format], names: tuple[str, ...]) -> tuple[Problem, ...
     if any(row.by_type_only for row in rows):
         return ()
     problems = []
-    asking = [row for row in FORMATS.values() if row.by_type_only and row is not custom_format.FORMAT]
+    asking = [row for row in FORMATS.values() if row.by_type_only and row is not CUSTOM]
     for name in names:
         types = [kind for row in asking if row.find([name]) for kind in row.model_types]
         if types:

@@ -80,7 +80,7 @@ def array_items(folder: Path, signature: Signature) -> Items:
 
 def image_items(folder: Path, signature: Signature, config: PackageConfig) -> Items:
     """One folder per class, prepared as `config.preprocessing` says; the classes are not looked at."""
-    from modelyard_formats.preprocess import image_to_tensor, load_image
+    from modelyard_formats.images.preprocess import image_to_tensor, load_image
 
     if len(signature.inputs) != 1 or len(config.preprocessing) != 1:
         raise CalibrationProblem("images can calibrate a model with one input and one entry in `preprocessing` only")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modelyard_contracts.events import ImportSucceeded
 from modelyard_contracts.shapes import FileEntry, ImageSource
-from modelyard_formats.package import PackageReport
+from modelyard_formats.package.check import PackageReport
 from modelyard_import.domain.imports import Import, attempt_location
 from modelyard_import.domain.layout import Layout
 from modelyard_import.domain.sources import Places

@@ -6,7 +6,7 @@ from modelyard_contracts.events import ImportSucceeded
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.shapes import Artifact, FileEntry, Location
 from modelyard_formats.errors import CONFIG_FILE
-from modelyard_formats.package import PackageReport
+from modelyard_formats.package.check import PackageReport
 from modelyard_import.domain.imports import Import
 from modelyard_import.errors import PackageTooLarge
 from modelyard_import.fetching.origin import Origin

@@ -13,10 +13,10 @@ import httpx
 
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import ContainerImage, Finding, ImageSource, Inspection, ScanReport, Signature, Source
-from modelyard_formats.config_file import read_config
 from modelyard_formats.errors import CONFIG_FILE, refusal
-from modelyard_formats.listing import MAX_CONFIG
-from modelyard_formats.package import PackageReport
+from modelyard_formats.package.check import PackageReport
+from modelyard_formats.package.config_file import read_config
+from modelyard_formats.package.listing import MAX_CONFIG
 from modelyard_import.domain.images import Reference, Registries, parse_reference
 from modelyard_import.domain.imports import Import
 from modelyard_import.domain.layout import Layout, WrittenFile

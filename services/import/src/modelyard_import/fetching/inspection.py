@@ -4,8 +4,8 @@ from pathlib import Path
 
 import structlog
 
-from modelyard_formats.inspect_child import read_report
-from modelyard_formats.package import PackageReport
+from modelyard_formats.package.check import PackageReport
+from modelyard_formats.package.inspect_child import read_report
 from modelyard_import.errors import SourceRefused
 from modelyard_runtime.preloaded import PreloadedPython
 from modelyard_runtime.subprocesses import Limits, SubprocessFailed

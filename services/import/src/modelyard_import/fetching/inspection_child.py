@@ -1,7 +1,7 @@
 """The process in which a package's files are read: started by `inspection`, one per package, killed if it hangs."""
 
-from modelyard_formats import onnx_inspection  # noqa: F401 - imported while nobody waits yet, not when the request is there
-from modelyard_formats.inspect_child import inspect_package
+from modelyard_formats.kinds.onnx import inspection  # noqa: F401 - imported while nobody waits yet, not when the request is there
+from modelyard_formats.package.inspect_child import inspect_package
 from modelyard_runtime.subprocess_child import serve
 
 if __name__ == "__main__":

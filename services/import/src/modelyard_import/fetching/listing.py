@@ -10,10 +10,10 @@ from typing import Final
 
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.package import PackageConfig
-from modelyard_formats.config_file import read_config
 from modelyard_formats.errors import CONFIG_FILE, bounded, refusal
-from modelyard_formats.listing import MAX_CONFIG, check_listing
-from modelyard_formats.package import PackageReport
+from modelyard_formats.package.check import PackageReport
+from modelyard_formats.package.config_file import read_config
+from modelyard_formats.package.listing import MAX_CONFIG, check_listing
 from modelyard_import.domain.layout import (
     Layout,
     PlannedFile,

@@ -4,8 +4,8 @@ from typing import Final
 
 from modelyard_formats.errors import CONFIG_FILE
 from modelyard_formats.format import MODEL_FOLDER, Entry
-from modelyard_formats.protobuf_skim import skimmer_for
-from modelyard_formats.scan import wants_content
+from modelyard_formats.scan.package import wants_content
+from modelyard_formats.skim import skimmer_for
 from modelyard_formats.table import recognise
 from modelyard_import.fetching.listing import Package
 from modelyard_import.fetching.transfer import LARGE

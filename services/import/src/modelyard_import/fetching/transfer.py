@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from modelyard_contracts.shapes import FileEntry, Location
-from modelyard_formats.protobuf_skim import skimmer_for
+from modelyard_formats.skim import skimmer_for
 from modelyard_import.domain.layout import PlannedFile
 from modelyard_import.domain.resuming import FileState
 from modelyard_import.errors import SourceRefused

@@ -12,7 +12,7 @@ from modelyard_contracts.package import PackageConfig, Preprocessing
 from modelyard_contracts.shapes import Signature, TensorSpec
 from modelyard_evaluate.errors import NotEvaluable
 from modelyard_formats.errors import BadImage
-from modelyard_formats.preprocess import image_to_tensor, load_image
+from modelyard_formats.images.preprocess import image_to_tensor, load_image
 from modelyard_formats.running import Runner, describe, fits
 from modelyard_formats.scores import class_scores, score_output
 

@@ -1,0 +1,1 @@
+"""Files of a kind that the yard does not know."""

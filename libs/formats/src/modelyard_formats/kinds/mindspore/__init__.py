@@ -1,0 +1,1 @@
+"""MindSpore's three: MindIR, Lite, and Ascend's offline model."""

@@ -1,0 +1,1 @@
+"""TensorFlow's two: SavedModel and frozen graph."""

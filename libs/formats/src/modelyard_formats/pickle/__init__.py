@@ -1,0 +1,1 @@
+"""Pickles read as symbols: nothing is imported and nothing is called."""

@@ -1,0 +1,1 @@
+"""The search for what could harm whoever loads a package: docs/scanning.md."""

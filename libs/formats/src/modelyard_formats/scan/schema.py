@@ -1,0 +1,119 @@
+"""Archives whose JSON says what to build: Keras models and skops files. Called by `scan.archive`."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from modelyard_formats.pickle.rules import Severity, is_allowed, is_attack
+from modelyard_formats.pickle.values import Global
+from modelyard_formats.scan.search import Search
+from modelyard_formats.wire.archive_bytes import Bomb, CannotUnpack
+from modelyard_formats.wire.zip_members import Zip
+
+MAX_SCHEMA = 64 * 2**20
+_KERAS = ("keras", "tf_keras", "tensorflow", "builtins")
+_BUILTIN_CODE = frozenset({"eval", "exec", "compile", "open", "__import__", "getattr", "setattr", "breakpoint"})
+_SKOPS_PLAIN = frozenset({"JsonNode", "CachedNode"})  # they name no type to import
+# Its arrays are indexed by numbers from the file, unchecked.
+_SKOPS_DISTRUSTS = frozenset({"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"})
+
+
+class Undecodable(Exception):  # noqa: N818 - it says what the text is
+    """The text is no JSON that can be read."""
+
+
+def parse_json(text: bytes) -> Any:
+    """Raises `Undecodable`, also for half of a surrogate pair: no such text can be stored or sent."""
+    try:
+        decoded = text.decode("utf-8-sig")
+        value = json.loads(decoded)
+        if "\\ud" in decoded or "\\uD" in decoded:
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise Undecodable(f"no JSON that can be read: {error}") from error
+    return value
+
+
+def objects_in(value: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object in it, the outermost first."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            yield item
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def scan_schemas(archive: Zip, search: Search, inside: tuple[str, ...]) -> None:
+    names = {member.name: member for member in archive.members}
+    schema = names.get("schema.json")
+    keras = names.get("config.json") if "metadata.json" in names or "model.weights.h5" in names else None
+    for member, scan in ((schema, scan_skops), (keras, scan_keras)):
+        if member is None:
+            continue
+        try:
+            found = parse_json(archive.read(member, min(MAX_SCHEMA, search.room)))
+        except (CannotUnpack, Bomb, Undecodable) as error:
+            search.found("dangerous", "schema-unreadable", f"{member.name} cannot be read: {error}", inside)
+        else:
+            scan(found, search, inside)
+
+
+def scan_keras(config: Any, search: Search, inside: tuple[str, ...]) -> None:
+    """Layers that carry code of their own, and names that lead out of Keras."""
+    for item in objects_in(config):
+        kind, module = item.get("class_name"), item.get("module")
+        if kind == "__lambda__" or (kind == "Lambda" and _carries_code(item)):
+            message = "a Lambda layer holds compiled Python code; write it as a registered layer"
+            search.found("dangerous", "keras-lambda", message, inside)
+        elif kind == "Lambda":
+            message = "a Lambda layer calls a function by its name; write it as a registered layer"
+            search.found("suspicious", "keras-lambda", message, inside)
+        if isinstance(module, str) and isinstance(kind, str):
+            _judge_module(module, kind, item.get("config"), search, inside)
+
+
+def _carries_code(layer: dict[str, Any]) -> bool:
+    config = layer.get("config")
+    function = config.get("function") if isinstance(config, dict) else None
+    return isinstance(function, list) or (isinstance(function, dict) and function.get("class_name") == "__lambda__")
+
+
+def _judge_module(module: str, kind: str, config: Any, search: Search, inside: tuple[str, ...]) -> None:
+    name = config if kind == "function" and isinstance(config, str) else kind
+    what = Global(module, name)
+    if module == "builtins" and name in _BUILTIN_CODE:
+        search.found("dangerous", "keras-import", f"it builds {what}", inside)
+    elif module.partition(".")[0] not in _KERAS:
+        severity: Severity = "dangerous" if is_attack(what, called=True) else "suspicious"
+        search.found(severity, "keras-import", f"it builds {str(what)[:200]}, which is not Keras's", inside)
+
+
+def skops_types(schema: Any) -> Iterator[tuple[str, Global]]:
+    """Loader and type of every node, as skops's own audit names them."""
+    for node in objects_in(schema):
+        loader = node.get("__loader__")
+        if isinstance(loader, str) and loader not in _SKOPS_PLAIN:
+            yield loader, Global(str(node.get("__module__")), str(node.get("__class__")))
+
+
+def scan_skops(schema: Any, search: Search, inside: tuple[str, ...]) -> None:
+    """skops loads nothing that is not on its list of trusted types; what it would refuse is shown."""
+    for loader, what in skops_types(schema):
+        if loader != "MethodNode" and str(what) not in _SKOPS_DISTRUSTS and (is_allowed(what) or _is_ufunc(what)):
+            continue
+        severity: Severity = "dangerous" if is_attack(what, called=loader != "TypeNode") else "suspicious"
+        message = f"it builds {str(what)[:200]}, which skops does not trust by itself"
+        search.found(severity, "skops-untrusted", message, inside)
+
+
+def _is_ufunc(what: Global) -> bool:
+    if what.module not in ("numpy", "numpy._core._multiarray_umath", "scipy.special._ufuncs"):
+        return False
+    if what.module.startswith("scipy"):
+        return what.name in ("expit", "logit", "xlogy", "entr", "erf", "gammaln")
+    import numpy as np
+
+    return isinstance(getattr(np, what.name, None), np.ufunc)
