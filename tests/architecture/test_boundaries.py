@@ -27,6 +27,8 @@ BREACHES = {
         "services/evaluate/src/modelyard_evaluate/planning.py",
         "import modelyard_evaluate.tasks.classification.npz",
     ),
+    "formats": ("libs/formats/src/modelyard_formats/wire/zip_members.py", "import modelyard_formats.scan.names"),
+    "kinds": ("libs/formats/src/modelyard_formats/kinds/onnx/model.py", "import modelyard_formats.kinds.openvino.ir"),
     "nats": ("libs/runtime/src/modelyard_runtime/process.py", "import nats"),
     "stores": ("services/version/src/modelyard_version/repository/versions.py", "from pymongo import MongoClient"),
     "http": ("libs/runtime/src/modelyard_runtime/health.py", "import fastapi"),
