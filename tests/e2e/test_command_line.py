@@ -153,7 +153,7 @@ def test_competition(yard: Yard, client: Client, model: dict[str, Any], competit
 MIB = 1 << 20
 
 
-class Cut(Exception):  # noqa: N818 - what happens to a line
+class Cut(Exception):
     pass
 
 

@@ -9,9 +9,12 @@ import pytest
 
 from modelyard_contracts.shapes import TensorSpec
 from modelyard_formats.errors import BadSource
-from modelyard_formats.kinds.pytorch.format import read_tensors
+from modelyard_formats.kinds.pytorch.archive import read_data, stored_tensors
+from modelyard_formats.kinds.pytorch.format import legacy_object
+from modelyard_formats.kinds.pytorch.tensors import named_tensors
 from modelyard_formats.package.check import check_package
 from modelyard_formats.table import read
+from modelyard_formats.wire.zip_members import read_zip
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TORCH = json.loads((FIXTURES / "pytorch.json").read_text())
@@ -28,18 +31,28 @@ def package(root: Path, fixture: str, *, code: bool = True, config: dict | None 
     return root
 
 
+def tensors(name: str) -> dict[str, list]:
+    """Type and shape by name, of what `torch.save` wrote."""
+    path = FIXTURES / name
+    with path.open("rb") as file:
+        if name == "legacy.pth":
+            found = dict(named_tensors(legacy_object(file, path.stat().st_size)))
+        else:
+            archive = read_zip(file, path.stat().st_size)
+            found = stored_tensors(archive, read_data(archive, "data.pkl"))
+    return {key: [each.dtype, list(each.shape)] for key, each in found.items()}
+
+
 @pytest.mark.parametrize("name", ["state_dict.pth", "legacy.pth"])
 def test_the_tensors_of_a_state_dict(tmp_path, name):
-    found = {key: [each.dtype, list(each.shape)] for key, each in read_tensors(FIXTURES / name).items()}
-    assert found == TORCH["state"]
+    assert tensors(name) == TORCH["state"]
     inspection = read("pytorch", package(tmp_path, name)).inspection
     assert inspection.parameter_count == TORCH["state_parameters"]
     assert inspection.details == {"kind": "state dict", "tensors": len(TORCH["state"])}
 
 
 def test_tensors_below_other_entries_of_a_checkpoint(tmp_path):
-    names = read_tensors(FIXTURES / "checkpoint.pt").keys()
-    assert "model_state_dict.conv.weight" in names
+    assert "model_state_dict.conv.weight" in tensors("checkpoint.pt")
     inspection = read("pytorch", package(tmp_path, "checkpoint.pt")).inspection
     assert inspection.parameter_count == TORCH["net_parameters"]
 
@@ -53,8 +66,7 @@ def test_a_state_dict_needs_code(tmp_path, name):
 
 
 def test_a_whole_module_in_a_pickle(tmp_path):
-    found = {key: [each.dtype, list(each.shape)] for key, each in read_tensors(FIXTURES / "whole_module.pt").items()}
-    assert found == TORCH["whole"]
+    assert tensors("whole_module.pt") == TORCH["whole"]
     inspection = read("pytorch", package(tmp_path, "whole_module.pt", code=False)).inspection
     assert inspection.operators == {"Linear": 1, "ReLU": 1, "Sequential": 1}
     assert inspection.details["kind"] == "pickled module"

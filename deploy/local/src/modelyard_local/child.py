@@ -30,7 +30,7 @@ _FIRST_WAIT, _LONGEST_WAIT, _STEADY = 0.2, 5.0, 30.0
 _LARGEST_LOG = 4 << 20  # bytes; checked at each start
 
 
-class ServerFailed(Exception):  # noqa: N818 - reads as what happened, like Failure
+class ServerFailed(Exception):
     """The server could not be started; the message names it, the reason and its log file."""
 
 

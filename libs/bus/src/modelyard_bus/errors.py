@@ -5,15 +5,15 @@ class BusError(Exception):
     """Base of this package's errors."""
 
 
-class Unreachable(BusError):  # noqa: N818 - reads as the state it reports
+class Unreachable(BusError):
     """The first connection could not be made: nobody listens, or the password is wrong."""
 
 
-class NotDeclared(BusError):  # noqa: N818
+class NotDeclared(BusError):
     """A stream or durable is missing; the operator runs `python -m modelyard_bus.declare`."""
 
 
-class PublishFailed(BusError):  # noqa: N818
+class PublishFailed(BusError):
     """JetStream did not acknowledge. The message may or may not be stored: publish again under the same id."""
 
 
@@ -21,5 +21,5 @@ class MessageTooLarge(PublishFailed):
     """Never sent: an oversized message would make the server close the connection for good."""
 
 
-class NoSuchDeadLetter(BusError):  # noqa: N818
+class NoSuchDeadLetter(BusError):
     """It was dropped, replayed or has aged out."""

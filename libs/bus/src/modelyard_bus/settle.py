@@ -19,7 +19,7 @@ JITTER: Final = 0.2
 MAX_REASON: Final = 400
 
 
-class Retry(Exception):  # noqa: N818 - one of the two words a handler has
+class Retry(Exception):
     """Not now. `after` in seconds overrides the catalogue's growing delay; it counts as an attempt all the same."""
 
     def __init__(self, reason: str = "", *, after: float | None = None) -> None:
@@ -27,7 +27,7 @@ class Retry(Exception):  # noqa: N818 - one of the two words a handler has
         self.after = after
 
 
-class Reject(Exception):  # noqa: N818 - the other word
+class Reject(Exception):
     """Never: the message goes to the dead letters at once."""
 
     def __init__(self, reason: str) -> None:

@@ -31,7 +31,7 @@ class Problem(BaseModel):
     rule: str | None = None
 
 
-class Failure(Exception):  # noqa: N818 - it is the word the contract uses; not every refusal is an error
+class Failure(Exception):
     """A refusal with a stable code (`ModelArts.NNNN`, see docs/errors.md) and every broken rule at once."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Failure(Exception):  # noqa: N818 - it is the word the contract uses; not 
         self.problems = problems or ((Problem(message=message, field=field, rule=rule),) if field else ())
 
 
-class Away(Exception):  # noqa: N818 - says what is the case
+class Away(Exception):
     """Something a service lives on (a store) cannot be reached now. Callers hear UNAVAILABLE, jobs are tried again."""
 
 

@@ -1,12 +1,10 @@
 """Identifiers. New things get a time-ordered UUIDv7; things that must not exist twice get a derived one."""
 
-import re
 import secrets
 import time
 import uuid
 
 _NAMESPACE = uuid.UUID("6f0d2c5e-8f7b-5d43-9a53-6d6f64656c79")
-ID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def new_id() -> str:
@@ -20,7 +18,3 @@ def new_id() -> str:
 def derived_id(*parts: str) -> str:
     """The same id for the same parts, always: how a repeated request or event meets what it made before."""
     return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
-
-
-def is_id(text: str) -> bool:
-    return ID_PATTERN.fullmatch(text) is not None

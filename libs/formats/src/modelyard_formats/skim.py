@@ -34,7 +34,7 @@ def skimmer_for(name: str, size: int) -> "Skimmer | None":
     return None
 
 
-class _Unfinished(Exception):  # noqa: N818 - says what the bytes are
+class _Unfinished(Exception):
     """A tag or length goes on in the next chunk."""
 
 

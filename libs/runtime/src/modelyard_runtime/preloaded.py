@@ -42,7 +42,7 @@ class _Forked:
         return await asyncio.shield(self.ended)
 
 
-class _Gone(Exception):  # noqa: N818 - says what is the case
+class _Gone(Exception):
     """The preloaded process has ended."""
 
 

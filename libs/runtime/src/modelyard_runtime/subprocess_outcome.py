@@ -18,7 +18,7 @@ Kind = Literal["crashed", "timeout", "memory", "refused"]
 log = structlog.get_logger()
 
 
-class SubprocessFailed(Exception):  # noqa: N818 - reads as what happened, like Failure
+class SubprocessFailed(Exception):
     """`kind`: "crashed", "timeout" (wall or processor time), "memory", "refused" (a size limit). `code`: the exit code,
     negative for a signal, None if it still ran. `message` is fit for users and tells nothing of the machine."""
 

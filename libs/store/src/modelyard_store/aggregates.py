@@ -20,7 +20,7 @@ Nudge = Callable[[], None]
 Decide = Callable[[ValueT], Outcome[ValueT] | None]
 
 
-class Untold(Exception):  # noqa: N818 - says what is the case
+class Untold(Exception):
     """The document has messages that are not sent yet, which would go with it: try again."""
 
 

@@ -26,7 +26,7 @@ _MOST_DOUBLINGS: Final = 5
 _AT_ONCE: Final = 100
 
 
-class Over(Exception):  # noqa: N818 - says what is the case
+class Over(Exception):
     """The document has ended while an attempt was at work: stop, and throw away what was made."""
 
 

@@ -20,7 +20,7 @@ Trouble = Literal["tries", "crashes"]
 _MOST_RELOADS = 50
 
 
-class Held(Exception):  # noqa: N818 - says what is the case
+class Held(Exception):
     """Another attempt holds the job until `until`, ms since 1970 UTC: come back then."""
 
     def __init__(self, until: int) -> None:
@@ -28,7 +28,7 @@ class Held(Exception):  # noqa: N818 - says what is the case
         self.until = until
 
 
-class Lost(Exception):  # noqa: N818 - says what happened
+class Lost(Exception):
     """The attempt is no longer ours, or the document is gone: stop, and throw away what was made."""
 
 

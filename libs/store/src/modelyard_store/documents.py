@@ -19,7 +19,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
-class Duplicate(Exception):  # noqa: N818 - says what happened
+class Duplicate(Exception):
     """Another document has this id (`fields == ("id",)`) or these values in the fields of a unique index."""
 
     def __init__(self, collection: str, fields: tuple[str, ...]) -> None:
@@ -27,11 +27,11 @@ class Duplicate(Exception):  # noqa: N818 - says what happened
         self.fields = fields
 
 
-class Stale(Exception):  # noqa: N818 - says what happened
+class Stale(Exception):
     """The document was saved or removed by somebody else since it was read."""
 
 
-class NotStorable(ValueError):  # noqa: N818 - says what is wrong with the document
+class NotStorable(ValueError):
     """The body is not plain JSON, is too large, or has a list or object where a declared field needs a scalar."""
 
 

@@ -5,7 +5,7 @@ import unicodedata
 _MOST_BYTES = 900  # of UTF-8; AWS allows 1024, SeaweedFS less
 
 
-class UnsafeKey(ValueError):  # noqa: N818 - says what is wrong with the path
+class UnsafeKey(ValueError):
     """The path may not become a key; the message names the rule."""
 
 

@@ -13,31 +13,31 @@ class ObjectError(Exception):
     """Anything the object store refused. The message names bucket and key."""
 
 
-class NoSuchBucket(ObjectError):  # noqa: N818 - says what is the case
+class NoSuchBucket(ObjectError):
     """The bucket does not exist."""
 
 
-class NoSuchObject(ObjectError):  # noqa: N818 - says what is the case
+class NoSuchObject(ObjectError):
     """There is no object at this key, or no upload with this id."""
 
 
-class ObjectChanged(ObjectError):  # noqa: N818 - says what happened
+class ObjectChanged(ObjectError):
     """The object is not the one that was looked at before: somebody wrote to its key meanwhile."""
 
 
-class AccessDenied(ObjectError):  # noqa: N818 - says what happened
+class AccessDenied(ObjectError):
     """The store does not accept the credentials, or not for this."""
 
 
-class ObjectTooLarge(ObjectError):  # noqa: N818 - says what is the case
+class ObjectTooLarge(ObjectError):
     """The object is larger than the caller allowed."""
 
 
-class ObjectStoreUnavailable(ObjectError, StoreUnavailable):  # noqa: N818 - says what happened
+class ObjectStoreUnavailable(ObjectError, StoreUnavailable):
     """The store cannot be reached or fails. The operation may or may not have happened."""
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: a cancelled transfer leaves its thread by it
+class Stopped(Exception):
     """The caller was cancelled."""
 
 

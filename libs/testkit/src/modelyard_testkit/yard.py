@@ -28,7 +28,7 @@ PATIENCE = 240.0  # seconds; for what never comes: nothing may fail because it i
 UNAVAILABLE = 503
 
 
-class NeverCame(AssertionError):  # noqa: N818 - reads as what happened
+class NeverCame(AssertionError):
     """A condition that did not become true in time; the message says which, and what was seen last."""
 
 

@@ -13,7 +13,7 @@ ItemT = TypeVar("ItemT")
 AT_ONCE: Final = 8
 
 
-class FileDamaged(Exception):  # noqa: N818 - says what is the case
+class FileDamaged(Exception):
     """A file is not what the manifest says: `found` says what it is. `changed` names the object when the file is kept
     by reference, so that others than we may have written to it."""
 

@@ -56,7 +56,7 @@ class GivenUp:
 Ending = Again | Failed | GivenUp
 
 
-class WorkersDied(Exception):  # noqa: N818 - says what happened
+class WorkersDied(Exception):
     """The job is given up because it takes its workers with it."""
 
     def __init__(self, deaths: int) -> None:

@@ -18,7 +18,7 @@ _NOT_YET, _UNAVAILABLE = 404, 503
 _ENDED = {"succeeded", "failed", "stopped", "cancelled"}
 
 
-class DemoFailed(Exception):  # noqa: N818 - reads as what happened
+class DemoFailed(Exception):
     """What did not come true, in words."""
 
 

@@ -17,7 +17,7 @@ _STAND_INS = {"model_algorithm": "unknown", "model_type": "Custom"}
 _DEPENDENT = frozenset({"runtime", "swr_location", "health", "apis"})
 
 
-class _NotJson(Exception):  # noqa: N818 - it says what the text is
+class _NotJson(Exception):
     """The text says where and why."""
 
 

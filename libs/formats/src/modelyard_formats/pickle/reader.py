@@ -22,11 +22,11 @@ WRAPPER = Global("joblib.numpy_pickle", "NumpyArrayWrapper")
 _ITEM = re.compile(r"[<>=|]?([a-zA-Z])(\d{1,9})(?:\[\w{1,4}\])?")
 
 
-class Unreadable(Exception):  # noqa: N818 - it says what the bytes are
+class Unreadable(Exception):
     """The bytes are no pickle from here on; the text says why."""
 
 
-class TooMuch(Exception):  # noqa: N818 - it says what the pickle is
+class TooMuch(Exception):
     """More than is worth reading."""
 
 

@@ -18,7 +18,7 @@ _SKOPS_PLAIN = frozenset({"JsonNode", "CachedNode"})  # they name no type to imp
 _SKOPS_DISTRUSTS = frozenset({"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"})
 
 
-class Undecodable(Exception):  # noqa: N818 - it says what the text is
+class Undecodable(Exception):
     """The text is no JSON that can be read."""
 
 

@@ -16,11 +16,11 @@ RATIO_FROM = 32 * 2**20
 _LZMA_MEMORY = 128 * 2**20
 
 
-class CannotUnpack(Exception):  # noqa: N818 - it says what the bytes are
+class CannotUnpack(Exception):
     """The bytes are not packed as they claim."""
 
 
-class Bomb(Exception):  # noqa: N818 - it says what the archive is
+class Bomb(Exception):
     """Unpacking yields more than anybody should wait for."""
 
 

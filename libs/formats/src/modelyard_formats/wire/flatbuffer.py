@@ -21,7 +21,7 @@ MAX_TEXT = 2_000  # bytes; what follows is left out
 _CODES: dict[str, struct.Struct] = {code: struct.Struct(f"<{code}") for code in "?bBhHiIqQ"}
 
 
-class Malformed(Exception):  # noqa: N818 - it says what the bytes are
+class Malformed(Exception):
     """The bytes are no such buffer; the text says where and why."""
 
 

@@ -19,7 +19,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SCALARS = {_VARINT: rb"[\x80-\xff]{0,9}[\x00-\x7f]", _FIXED64: rb".{8}", _FIXED32: rb".{4}"}
 
 
-class Malformed(Exception):  # noqa: N818 - it says what the bytes are
+class Malformed(Exception):
     """The bytes are no such message; the text says where and why."""
 
 

@@ -24,7 +24,7 @@ _ENCRYPTED = 0x2041  # encrypted, strongly encrypted, directory encrypted
 _BY_DESCRIPTOR = 0x8
 
 
-class BadZip(Exception):  # noqa: N818 - it says what the bytes are
+class BadZip(Exception):
     """No zip archive, or one that is too large; the text says why."""
 
 

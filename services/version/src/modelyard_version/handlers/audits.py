@@ -40,7 +40,7 @@ AT_ONCE: Final = 500
 CaughtUp = Callable[[], Awaitable[bool]]
 
 
-class Behind(Exception):  # noqa: N818 - says what is the case
+class Behind(Exception):
     """Events wait to be heard: one of them may name what looks like a stray."""
 
 

@@ -23,7 +23,7 @@ CHECKED: Final = 500
 """How many of the newest records must be there before a tombstone is removed."""
 
 
-class Contradicted(Exception):  # noqa: N818 - says what happened
+class Contradicted(Exception):
     """Another record is kept under this number."""
 
 

@@ -80,7 +80,7 @@ PAGE: Final = 50
 Decide = Callable[[Version], VersionOutcome | None]
 
 
-class Overtaken(Exception):  # noqa: N818 - says what happened
+class Overtaken(Exception):
     """Somebody else moved the alias since it was read."""
 
 

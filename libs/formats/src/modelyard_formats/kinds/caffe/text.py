@@ -26,7 +26,7 @@ _TOKEN = re.compile(
 _CLOSING = {"{": "}", "<": ">"}
 
 
-class Malformed(Exception):  # noqa: N818 - it says what the text is
+class Malformed(Exception):
     """The text is no such message; it says where and why."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 RULE = "external data is a regular file beside the model, holding the whole parameter"
 
 
-class BadPlace(Exception):  # noqa: N818 - it says what the place is
+class BadPlace(Exception):
     """The text says why."""
 
 

@@ -56,7 +56,7 @@ DTYPES = {
 _INPUTS = frozenset({b"Data", b"AnnData", b"AippData", b"RefData"})
 
 
-class _Damaged(Exception):  # noqa: N818 - says what the bytes are
+class _Damaged(Exception):
     """The text says how."""
 
 

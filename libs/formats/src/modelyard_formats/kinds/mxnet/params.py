@@ -24,7 +24,7 @@ DTYPES = {
 }  # fmt: skip
 
 
-class Malformed(Exception):  # noqa: N818 - it says what the bytes are
+class Malformed(Exception):
     """The bytes are no such file; the text says where and why."""
 
 

@@ -24,7 +24,6 @@ DTYPES: dict[int, tuple[str, int]] = {
     21: ("uint4", 4), 22: ("int4", 4), 23: ("float4_e2m1fn", 4), 24: ("float8_e8m0fnu", 8), 25: ("uint2", 2),
     26: ("int2", 2), 27: ("float6_e2m3fn", 6), 28: ("float6_e3m2fn", 6),
 }  # fmt: skip
-LARGEST_OFFSET = 2**63 - 1
 
 
 def stored_tensors(model: ModelProto) -> Iterator[TensorProto]:

@@ -24,7 +24,7 @@ from modelyard_formats.pickle.rules import Audit
 from modelyard_formats.pickle.values import Made
 from modelyard_formats.scan.schema import Undecodable
 from modelyard_formats.wire.archive_bytes import Bomb, CannotUnpack
-from modelyard_formats.wire.zip_members import BadZip, Zip, read_zip
+from modelyard_formats.wire.zip_members import BadZip, read_zip
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PICKLES = 5  # magic, protocol, system, the object, the storages' keys
@@ -58,7 +58,7 @@ def _read(file: BinaryIO, size: int, name: str) -> Found:
     head = file.read(4)
     file.seek(0)
     if head != b"PK\x03\x04":
-        root = _legacy_object(file, size)
+        root = legacy_object(file, size)
         return _saved(root, dict(named_tensors(root))), ()
     archive = read_zip(file, size)
     program = program_member(archive)
@@ -70,16 +70,7 @@ def _read(file: BinaryIO, size: int, name: str) -> Found:
     return _saved(root, stored_tensors(archive, root)), ()
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """What `torch.save` wrote, by name. Raises `Unreadable`, `TooMuch`, `BadZip`, `CannotUnpack`, `Bomb`."""
-    with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            return dict(named_tensors(_legacy_object(file, path.stat().st_size)))
-        archive: Zip = read_zip(file, path.stat().st_size)
-        return stored_tensors(archive, read_data(archive, "data.pkl"))
-
-
-def _legacy_object(file: BinaryIO, size: int) -> object:
+def legacy_object(file: BinaryIO, size: int) -> object:
     """What releases before 1.6 wrote: five pickles behind each other, then the storages."""
     file.seek(0)
     allowance = Allowance()

@@ -25,7 +25,7 @@ _COPY = b"_all_variables/"  # what Keras 3 exports it stores twice
 _UINT32 = struct.Struct("<I")
 
 
-class _Damaged(Exception):  # noqa: N818 - says what the bytes are
+class _Damaged(Exception):
     """The text says how."""
 
 

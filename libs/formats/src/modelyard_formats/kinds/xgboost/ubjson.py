@@ -13,7 +13,7 @@ _NUMBERS = {b"i": "b", b"U": "B", b"I": "h", b"l": "i", b"L": "q", b"d": "f", b"
 _CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 
 
-class Malformed(Exception):  # noqa: N818 - it says what the bytes are
+class Malformed(Exception):
     """The bytes are no UBJSON; the text says where and why."""
 
 
