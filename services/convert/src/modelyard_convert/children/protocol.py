@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Refusal(Exception):  # noqa: N818 - reads as what happened
+class Refusal(Exception):
     """What is wrong with the model or the result; anything else that a program raises is a mishap. The service raises
     the error of the same name (`modelyard_convert.errors`)."""
 
