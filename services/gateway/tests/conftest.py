@@ -68,13 +68,15 @@ class Beats:
     def waiting(self) -> int:
         return sum(not future.done() for future in self._waiting)
 
-    async def tick(self, waiting: int = 1) -> None:
+    async def tick(self, waiting: int = 1, *, cancel: bool = False) -> None:
         """As soon as that many wait."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.waiting == waiting)
-            for future in self._waiting:
-                if not future.done():
-                    future.set_result(None)
+            for beat in self._waiting:
+                if cancel:
+                    beat.cancel()
+                elif not beat.done():
+                    beat.set_result(None)
 
 
 @dataclass

@@ -195,7 +195,7 @@ async def test_a_slow_page_keeps_a_bounded_number_of_announcements(yard, opened)
     becomes(yard, "running")
     slow, fast = await opened(), await opened()
     assert [await page.state() for page in (slow, fast)] == ["running"] * 2
-    for number in range(1500):
+    for number in range(1100):
         await yard.announcements.announce("conversion", "c", {"line": number})
         assert await fast.event() == ("progress", {"line": number})
     becomes(yard, "failed")
@@ -226,6 +226,15 @@ async def test_an_unexpected_error_breaks_off_every_page_too(yard, opened) -> No
     assert [await page.state() for page in pages] == ["running"] * 2
     del yard.calls.answers[GET]  # the recorder has no answer: KeyError
     await yard.beats.tick()
+    assert [await page.event() for page in pages] == [CUT] * 2
+
+
+async def test_a_watch_that_is_cancelled_from_below_breaks_off_every_page(yard, opened) -> None:
+    """As the bus does when it closes; no page may be left with nothing but pings."""
+    becomes(yard, "running")
+    pages = [await opened(), await opened()]
+    assert [await page.state() for page in pages] == ["running"] * 2
+    await yard.beats.tick(cancel=True)
     assert [await page.event() for page in pages] == [CUT] * 2
 
 

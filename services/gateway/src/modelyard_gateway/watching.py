@@ -76,9 +76,11 @@ class Watches:
         listening = asyncio.create_task(self._listen(entity, viewers))
         try:
             await self._look(viewers, look)
+        except asyncio.CancelledError:  # by the last viewer; with viewers left it was a connection that closed
+            _fail(viewers, ConnectionAbortedError("the watch was cancelled"))
+            raise
         except Exception as error:  # noqa: BLE001  # raised again in the stream of each viewer
-            for viewer in viewers:
-                viewer.fail(error)
+            _fail(viewers, error)
         finally:
             self._forget(entity, viewers)
             listening.cancel()
@@ -106,3 +108,8 @@ class Watches:
         """Who comes now starts another watch."""
         if entity in self._open and self._open[entity].viewers is viewers:
             del self._open[entity]
+
+
+def _fail(viewers: set[Viewer], error: Exception) -> None:
+    for viewer in viewers:
+        viewer.fail(error)
