@@ -109,6 +109,25 @@ def _records(client: Client, model: dict[str, Any], count: int) -> list[dict[str
     return records if len(records) >= count else None
 
 
+def test_what_a_plan_asks_for_in_vain_is_told(yard: Yard, client: Client, tmp_path: Path) -> None:
+    place = put(yard, "training", f"{PROJECT}/vain", contents(package(tmp_path)))
+    plan = {"publish": [{"channel": "competition", "competition_id": "nobodys"}, {"channel": "gallery"}]}
+    model = imported(client, model_name="vain", source_location=place, plan=plan)
+    path = f"models/{model['model_id']}"
+    found = eventually(lambda: (shown := client.get(path))["refused"] and shown, "the refusal")
+    [refusal] = found["refused"]
+    assert (refusal["code"], refusal["reason"]) == ("ModelArts.3001", "no competition 'nobodys'")
+    assert found["in_use"] == []
+    assert client.get(f"entries/{refusal['publication_id']}")["state"] == "rejected"
+    assert (
+        "competition nobodys: no competition 'nobodys'" in yard.command("models", "show", "vain", client=client).stdout
+    )
+    records = eventually(lambda: _records(client, model, 4), "the records of the publications")
+    assert {record["action"] for record in records[2:]} == {"entry-rejected", "listed"}
+    nodes = client.get(f"{path}/lineage")["nodes"]
+    assert [node["facts"]["reason"] for node in nodes if node["kind"] == "entry"] == [refusal["reason"]]
+
+
 def test_alias_at_any_time(client: Client, versions: list[dict[str, Any]]) -> None:
     path = "model-names/数字/aliases/champion"
     for model in versions[:2]:

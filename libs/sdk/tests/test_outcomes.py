@@ -166,6 +166,20 @@ def test_the_cost_of_each_conversion(yard: Any, run: Callable[..., Any]) -> None
     assert run("evaluations", "compare", EVALUATION).code == 0
 
 
+def test_a_version_shows_the_publications_that_were_refused(yard: Any, run: Callable[..., Any]) -> None:
+    assert "refused" not in run("models", "show", MODEL).out
+    listing = version.RefusedPublication(
+        channel="gallery", publication_id="l", code="ModelArts.3071", reason="it is listed already"
+    )
+    entry = version.RefusedPublication(
+        channel="competition", publication_id="e", competition_id="co-1", reason="the competition closed"
+    )
+    yard.on(f"GET models/{MODEL}", model(refused=(listing, entry)))
+    shown = [" ".join(line.split()) for line in run("models", "show", MODEL).out.splitlines()]
+    assert "refused gallery: it is listed already (ModelArts.3071)" in shown
+    assert "refused competition co-1: the competition closed" in shown
+
+
 def test_what_others_wrote_cannot_steer_the_terminal(yard: Any, run: Callable[..., Any]) -> None:
     bad = model(model_name="x", description="[red]a[/] \x1b[2J b\\[c]", in_use=(), artifacts=(), evaluations=())
     yard.on(f"GET models/{MODEL}", bad)

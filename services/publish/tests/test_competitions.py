@@ -211,6 +211,7 @@ async def test_a_failed_evaluation_rejects_once(yard: Any, facts: Any) -> None:
     await yard.tell(facts.failed(entry.entry_id, "8 × 8 images expected"))
     seen = await yard.entry(entry.entry_id)
     assert (seen.state, seen.reason, seen.score) == ("rejected", "8 × 8 images expected", None)
+    assert seen.code == "ModelArts.3081"
     assert await yard.board(competition_id) == []
     assert await yard.said_types() == ["publication.entry-rejected"]
     await yard.tell(facts.failed(None))  # an ordinary evaluation: nothing to do with us

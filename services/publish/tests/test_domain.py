@@ -11,10 +11,12 @@ from modelyard_publish.domain.entries import (
     day_of,
     in_slot,
     ranked,
+    refused,
     rejected,
     same_entry,
     scored,
 )
+from modelyard_publish.errors import NotFound
 
 ENTRY = Entry(
     entry_id="e",
@@ -44,6 +46,15 @@ def test_the_first_verdict_stands() -> None:
     assert refusal is not None
     assert (refusal.value.state, refusal.value.reason, refusal.value.score) == ("rejected", "crashed", None)
     assert scored(refusal.value, COMPETITION, {"accuracy": 0.9}) is None
+
+
+def test_a_refused_entry_has_no_slot_and_a_bearable_reason() -> None:
+    """It may quote an id of any length, which the event names besides."""
+    kept = refused(in_slot(ENTRY, 0), NotFound("competition", "x" * 600_000))
+    assert (kept.value.slot, kept.value.state, kept.value.code) == (None, "rejected", "ModelArts.3001")
+    assert kept.value.reason is not None
+    assert kept.value.reason.startswith("no competition 'xxx")
+    assert len(kept.value.reason) < 2000
 
 
 @pytest.mark.parametrize(("now", "is_open"), [(99, True), (100, False), (101, False)])

@@ -1,12 +1,16 @@
 """What a version's plan makes, with nobody pressing a button; every event comes twice."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from modelyard_bus.consume import Retry
+from modelyard_contracts.calls import publish
 from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_publish.domain import entries, listings
 from modelyard_publish.domain.entries import DAY_MS
+from modelyard_publish.errors import NotFound
 
 ALL = ["publication.listed", "publication.competition-opened", "publication.entry-submitted"]
 
@@ -62,6 +66,118 @@ async def test_a_refused_step_does_not_stop_the_others(yard: Any, facts: Any) ->
     entered = [each.data["competition_id"] for each in said if "submitted" in each.type]
     assert entered == [still_open]
     assert len(await yard.listings()) == 1
+
+
+async def _closed(yard: Any) -> str:
+    competition_id: str = await yard.open(deadline=yard.now + 1)
+    yard.now += 1
+    return competition_id
+
+
+async def _full(yard: Any) -> str:
+    competition_id: str = await yard.open(entries_per_day=1)
+    yard.has_version("by-hand")
+    await yard.enter(competition_id, "by-hand")
+    return competition_id
+
+
+async def _unknown(_: Any) -> str:
+    return "missing"
+
+
+@pytest.mark.parametrize(
+    ("arrange", "code", "reason"),
+    [
+        (_closed, "ModelArts.3073", "the competition closed at 2023-11-14T22:13:20+00:00"),
+        (_full, "ModelArts.3074", "this project has used its 1 entries for today (UTC); try again tomorrow"),
+        (_unknown, "ModelArts.3001", "no competition 'missing'"),
+    ],
+)
+async def test_a_refused_entry_is_kept_with_its_reason(
+    yard: Any, facts: Any, arrange: Callable[[Any], Awaitable[str]], code: str, reason: str
+) -> None:
+    competition_id = await arrange(yard)
+    view = yard.has_version(plan=facts.plan(competitions=(competition_id,)))
+    await yard.said()
+    await yard.tell(facts.published(view))
+    [_, rejected] = await yard.said()
+    entry = await yard.entry(entries.planned_id("m1", competition_id))
+    assert (entry.state, entry.code, entry.reason, entry.score) == ("rejected", code, reason, None)
+    assert (entry.artifact_id, entry.submitted_by) == ("m1-source", "service:publish")
+    assert rejected.type == "modelyard.evt.publication.entry-rejected.v1"
+    assert (rejected.project, rejected.correlationid, rejected.causationid) == ("p1", "c-2", "e-1")
+    assert rejected.data == {
+        "entry_id": entry.entry_id,
+        "competition_id": competition_id,
+        "model_id": "m1",
+        "code": code,
+        "reason": reason,
+    }
+
+
+async def test_a_refused_entry_is_in_no_competition(yard: Any, facts: Any) -> None:
+    """It takes no slot, is not counted, and has no place on the board."""
+    competition_id = await yard.open(entries_per_day=1)
+    view = yard.has_version(plan=facts.plan(competitions=(competition_id,)), model_status="failed")
+    await yard.tell(facts.published(view))
+    assert (await yard.entry(entries.planned_id("m1", competition_id))).code == "ModelArts.3070"
+    competition = publish.GetCompetition(competition_id=competition_id)
+    assert (await yard.competitions.get(yard.context(), competition)).entries == 0
+    yard.has_version("m2")
+    entered = await yard.enter(competition_id, "m2")
+    await yard.tell(facts.scored(entered, 0.9))
+    assert await yard.board(competition_id) == [(1, entered.entry_id, 0.9)]
+    assert (await yard.competitions.get(yard.context(), competition)).entries == 1
+
+
+async def test_a_refused_entry_stays_refused(yard: Any, facts: Any) -> None:
+    """Also when the plan is carried out again, on the next day."""
+    competition_id = await _full(yard)
+    yard.has_version(plan=facts.plan(evaluate=("d-1",), competitions=(competition_id,)))
+    await yard.tell(facts.evaluated())
+    yard.now += DAY_MS
+    await yard.said()
+    await yard.tell(facts.evaluated(version="V0002", run_id="r-2"))
+    assert await yard.said() == []
+    assert (await yard.entry(entries.planned_id("m1", competition_id))).state == "rejected"
+
+
+async def test_a_refused_listing_is_kept_with_its_reason_and_not_shown(yard: Any, facts: Any) -> None:
+    view = yard.has_version(plan=facts.plan(title="Night run"))
+    by_hand = await yard.list_version(title="By hand")
+    await yard.said()
+    await yard.tell(facts.published(view))
+    [refused] = await yard.said()
+    listing_id = listings.planned_id("m1")
+    assert refused.type == "modelyard.evt.publication.refused.v1"
+    assert (refused.project, refused.correlationid, refused.causationid) == ("p1", "c-2", "e-1")
+    assert refused.data == {
+        "listing_id": listing_id,
+        "model_id": "m1",
+        "title": "Night run",
+        "code": "ModelArts.3071",
+        "reason": f"this version is in the gallery already, as {by_hand}",
+    }
+    assert await yard.listings() == [by_hand]
+    assert await yard.listings(text="Night") == []
+    for read in (yard.gallery.get, yard.gallery.files):
+        with pytest.raises(NotFound):
+            await read(yard.context(), publish.GetListing(listing_id=listing_id))
+
+
+async def test_a_refused_listing_stays_refused_and_is_in_nobodys_way(yard: Any, facts: Any) -> None:
+    yard.has_version(plan=facts.plan(evaluate=("d-1",), title="Night run"), model_status="failed")
+    await yard.tell(facts.evaluated())
+    [refused] = await yard.said()
+    assert refused.data["code"] == "ModelArts.3070"
+    yard.has_version(plan=facts.plan(evaluate=("d-1",), title="Night run"))
+    await yard.tell(facts.evaluated(version="V0002", run_id="r-2"))
+    assert await yard.listings() == []
+    await yard.withdraw(listings.planned_id("m1"))
+    assert await yard.said() == []
+    assert len(await yard.listings()) == 0
+    by_hand = await yard.list_version(title="Night run")
+    assert await yard.listings() == [by_hand]
 
 
 async def test_a_plans_title_may_be_anything_its_contract_allows(yard: Any, facts: Any) -> None:

@@ -140,6 +140,19 @@ async def test_from_plan_to_leaderboard_to_deletion(town: Town, facts: Any) -> N
         await town.ask(publish.GET_LISTING, publish.GetListing(listing_id=listing_id))
 
 
+async def test_what_a_plan_asks_for_in_vain_is_said(town: Town, facts: Any) -> None:
+    model_id = str(uuid4())
+    plan = facts.plan(competitions=("missing",))
+    view = facts.version_view(model_id, project=town.project, plan=plan, model_status="failed")
+    town.others.versions[model_id] = view
+    await town.say("version", catalogue.VERSION_PUBLISHED, facts.published(view))
+    told = {envelope.type: envelope for envelope in [await town.next_said(), await town.next_said()]}
+    assert set(told) == {catalogue.PUBLICATION_REFUSED.subject, catalogue.ENTRY_REJECTED.subject}
+    assert {envelope.data["model_id"] for envelope in told.values()} == {model_id}
+    entry = await town.ask(publish.GET_ENTRY, publish.GetEntry(entry_id=told[catalogue.ENTRY_REJECTED.subject].subject))
+    assert (entry.state, entry.reason) == ("rejected", told[catalogue.ENTRY_REJECTED.subject].data["reason"])
+
+
 async def test_a_verdict_on_nobodys_entry_becomes_a_dead_letter(town: Town, facts: Any) -> None:
     entry_id = str(uuid4())
     await town.say("evaluate", catalogue.EVALUATION_FAILED, facts.failed(entry_id), times=1)

@@ -21,7 +21,7 @@ from modelyard_version.domain import versions as domain
 from modelyard_version.domain.aliases import Alias, Move, fenced, marked, moved, released
 from modelyard_version.domain.history import DELETED, Head, Occasion, recorded, verdict, visible
 from modelyard_version.domain.holds import in_use
-from modelyard_version.domain.versions import Entry, Listing, Version, VersionOutcome, Work
+from modelyard_version.domain.versions import Entry, Listing, Refusal, Version, VersionOutcome, Work
 
 START = 1_700_000_000_000
 FEW = st.sampled_from(["1", "2"])
@@ -121,8 +121,13 @@ class Life(RuleBasedStateMachine):
         if state != "submitted" and self.version.deleted_at is None:
             self.judged[f"en-{id}"] = state
         score = 0.9 if state == "scored" else None
-        entry = Entry(f"en-{id}", "co", "a" if deadline else None, deadline, state, "accuracy", score)
+        reason = "it crashed" if state == "rejected" else None
+        entry = Entry(f"en-{id}", "co", "a" if deadline else None, deadline, state, "accuracy", score, reason, reason)
         self.apply(domain.entered(self.version, entry, self.now))
+
+    @rule(id=FEW)
+    def refuse(self, id: str) -> None:
+        self.apply(domain.refused(self.version, Refusal(f"l-{id}", "Digits", "ModelArts.3071", "listed"), self.now))
 
     @precondition(lambda self: self.version.model_status == "published" and self.version.deleted_at is None)
     @rule(name=st.sampled_from(["prod", "next"]), reaches=st.sampled_from([1, 2, 3]))

@@ -112,6 +112,7 @@ EVALUATION_STOPPED = _evt("evaluation.stopped", events.EvaluationStopped, "evalu
 
 PUBLICATION_LISTED = _evt("publication.listed", events.PublicationListed, "publish", "version")
 PUBLICATION_WITHDRAWN = _evt("publication.withdrawn", events.PublicationWithdrawn, "publish", "version")
+PUBLICATION_REFUSED = _evt("publication.refused", events.PublicationRefused, "publish", "version")
 COMPETITION_OPENED = _evt("publication.competition-opened", events.CompetitionOpened, "publish", "gateway")
 ENTRY_SUBMITTED = _evt("publication.entry-submitted", events.EntrySubmitted, "publish", "evaluate", "version")
 ENTRY_SCORED = _evt("publication.entry-scored", events.EntryScored, "publish", "version")

@@ -226,6 +226,16 @@ class PublicationWithdrawn(Shape):
     model_id: str
 
 
+class PublicationRefused(Shape):
+    """A plan asked for a listing that cannot be; one that somebody asks for is answered with the reason instead."""
+
+    listing_id: str
+    model_id: str
+    title: str
+    code: str
+    reason: str
+
+
 class CompetitionOpened(Shape):
     competition_id: str
     title: str
@@ -254,7 +264,10 @@ class EntryScored(Shape):
 
 
 class EntryRejected(Shape):
+    """After it was submitted; or at once, when a plan asked for an entry that cannot be."""
+
     entry_id: str
     competition_id: str
     model_id: str
     reason: str
+    code: str | None = None

@@ -54,6 +54,7 @@ def entry_view(entry: Entry) -> publish.EntryView:
         reason=entry.reason,
         submitted_at=entry.submitted_at,
         submitted_by=entry.submitted_by,
+        code=entry.code,
     )
 
 

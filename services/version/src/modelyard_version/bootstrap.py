@@ -163,6 +163,7 @@ def _listen(consumer: Consumer, reports: ReportEvents, deletion: DeletionHandler
     consumer.on_event(catalogue.EVALUATION_STOPPED, reports.evaluation_ended)
     consumer.on_event(catalogue.PUBLICATION_LISTED, reports.listed)
     consumer.on_event(catalogue.PUBLICATION_WITHDRAWN, reports.withdrawn)
+    consumer.on_event(catalogue.PUBLICATION_REFUSED, reports.refused)
     consumer.on_event(catalogue.ENTRY_SUBMITTED, reports.entry_submitted)
     consumer.on_event(catalogue.ENTRY_SCORED, reports.entry_scored)
     consumer.on_event(catalogue.ENTRY_REJECTED, reports.entry_rejected)

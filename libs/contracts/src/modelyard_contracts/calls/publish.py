@@ -113,6 +113,7 @@ class EntryView(Shape):
     reason: str | None
     submitted_at: int
     submitted_by: str
+    code: str | None = None
 
 
 class GetEntry(Shape):

@@ -106,6 +106,16 @@ class EvaluationSummary(Shape):
     metrics: dict[str, float]
 
 
+class RefusedPublication(Shape):
+    """A listing or an entry that came to nothing; `publication_id` is its id."""
+
+    channel: Literal["gallery", "competition"]
+    publication_id: str
+    competition_id: str | None = None
+    code: str | None = None
+    reason: str
+
+
 class VersionView(VersionSummary):
     """One version with everything that is known of it. `failure` is set exactly when it failed."""
 
@@ -123,6 +133,9 @@ class VersionView(VersionSummary):
     failure: dict[str, Any] | None
     in_use: tuple[str, ...] = Field(description="what holds this version against deletion, in words")
     updated_at: int
+    refused: tuple[RefusedPublication, ...] = Field(
+        default=(), description="listings that its plan asked for in vain, and rejected entries"
+    )
 
 
 class ListVersions(Page):

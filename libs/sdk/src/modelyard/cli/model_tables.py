@@ -34,7 +34,17 @@ def _head(model: Reply) -> list[tuple[str, Any]]:
     rows += _training(model.get("training") or {})
     rows += _image(model["artifacts"])
     rows += [("held by", "; ".join(model["in_use"]))] if model.get("in_use") else []
+    rows += [("refused", _refused(each)) for each in model.get("refused") or []]
     return rows
+
+
+def _refused(publication: Reply) -> str:
+    """A listing or an entry that came to nothing, and why."""
+    where = publication["channel"]
+    if competition := publication.get("competition_id"):
+        where = f"{where} {competition}"
+    code = f" ({publication['code']})" if publication.get("code") else ""
+    return f"{where}: {publication['reason']}{code}"
 
 
 def _source(source: Reply) -> str:

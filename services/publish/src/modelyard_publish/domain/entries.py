@@ -7,16 +7,20 @@ from typing import Literal
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.catalogue import ENTRY_REJECTED, ENTRY_SCORED, ENTRY_SUBMITTED
 from modelyard_contracts.events import EntryRejected, EntryScored, EntrySubmitted
+from modelyard_contracts.failures import Failure
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.outcome import Outcome
 from modelyard_publish.domain.competitions import Competition
 
 DAY_MS = 86_400_000
+LONGEST_REASON = 1000  # characters: it may quote what a plan says, and the event that names it must stay small
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`slot` is the entrant's n-th place on one UTC day: unique, so that two at once cannot both take the last."""
+    """`slot` is the entrant's n-th place on one UTC day: unique, so that two at once cannot both take the last. An
+    entry that a plan asked for in vain has none: it is in no competition.
+    """
 
     entry_id: str
     competition_id: str
@@ -25,12 +29,13 @@ class Entry:
     model_name: str
     model_version: str
     artifact_id: str
-    slot: str
+    slot: str | None
     state: Literal["submitted", "scored", "rejected"]
     score: float | None
     reason: str | None
     submitted_at: int
     submitted_by: str
+    code: str | None = None
 
 
 def planned_id(model_id: str, competition_id: str) -> str:
@@ -48,7 +53,7 @@ def entry_of(version: VersionView, entry_id: str, competition_id: str, artifact_
         model_name=version.model_name,
         model_version=version.model_version,
         artifact_id=artifact_id,
-        slot="",
+        slot=None,
         state="submitted",
         score=None,
         reason=None,
@@ -79,12 +84,14 @@ def scored(entry: Entry, competition: Competition, metrics: dict[str, float]) ->
     return Outcome(replace(entry, state="scored", score=score), ((ENTRY_SCORED, fact),))
 
 
-def rejected(entry: Entry, reason: str) -> Outcome[Entry] | None:
+def rejected(entry: Entry, reason: str, code: str | None = None) -> Outcome[Entry] | None:
     """The first verdict stands."""
-    if entry.state != "submitted":
-        return None
-    fact = EntryRejected(**_names(entry), reason=reason)
-    return Outcome(replace(entry, state="rejected", reason=reason), ((ENTRY_REJECTED, fact),))
+    return _rejected(entry, reason, code) if entry.state == "submitted" else None
+
+
+def refused(entry: Entry, failure: Failure) -> Outcome[Entry]:
+    """What a plan asked for and cannot be: kept without a slot, so that people see why."""
+    return _rejected(replace(entry, slot=None), failure.message[:LONGEST_REASON], failure.code)
 
 
 def day_of(competition_id: str, project: str, now: int) -> str:
@@ -113,6 +120,11 @@ def ranked(entries: Iterable[Entry]) -> list[tuple[int, Entry]]:
     for place, entry in enumerate(ordered, start=1):
         ranks.setdefault(entry.score, place)
     return [(ranks[entry.score], entry) for entry in ordered]
+
+
+def _rejected(entry: Entry, reason: str, code: str | None) -> Outcome[Entry]:
+    fact = EntryRejected(**_names(entry), reason=reason, code=code)
+    return Outcome(replace(entry, state="rejected", reason=reason, code=code), ((ENTRY_REJECTED, fact),))
 
 
 def _names(entry: Entry) -> dict[str, str]:

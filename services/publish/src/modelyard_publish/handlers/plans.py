@@ -1,9 +1,8 @@
 """What versions ask of the publish service: a published one brings its plan, a deleted one leaves the gallery."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-
-import structlog
 
 from modelyard_bus.consume import Retry
 from modelyard_contracts.calls.version import VersionView
@@ -11,12 +10,11 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionDeleted, VersionPublished
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.outcome import Cause
-from modelyard_contracts.shapes import CompetitionOrder, GalleryOrder, PublicationOrder
+from modelyard_contracts.shapes import CompetitionOrder, GalleryOrder
 from modelyard_publish.domain import entries, listings
-from modelyard_publish.register import Register, artifact_of, own_context, require_published
+from modelyard_publish.register import Register, own_context, require_published
 from modelyard_publish.repository import Repository
-
-log = structlog.get_logger()
+from modelyard_store.documents import Duplicate
 
 _BY = "service:publish"
 
@@ -49,33 +47,42 @@ class VersionEvents:
         if measured_on is not None and all(order.dataset_id != measured_on for order in version.plan.evaluate):
             return
         for order in version.plan.publish:
-            try:
-                await self._publish(envelope, version, order)
-            except Failure as failure:
-                # Nobody waits for an answer here; the version's lineage simply lacks this publication.
-                log.warning("plan_refused", model_id=model_id, channel=order.channel, reason=failure.message)
-
-    async def _publish(self, envelope: Envelope, version: VersionView, order: PublicationOrder) -> None:
-        if isinstance(order, GalleryOrder):
-            await self._list(envelope, version, order)
-        else:
-            await self._enter(envelope, version, order)
+            if isinstance(order, GalleryOrder):
+                await self._list(envelope, version, order)
+            else:
+                await self._enter(envelope, version, order)
 
     async def _list(self, envelope: Envelope, version: VersionView, order: GalleryOrder) -> None:
-        """Once, so that a listing which somebody withdrew does not come back."""
-        require_published(version)
-        listing_id = listings.planned_id(version.model_id)
+        """Once, so that a listing which somebody withdrew does not come back; what cannot be is kept as refused."""
+        listing_id, cause = listings.planned_id(version.model_id), Cause.of(envelope)
+        if await self.repository.listings.get(envelope.project, listing_id):
+            return
         wanted = listings.listing_of(version, listing_id, order.title, by=_BY, now=self.now())
-        await self.repository.add_listing(wanted, Cause.of(envelope))
+        try:
+            require_published(version)
+            await self.repository.add_listing(wanted, cause)
+        except Failure as failure:
+            with suppress(Duplicate):
+                await self.repository.listings.add(
+                    envelope.project, listing_id, listings.refused(wanted, failure), cause
+                )
+            return
         await self._version(envelope, version.model_id)  # deleted meanwhile, it takes its listing with it
 
     async def _enter(self, envelope: Envelope, version: VersionView, order: CompetitionOrder) -> None:
-        """Its source, once."""
-        competition = await self.repository.competition(order.competition_id)
-        entry_id = entries.planned_id(version.model_id, order.competition_id)
-        source = artifact_of(version, None)
+        """Its source, once; what cannot be is kept as rejected."""
+        entry_id, cause = entries.planned_id(version.model_id, order.competition_id), Cause.of(envelope)
+        if await self.repository.entries.get(envelope.project, entry_id):
+            return
+        source = next((each.artifact_id for each in version.artifacts if each.kind == "source"), "")
         wanted = entries.entry_of(version, entry_id, order.competition_id, source, by=_BY, now=self.now())
-        await self.repository.add_entry(wanted, competition, Cause.of(envelope))
+        try:
+            require_published(version)
+            competition = await self.repository.competition(order.competition_id)
+            await self.repository.add_entry(wanted, competition, cause)
+        except Failure as failure:
+            with suppress(Duplicate):
+                await self.repository.entries.add(envelope.project, entry_id, entries.refused(wanted, failure), cause)
 
     async def _version(self, envelope: Envelope, model_id: str) -> VersionView | None:
         """None when it was deleted meanwhile; then a listing that an earlier try made goes too. Raises Retry while the

@@ -30,7 +30,7 @@ class EvaluationEvents:
         """Event evaluation.failed: rejects the entry that it should have scored."""
         if fact.entry_id is None:
             return
-        await self._judge(envelope, fact.entry_id, lambda entry: entries.rejected(entry, fact.reason))
+        await self._judge(envelope, fact.entry_id, lambda entry: entries.rejected(entry, fact.reason, fact.code))
 
     async def _score(self, envelope: Envelope, entry_id: str, metrics: dict[str, float]) -> None:
         entry = await self.repository.entries.get(envelope.project, entry_id)

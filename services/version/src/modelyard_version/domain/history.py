@@ -35,7 +35,12 @@ _LISTS: Final[Mapping[str, tuple[str, str, frozenset[str]]]] = {
     "evaluations": ("evaluation", "run_id", frozenset({"version", "artifact_id", "dataset_id", "metrics"})),
     "work": ("work", "id", frozenset({"words"})),
     "listings": ("listing", "listing_id", frozenset({"title"})),
-    "entries": ("entry", "entry_id", frozenset({"competition_id", "artifact_id", "deadline", "state", "score"})),
+    "refusals": ("refusal", "listing_id", frozenset({"title", "code", "reason"})),
+    "entries": (
+        "entry",
+        "entry_id",
+        frozenset({"competition_id", "artifact_id", "deadline", "state", "score", "code", "reason"}),
+    ),
     "marks": ("alias", "alias", frozenset({"alias"})),
 }
 """Attribute of a version → how one of its elements is called, what names it, what is told of it."""

@@ -163,5 +163,8 @@ def _listing(listing: Listing, model_id: str) -> Parts:
 
 def _entry(entry: Entry, model_id: str) -> Parts:
     facts = {"competition_id": entry.competition_id, "state": entry.state, "metric": entry.metric, "score": entry.score}
-    yield LineageNode(id=entry.entry_id, kind="entry", label=f"entry in {entry.competition_id}", facts=facts)
+    label = f"entry in {entry.competition_id}"
+    if entry.state == "rejected":
+        label, facts["reason"] = f"{label}, rejected", entry.reason
+    yield LineageNode(id=entry.entry_id, kind="entry", label=label, facts=facts)
     yield LineageEdge(source=entry.artifact_id or model_id, target=entry.entry_id, relation="entered as")

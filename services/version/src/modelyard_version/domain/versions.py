@@ -57,8 +57,20 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A listing that its plan asked for in vain."""
+
+    listing_id: str
+    title: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """What is known of a competition entry. `deadline` in ms; None until `entry-submitted` has told it."""
+    """What is known of a competition entry. `deadline` in ms; None until `entry-submitted` has told it, which never
+    comes for one that a plan asked for in vain. `code` and `reason` say why it was rejected.
+    """
 
     entry_id: str
     competition_id: str
@@ -67,6 +79,8 @@ class Entry:
     state: Literal["submitted", "scored", "rejected"] = "submitted"
     metric: str | None = None
     score: float | None = None
+    code: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +133,7 @@ class Version:
     work: tuple[Work, ...] = ()
     settled: tuple[str, ...] = ()
     listings: tuple[Listing, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     entries: tuple[Entry, ...] = ()
     marks: tuple[Mark, ...] = ()
     deleted_at: int | None = None
@@ -244,6 +259,12 @@ def withdrawn(version: Version, listing_id: str, now: int) -> VersionOutcome | N
     return VersionOutcome(replace(_settle(version, listing_id, now), listings=kept), action="withdrawn")
 
 
+def refused(version: Version, refusal: Refusal, now: int) -> VersionOutcome | None:
+    if any(known.listing_id == refusal.listing_id for known in version.refusals):
+        return None
+    return VersionOutcome(replace(version, refusals=(*version.refusals, refusal), updated_at=now), action="refused")
+
+
 def entered(version: Version, entry: Entry, now: int) -> VersionOutcome | None:
     """Submission, score and rejection of one entry, in any order: each adds what it knows."""
     known = next((other for other in version.entries if other.entry_id == entry.entry_id), None)
@@ -271,6 +292,7 @@ def deleted(version: Version, bucket: str, now: int) -> VersionOutcome:
         evaluations=empty,
         settled=empty,
         listings=empty,
+        refusals=empty,
         entries=empty,
     )
     folder = Location(bucket=bucket, prefix=folder_of(version.project, version.model_id))

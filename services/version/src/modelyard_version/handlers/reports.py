@@ -10,7 +10,7 @@ from modelyard_contracts import events
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.outcome import Cause
 from modelyard_version.domain import versions as domain
-from modelyard_version.domain.versions import Entry, Listing, Version, VersionOutcome, Work
+from modelyard_version.domain.versions import Entry, Listing, Refusal, Version, VersionOutcome, Work
 from modelyard_version.handlers.deletion import DeletionHandlers
 from modelyard_version.repository.versions import VersionRepository
 
@@ -58,6 +58,10 @@ class ReportEvents:
     async def withdrawn(self, envelope: Envelope, fact: events.PublicationWithdrawn) -> None:
         await self._note(envelope, fact.model_id, lambda v, now: domain.withdrawn(v, fact.listing_id, now))
 
+    async def refused(self, envelope: Envelope, fact: events.PublicationRefused) -> None:
+        refusal = Refusal(fact.listing_id, fact.title, fact.code, fact.reason)
+        await self._note(envelope, fact.model_id, lambda v, now: domain.refused(v, refusal, now))
+
     async def entry_submitted(self, envelope: Envelope, fact: events.EntrySubmitted) -> None:
         entry = Entry(fact.entry_id, fact.competition_id, fact.artifact_id, fact.deadline, metric=fact.metric)
         await self._note(envelope, fact.model_id, lambda v, now: domain.entered(v, entry, now))
@@ -67,7 +71,8 @@ class ReportEvents:
         await self._note(envelope, fact.model_id, lambda v, now: domain.entered(v, entry, now))
 
     async def entry_rejected(self, envelope: Envelope, fact: events.EntryRejected) -> None:
-        entry = Entry(fact.entry_id, fact.competition_id, state="rejected")
+        """Also the first and only word on one that a plan asked for in vain."""
+        entry = Entry(fact.entry_id, fact.competition_id, state="rejected", code=fact.code, reason=fact.reason)
         await self._note(envelope, fact.model_id, lambda v, now: domain.entered(v, entry, now))
 
     async def _brought(self, envelope: Envelope, model_id: str, transition: Transition) -> None:

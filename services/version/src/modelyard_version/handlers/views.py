@@ -1,6 +1,8 @@
 """Domain values as the shapes that calls answer with."""
 
-from modelyard_contracts.calls.version import AliasView, VersionView
+from collections.abc import Iterator
+
+from modelyard_contracts.calls.version import AliasView, RefusedPublication, VersionView
 from modelyard_version.domain.aliases import Alias, Move
 from modelyard_version.domain.holds import in_use
 from modelyard_version.domain.versions import Version
@@ -35,7 +37,24 @@ def version_view(version: Version, now: int) -> VersionView:
         failure=version.failure,
         in_use=in_use(version, now),
         updated_at=version.updated_at,
+        refused=tuple(_refused(version)),
     )
+
+
+def _refused(version: Version) -> Iterator[RefusedPublication]:
+    for refusal in version.refusals:
+        yield RefusedPublication(
+            channel="gallery", publication_id=refusal.listing_id, code=refusal.code, reason=refusal.reason
+        )
+    for entry in version.entries:
+        if entry.state == "rejected":
+            yield RefusedPublication(
+                channel="competition",
+                publication_id=entry.entry_id,
+                competition_id=entry.competition_id,
+                code=entry.code,
+                reason=entry.reason or "",
+            )
 
 
 def alias_view(alias: Alias, held: Move | None) -> AliasView | None:
