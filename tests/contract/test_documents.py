@@ -4,6 +4,7 @@ import json
 import re
 from itertools import product
 
+from .failures_raised import codes_by_name, statuses_used
 from .generated import ROOT
 
 API = (ROOT / "docs/api.md").read_text("utf-8")
@@ -41,9 +42,27 @@ def test_every_code_is_explained() -> None:
         path.read_text("utf-8") for folder in ("libs", "services") for path in (ROOT / folder).glob("*/src/**/*.py")
     )
     used = {int(code) for source in sources for code in re.findall(r"ModelArts\.(\d{4})", source)}
-    told: set[int] = set()
-    for cell in re.findall(r"^\| ([\d–, ]+) \|", ERRORS, re.MULTILINE):
+    assert used - _statuses_told().keys() == set()
+
+
+def test_every_code_is_explained_with_its_status() -> None:
+    told = _statuses_told()
+    assert {code: statuses for code, statuses in statuses_used().items() if told.get(code) != statuses} == {}
+
+
+def test_one_refusal_has_one_code_whoever_says_it() -> None:
+    """`NotPublished`, `NoWorker`, … are the same to a caller of any service."""
+    found = codes_by_name()
+    assert {name: codes for name, codes in found.items() if len(codes) > 1} == {}
+    assert (found["NotPublished"], found["NoWorker"], found["NO_WORKER"]) == ({3070}, {9001}, {9001})
+
+
+def _statuses_told() -> dict[int, set[int]]:
+    """Of every code in the table: "| 3056–3061, 3063 | 400; 409 for …" tells two statuses of each of them."""
+    told: dict[int, set[int]] = {}
+    for cell, statuses in re.findall(r"^\| ([\d–, ]+) \| (.*?) \|", ERRORS, re.MULTILINE):
         for part in cell.split(", "):
             first, _, last = part.partition("–")
-            told |= set(range(int(first), int(last or first) + 1))
-    assert used - told == set()
+            for code in range(int(first), int(last or first) + 1):
+                told.setdefault(code, set()).update(map(int, re.findall(r"\b\d{3}\b", statuses)))
+    return told

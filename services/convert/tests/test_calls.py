@@ -35,7 +35,7 @@ async def test_without_a_worker_it_is_refused_at_once(yard: Any) -> None:
     yard.others.offered = {"onnx"}
     with pytest.raises(Failure, match="no worker offers `openvino`") as caught:
         await yard.create("openvino-fp32")
-    assert (caught.value.kind, caught.value.code) == (FailureKind.UNAVAILABLE, "ModelArts.3054")
+    assert (caught.value.kind, caught.value.code) == (FailureKind.UNAVAILABLE, "ModelArts.9001")
     assert (await yard.calls.list(yard.context(), ListConversions())).total_count == 0
 
 

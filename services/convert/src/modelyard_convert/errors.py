@@ -18,7 +18,7 @@ class BadOptions(Failure):
 class NotPublished(Failure):
     def __init__(self, name: str, version: str, status: str) -> None:
         text = f"{name} {version} is {status}; only a published version can be converted"
-        super().__init__(FailureKind.CONFLICT, "ModelArts.3047", text, field="model_id", rule="published")
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3070", text, field="model_id", rule="published")
 
 
 class NotConvertible(Failure):
@@ -41,7 +41,7 @@ class UnsupportedOperators(Failure):
 class NoWorker(Failure):
     def __init__(self, toolchain: str) -> None:
         text = f"no worker offers `{toolchain}`"
-        super().__init__(FailureKind.UNAVAILABLE, "ModelArts.3054", text, field="order.target")
+        super().__init__(FailureKind.UNAVAILABLE, "ModelArts.9001", text, field="order.target")
 
 
 class ParityFailed(Failure):

@@ -42,7 +42,7 @@ class SourceRefused(Failure):
 class NotPublished(Failure):
     def __init__(self, model_id: str, status: str) -> None:
         message = f"version {model_id} is {status}; only a published one can be evaluated"
-        super().__init__(FailureKind.CONFLICT, "ModelArts.3037", message, field="model_id", rule="published")
+        super().__init__(FailureKind.CONFLICT, "ModelArts.3070", message, field="model_id", rule="published")
 
 
 class DatasetRefused(Failure):
