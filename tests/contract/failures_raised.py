@@ -4,8 +4,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from modelyard_contracts.failures import FailureKind
 from modelyard_gateway.replies import STATUS
+
+from modelyard_contracts.failures import FailureKind
 
 from .generated import ROOT
 

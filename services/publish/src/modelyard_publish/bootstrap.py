@@ -1,9 +1,7 @@
 """The one place where the publish service opens its clients and binds its handlers."""
 
 from modelyard_bus.calls import CallClient, CallServer
-from modelyard_bus.connection import Bus, BusSettings
 from modelyard_bus.consume import Consumer
-from modelyard_bus.relay import Relay
 from modelyard_contracts.calls import publish
 from modelyard_contracts.catalogue import EVALUATION_FAILED, EVALUATION_SUCCEEDED, VERSION_DELETED, VERSION_PUBLISHED
 from modelyard_publish.handlers.competitions import CompetitionCalls
@@ -16,39 +14,21 @@ from modelyard_publish.repository import COLLECTIONS, Repository
 from modelyard_publish.settings import PublishSettings
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.process import Service
-from modelyard_store.opening import open_documents
-from modelyard_store.outbox import Outbox
+from modelyard_work.ground import Ground
 
 
 async def build(settings: PublishSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or PublishSettings()
-    bus = await Bus.connect(BusSettings(**settings.nats("publish")))
-    documents = open_documents(settings.document_url)
-    relay = Relay(bus, [Outbox(documents, collection) for collection in COLLECTIONS])
-    repository = Repository(documents, relay.nudge)
-    register = Register(CallClient(bus))
-    calls, consumer = CallServer(bus, "publish"), Consumer(bus, "publish")
-    _answer_gallery(calls, GalleryCalls(repository, register, now_ms))
-    _answer_competitions(
-        calls, CompetitionCalls(repository, register, now_ms), EntryCalls(repository, register, now_ms)
-    )
+    ground = await Ground.open("publish", settings, COLLECTIONS)
+    repository = Repository(ground.documents, ground.relay.nudge)
+    register = Register(CallClient(ground.bus))
+    _answer_gallery(ground.calls, GalleryCalls(repository, register, now_ms))
+    competitions, entries = CompetitionCalls(repository, register, now_ms), EntryCalls(repository, register, now_ms)
+    _answer_competitions(ground.calls, competitions, entries)
     versions = VersionEvents(repository, register, now_ms)
-    _listen(consumer, versions, EvaluationEvents(repository, versions))
-
-    async def open_collections() -> None:
-        await documents.open(COLLECTIONS)
-
-    return Service(
-        name="publish",
-        checks={"nats": bus.check, "documents": documents.check},
-        start=(open_collections, relay.start, consumer.start, calls.start),
-        stop=(bus.close, documents.close, relay.stop, consumer.stop, calls.stop),
-        closed=bus.closed,
-        stats={"bus": bus.stats},
-        http_host=settings.http_host,
-        http_port=settings.http_port,
-    )
+    _listen(ground.consumer, versions, EvaluationEvents(repository, versions))
+    return ground.service(COLLECTIONS)
 
 
 def _answer_gallery(calls: CallServer, gallery: GalleryCalls) -> None:

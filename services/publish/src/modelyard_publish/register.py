@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from modelyard_bus.calls import CallClient
-from modelyard_contracts.calls import context as contexts
 from modelyard_contracts.calls import evaluate, version
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import FileLinks, GetFiles
@@ -37,8 +36,3 @@ def artifact_of(found: version.VersionView, artifact_id: str | None) -> str:
         if artifact.artifact_id == artifact_id or (artifact_id is None and artifact.kind == "source"):
             return artifact.artifact_id
     raise NoSuchArtifact(artifact_id or "source")
-
-
-def own_context(project: str, correlationid: str) -> CallContext:
-    """In the service's own name: for what an event asks, where no caller stands behind."""
-    return contexts.own_context("publish", project, correlationid)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Nothing
-from modelyard_contracts.calls.context import CallContext
+from modelyard_contracts.calls.context import CallContext, own_context
 from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.version import FileLinks, GetFiles, VersionView
 from modelyard_contracts.failures import Failure, FailureKind
@@ -13,7 +13,7 @@ from modelyard_contracts.outcome import Cause
 from modelyard_publish import card
 from modelyard_publish.domain.listings import Listing, listing_of
 from modelyard_publish.errors import NotDownloadable, NotFound
-from modelyard_publish.register import Register, own_context, require_published
+from modelyard_publish.register import Register, require_published
 from modelyard_publish.repository import Repository
 from modelyard_publish.views import listing_summary, listing_view
 
@@ -63,7 +63,7 @@ class GalleryCalls:
         version = await self._version(context, listing)
         if version.source_type == "auto":
             raise NotDownloadable
-        own = own_context(listing.project, context.correlationid)
+        own = own_context("publish", listing.project, context.correlationid)
         return await self.register.files(
             own, GetFiles(model_id=listing.model_id, after=request.after, limit=request.limit)
         )
@@ -87,7 +87,9 @@ class GalleryCalls:
     async def _version(self, context: CallContext, listing: Listing) -> VersionView:
         """A version that was deleted while it was being listed takes its listing with it."""
         try:
-            return await self.register.version(own_context(listing.project, context.correlationid), listing.model_id)
+            return await self.register.version(
+                own_context("publish", listing.project, context.correlationid), listing.model_id
+            )
         except Failure as failure:
             if failure.kind is not FailureKind.NOT_FOUND:
                 raise

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from modelyard_bus.consume import Retry
+from modelyard_contracts.calls.context import own_context
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import VersionDeleted, VersionPublished
@@ -12,7 +13,7 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.outcome import Cause
 from modelyard_contracts.shapes import CompetitionOrder, GalleryOrder
 from modelyard_publish.domain import entries, listings
-from modelyard_publish.register import Register, own_context, require_published
+from modelyard_publish.register import Register, require_published
 from modelyard_publish.repository import Repository
 from modelyard_store.documents import Duplicate
 
@@ -87,7 +88,7 @@ class VersionEvents:
     async def _version(self, envelope: Envelope, model_id: str) -> VersionView | None:
         """None when it was deleted meanwhile; then a listing that an earlier try made goes too. Raises Retry while the
         version service is away."""
-        context = own_context(envelope.project, envelope.correlationid or envelope.id)
+        context = own_context("publish", envelope.project, envelope.correlationid or envelope.id)
         try:
             return await self.register.version(context, model_id)
         except Failure as failure:
