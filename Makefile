@@ -15,7 +15,7 @@ DATA ?= data
 STAND_INS ?=
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: setup  ## run the main job once, for real, and show it (in demo-data)
 	@$(BIN)/modelyard demo
@@ -27,7 +27,7 @@ test: setup  ## every test but faults and benchmarks (TESTS=path ARGS=options)
 	@$(PYTEST) $(ARGS) $(TESTS)
 
 test-terminal: setup  ## the command line's tests on a terminal of their own (WIDTH=120)
-	@LC_ALL=C TERM=xterm-256color FORCE_COLOR=1 $(PYTHON) .ci/terminal $(WIDTH) \
+	@LC_ALL=C TERM=xterm-256color FORCE_COLOR=1 $(BIN)/python .ci/terminal $(WIDTH) \
 	    $(PYTEST) --quiet --durations 3 $(ARGS) libs/sdk
 
 check: setup  ## format, lint, types, walls

@@ -76,6 +76,7 @@ def test_exit_code_2_for_wrong_usage(run: Callable[..., Any], tmp_path: Path, ga
         ("import", "template", "t", "--name", "x"): "Missing option '--input'",
         ("import", "image", "r", "--config", str(tmp_path / "plan.json"), "--name", "x"): "holds no JSON",
         ("models", "list", "--all", "--cursor", "c"): "--all begins at the first page",
+        ("models", "list", "--name", "\udcff"): "no text in this locale",
         ("models", "update", "digits"): "say what shall change",
         ("models", "update", "digits", "--label", "a", "--no-labels"): "either new ones or none",
         ("models", "compare", "digits"): "at least two versions",

@@ -35,6 +35,7 @@ EXIT_USAGE = 2
 EXIT_REFUSED = 3
 EXIT_UNREACHABLE = 4
 EXIT_INTERRUPTED = 130
+_NO_TEXT = "an argument holds bytes that are no text in this locale; names travel as UTF-8"
 
 ASK_STACK = "Is the stack running? 'modelyard up --data DIR' starts one."
 ASK_ADDRESS = "Does this machine reach that address? The services are told it: MODELYARD_S3_PUBLIC_ENDPOINT."
@@ -131,8 +132,8 @@ def _run() -> int:
     except GatewayUnreachable as unreachable:
         _say(f"{unreachable}\n{ASK_ADDRESS if isinstance(unreachable, StorageUnreachable) else ASK_STACK}")
         return EXIT_UNREACHABLE
-    except (ModelyardError, OSError) as error:
-        _say(str(error))
+    except (ModelyardError, OSError, UnicodeEncodeError) as error:
+        _say(_NO_TEXT if isinstance(error, UnicodeEncodeError) else str(error))
         return EXIT_USAGE
     return 0
 
