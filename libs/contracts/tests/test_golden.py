@@ -1,10 +1,13 @@
-"""Every message has a producer, a consumer and a golden example that must decode for ever."""
+"""Every message has a producer and a consumer; every message and call a golden example that must decode for ever."""
 
 import json
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from modelyard_contracts.calls import Call
+from modelyard_contracts.calls.every import ALL_CALLS, carried
 from modelyard_contracts.catalogue import ALL_EVENTS, ALL_JOBS, SERVICES, TRAINING_JOB, Event, Job
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.generate import GOLDEN, generated_files, golden_path
@@ -17,9 +20,20 @@ def test_golden_example_decodes_without_losing_anything(message: Event[BaseModel
     raw = json.loads(golden_path(message).read_text("utf-8"))
     envelope = Envelope.model_validate(raw)
     assert envelope.type == message.subject
-    data = message.data.model_validate(raw["data"])
-    again = json.loads(data.model_dump_json())
-    assert _within(raw["data"], again), "a field of the golden example was dropped or changed"
+    _decodes(raw["data"], message.data)
+
+
+@pytest.mark.parametrize("call", ALL_CALLS, ids=lambda call: call.subject)
+def test_golden_example_of_a_call_decodes_without_losing_anything(call: Call[Any, Any]) -> None:
+    raw = json.loads(golden_path(call).read_text("utf-8"))
+    assert set(raw) == set(carried(call))
+    for part, shape in carried(call).items():
+        _decodes(raw[part], shape)
+
+
+def _decodes(raw: object, shape: type[BaseModel]) -> None:
+    again = json.loads(shape.model_validate(raw).model_dump_json())
+    assert _within(raw, again), "a field of the golden example was dropped or changed"
 
 
 def _within(small: object, large: object) -> bool:
@@ -30,8 +44,8 @@ def _within(small: object, large: object) -> bool:
     return small == large
 
 
-def test_no_golden_example_outlives_its_message() -> None:
-    assert {path.name for path in GOLDEN.iterdir()} == {f"{message.subject}.json" for message in MESSAGES}
+def test_no_golden_example_outlives_its_message_or_call() -> None:
+    assert {path.name for path in GOLDEN.iterdir()} == {f"{said.subject}.json" for said in (*MESSAGES, *ALL_CALLS)}
 
 
 @pytest.mark.parametrize("event", ALL_EVENTS, ids=lambda event: event.subject)
@@ -42,7 +56,7 @@ def test_every_event_is_said_and_heard(event: Event[BaseModel]) -> None:
 
 
 def test_subjects_are_unique() -> None:
-    subjects = [message.subject for message in MESSAGES]
+    subjects = [said.subject for said in (*MESSAGES, *ALL_CALLS)]
     assert len(set(subjects)) == len(subjects)
 
 
@@ -51,7 +65,10 @@ def test_an_envelope_without_project_is_refused() -> None:
         Envelope.model_validate({"source": "a", "type": "b", "subject": "c", "data": {}})
 
 
-def test_generated_files_hold_every_message() -> None:
+def test_generated_files_hold_every_message_and_call() -> None:
     files = generated_files()
     assert all(f"schemas/{message.subject}.json" in files for message in MESSAGES)
     assert all(message.subject in files["asyncapi.json"] for message in MESSAGES)
+    for call in ALL_CALLS:
+        described = json.loads(files[f"schemas/modelyard.rpc.{call.service}.json"])["properties"][call.subject]
+        assert set(described["properties"]) == set(carried(call))

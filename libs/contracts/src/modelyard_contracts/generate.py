@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
+from modelyard_contracts.calls import Call
+from modelyard_contracts.calls.every import ALL_CALLS, carried
 from modelyard_contracts.catalogue import ALL_EVENTS, ALL_JOBS, SERVICES, TRAINING_JOB, Event, Job, events_heard_by
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.permissions import IDENTITIES, permissions_of
 
 GOLDEN = Path(__file__).parents[2] / "golden"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Message = Event[BaseModel] | Job[BaseModel]
 
 
-def golden_path(message: Message) -> Path:
+def golden_path(message: Message | Call[Any, Any]) -> Path:
     return GOLDEN / f"{message.subject}.json"
 
 
@@ -31,12 +35,29 @@ def message_schema(message: Message) -> dict[str, Any]:
     definitions = data.pop("$defs", {})
     properties = {**envelope["properties"], "type": {"const": message.subject}, "data": data}
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DIALECT,
         "title": message.subject,
         **{key: envelope[key] for key in ("type", "required")},
         "properties": properties,
         "$defs": definitions,
     }
+
+
+def calls_schema(service: str) -> dict[str, Any]:
+    """All calls that a service answers, by subject. One file, because they share their shapes."""
+    answered = {call.subject: carried(call) for call in ALL_CALLS if call.service == service}
+    shapes = dict.fromkeys(shape for parts in answered.values() for shape in parts.values())
+    references, definitions = models_json_schema([(shape, "validation") for shape in shapes])
+    properties = {
+        subject: {
+            "type": "object",
+            "properties": {part: references[shape, "validation"] for part, shape in parts.items()},
+            "required": list(parts),
+        }
+        for subject, parts in answered.items()
+    }
+    title = f"modelyard.rpc.{service}"
+    return {"$schema": DIALECT, "title": title, "type": "object", "properties": properties, **definitions}
 
 
 def _producer(message: Message) -> str:
@@ -114,6 +135,8 @@ def generated_files() -> dict[str, str]:
     """Relative path → content of every file derived from the contracts."""
     messages: list[Message] = [*ALL_EVENTS, *ALL_JOBS]
     files = {f"schemas/{message.subject}.json": _json(message_schema(message)) for message in messages}
+    answering = {call.service for call in ALL_CALLS}
+    files |= {f"schemas/modelyard.rpc.{service}.json": _json(calls_schema(service)) for service in answering}
     files["schemas/config.json"] = _json(PackageConfig.model_json_schema())
     files["asyncapi.json"] = _json(asyncapi())
     files["nats-permissions.json"] = _json({identity: asdict(permissions_of(identity)) for identity in IDENTITIES})
