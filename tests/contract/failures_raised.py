@@ -4,9 +4,8 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from modelyard_gateway.replies import STATUS
-
 from modelyard_contracts.failures import FailureKind
+from modelyard_gateway.doors.v1.replies import STATUS
 
 from .generated import ROOT
 
