@@ -9,7 +9,7 @@ import pytest
 from modelyard_contracts.calls.version import ListVersions, UpdateVersion, VersionPage
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_store.documents import Query, Sort
-from modelyard_version import repository
+from modelyard_version.repository import versions as repository
 from modelyard_version.repository.versions import SORTS, VERSIONS
 
 

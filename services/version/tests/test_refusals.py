@@ -7,7 +7,7 @@ import pytest
 from modelyard_contracts import events
 from modelyard_contracts.calls.version import GetHistory, GetVersion, RefusedPublication
 from modelyard_contracts.failures import Failure
-from modelyard_version.repository import VERSIONS
+from modelyard_version.repository.versions import VERSIONS
 
 CLOSED = {"code": "ModelArts.3073", "reason": "the competition closed at 2026-11-28T10:00:00+00:00"}
 LISTED = {"code": "ModelArts.3071", "reason": "this version is in the gallery already, as l-0"}

@@ -19,7 +19,7 @@ from modelyard_contracts.shapes import (
     TrainingSource,
 )
 from modelyard_version.domain.lineage import MOST_BYTES
-from modelyard_version.handlers import tracing
+from modelyard_version.handlers import lineage as tracing
 
 
 @pytest.fixture
