@@ -1,11 +1,12 @@
-"""Gives every test the shared servers (`s3_server`, `nats_server`, `mongo_uri`), and the same terminal everywhere.
+"""Gives every test the shared servers (`s3_server`, `nats_server`, `mongo_uri`), a `service_stack` around one service
+and the same terminal everywhere.
 
 None of the servers starts before it is asked for.
 """
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["modelyard_testkit.servers", "modelyard_testkit.terminal"]
+pytest_plugins = ["modelyard_testkit.servers", "modelyard_testkit.service_stack", "modelyard_testkit.terminal"]
 
 # An example may take as long as it takes: others may use the machine too.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

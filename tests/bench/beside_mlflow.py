@@ -108,7 +108,8 @@ async def _in_turn(mine: Ask, other: Ask, repeats: int) -> tuple[list[float], li
 def _timed_in_turn(mine: Ask, other: Ask, repeats: int) -> tuple[list[float], list[float]]:
     """Milliseconds of each. The first of both is for warm caches and counts nowhere."""
     took: tuple[list[float], list[float]] = ([], [])
-    mine(), other()
+    mine()
+    other()
     for _ in range(repeats // _BLOCK):
         for ask, kept in zip((mine, other), took, strict=True):
             for _ in range(_BLOCK):
@@ -192,7 +193,7 @@ async def _mlflow(folder: Path, versions: int, names: int) -> AsyncIterator[int]
     seeding = Path(__file__).with_name("mlflow_seed.py")
     subprocess.run([MLFLOW_PYTHON, seeding, database, str(versions), str(names)], check=True, capture_output=True)  # noqa: ASYNC221 - as above
     port = free_port()
-    command = [MLFLOW_PYTHON, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{database}"]
+    command = [str(MLFLOW_PYTHON), "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{database}"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--no-serve-artifacts"]
     command += ["--default-artifact-root", str(folder / "artifacts")]
     with (folder / "output.log").open("wb") as log:

@@ -55,7 +55,11 @@ async def _run(plan: Plan) -> Result:
     if plan.transport == "http":
         connections = [await _Http.connect(plan.port) for _ in range(plan.clients)]
         requests = _http_requests(plan)
-        return await _drive(plan, [lambda own=own: own.ask(next(requests)) for own in connections])
+
+        def asking(own: _Http) -> Ask:
+            return lambda: own.ask(next(requests))
+
+        return await _drive(plan, [asking(own) for own in connections])
     bus = await Bus.connect(BusSettings(plan.nats_url, "gateway", "gateway", plan.nats_password))
     try:
         return await _drive(plan, [_nats_ask(plan, CallClient(bus))] * plan.clients)

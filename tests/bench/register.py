@@ -31,7 +31,7 @@ async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:
             "`list` is the newest 100 with the total count, about 36 KB of JSON.",
         ],
     )
-    data, ids = folder / "register", []
+    data, ids = folder / "register", list[str]()
     p50: dict[int, float] = {}
     async with running_yard(data):
         pass  # makes the folder and its credentials

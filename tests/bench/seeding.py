@@ -7,12 +7,13 @@ from pathlib import Path
 from modelyard_contracts.calls.version import Specification
 from modelyard_contracts.events import ImportSucceeded
 from modelyard_contracts.ids import new_id
+from modelyard_contracts.outcome import Cause
 from modelyard_contracts.shapes import Location, Plan, StorageSource
 from modelyard_store.documents import Body, Documents
 from modelyard_store.opening import open_documents
 from modelyard_version.domain.numbers import number_of, order_of
-from modelyard_version.domain.versions import GENESIS, Outcome, Version, published
-from modelyard_version.repository import COLLECTIONS, VERSIONS, Cause, VersionRepository
+from modelyard_version.domain.versions import GENESIS, Version, VersionOutcome, published
+from modelyard_version.repository.versions import COLLECTIONS, VERSIONS, VersionRepository
 
 _GOLDEN = Path(__file__).parents[2] / "libs/contracts/golden/modelyard.evt.import.succeeded.v1.json"
 _PER_NAME = 50
@@ -24,7 +25,7 @@ async def seed(file: Path, have: int, want: int) -> list[str]:
     documents = open_documents(f"sqlite:///{file}")
     await documents.open(COLLECTIONS)
     template = _template(have)
-    await VersionRepository(documents, lambda: None).add(Outcome(template), Cause("seed"))
+    await VersionRepository(documents, lambda: None).add(VersionOutcome(template), Cause("seed"))
     template_body = await _body(documents, template.model_id)
     ids = [new_id() for _ in range(want - have - 1)]
     for start in range(0, len(ids), _AT_ONCE):
@@ -48,7 +49,7 @@ async def seed_beside(url: str, name: str, versions: int, names: int) -> list[st
     documents = open_documents(url)
     await documents.open(COLLECTIONS)
     template = _template(0)
-    await VersionRepository(documents, lambda: None).add(Outcome(template), Cause("seed"))
+    await VersionRepository(documents, lambda: None).add(VersionOutcome(template), Cause("seed"))
     template_body = await _body(documents, template.model_id)
     wanted = [(name, number) for number in range(1, versions + 1)]
     wanted += [(f"seeded-{number:06}", 1) for number in range(names)]
@@ -104,4 +105,4 @@ def _template(have: int) -> Version:
     outcome = published(version, fact, version.create_at)
     if outcome is None:
         raise RuntimeError("a new version cannot be published")
-    return outcome.version
+    return outcome.value

@@ -11,6 +11,7 @@ from yard import Yard, running_yard
 from modelyard_local.demo import scenario
 
 _MIB = 1 << 20
+_PATIENCE = 600.0  # seconds in which nothing happens
 
 
 async def measure(folder: Path, quick: bool) -> tuple[list[Table], list[Aim]]:
@@ -53,7 +54,7 @@ async def _weigh(yard: Yard, options: tuple[str, ...], memory: Table) -> None:
     await asyncio.sleep(10)
     memory.rows.append((mode, "idle, 10 s after the start", *_weights(yard), load()))
     with yard.client() as client:
-        job = asyncio.create_task(scenario.run(client, lambda _: None))
+        job = asyncio.create_task(scenario.run(client, lambda _: None, _PATIENCE))
         peak: tuple[float, ...] = (0, 0, 0)
         while not (await asyncio.wait({job}, timeout=0.2))[0]:
             peak = max(peak, _weights(yard), key=lambda found: found[2])

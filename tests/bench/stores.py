@@ -15,9 +15,9 @@ from modelyard_contracts.shapes import Role
 from modelyard_runtime.clock import now_ms
 from modelyard_store.opening import open_documents
 from modelyard_testkit.servers import MongoWireServer
-from modelyard_version.handlers.aliases import Aliasing
-from modelyard_version.repository import COLLECTIONS, AliasRepository, VersionRepository
+from modelyard_version.handlers.aliases import AliasHandlers
 from modelyard_version.repository.moves import MoveRepository
+from modelyard_version.repository.versions import COLLECTIONS, AliasRepository, VersionRepository
 
 _NAME = "many"
 _OF_NAME = 200
@@ -86,7 +86,7 @@ async def _ask_all(url: str, versions: int, repeats: int) -> dict[str, list[floa
     documents = open_documents(url)
     await documents.open(COLLECTIONS)
     register = VersionRepository(documents, lambda: None)
-    aliasing = Aliasing(register, AliasRepository(documents, lambda: None), MoveRepository(documents), now_ms)
+    aliasing = AliasHandlers(register, AliasRepository(documents, lambda: None), MoveRepository(documents), now_ms)
     first = await register.page("default", ListVersions(limit=100))
     questions: dict[str, Ask] = {
         "show": lambda turn: register.get("default", ids[turn * 7 % versions]),

@@ -5,6 +5,7 @@ import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -190,7 +191,7 @@ def _inspection(folder: Path) -> Table:
         config = models.digits_config(preprocessing=None, labels=None, outputs=None)
         root = models.package(
             folder / f"inspected-{megabytes}",
-            lambda path, size=megabytes: models.random_model(path, megabytes=size),
+            partial(models.random_model, megabytes=megabytes),
             config=config,
         )
         took = []

@@ -33,12 +33,14 @@ class Yard:
 
     @property
     def details(self) -> dict[str, Any]:
-        return json.loads((self.data / "connection.json").read_text())
+        loaded: dict[str, Any] = json.loads((self.data / "connection.json").read_text())
+        return loaded
 
     @property
     def passwords(self) -> dict[str, str]:
         """Of the NATS identities."""
-        return json.loads((self.data / "credentials.json").read_text())["nats"]
+        found: dict[str, str] = json.loads((self.data / "credentials.json").read_text())["nats"]
+        return found
 
     def client(self) -> Client:
         return Client(find_connection(self.data / "connection.json"))

@@ -346,20 +346,21 @@ def test_event_tail(yard: Yard, client: Client, tmp_path: Path) -> None:
         [PROGRAM, "events", "--json"], env=yard.environment(client), stdout=subprocess.PIPE, text=True
     )
     assert tail.stdout
+    lines = tail.stdout
     try:
         number = iter(range(1000))
 
         def heard() -> dict[str, Any] | None:
             """The tail has no way to say that it listens, so something happens until it is told of."""
             client.post("models", {"model_name": f"tail-{next(number)}", "source_location": "s3://training/none/"})
-            ready, _, _ = select.select([tail.stdout], [], [], 0.5)
-            return json.loads(tail.stdout.readline()) if ready and tail.stdout else None
+            ready, _, _ = select.select([lines], [], [], 0.5)
+            return json.loads(lines.readline()) if ready else None
 
         event = eventually(heard, "an event on the tail")
     finally:
         tail.terminate()
         tail.wait()
-        tail.stdout.close()
+        lines.close()
     assert event["type"].startswith("modelyard.evt.")
     assert event["project"] == "by-hand"
 

@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 from modelyard_local import child
+from modelyard_local.child import ChildServer
 from modelyard_local.servers import NatsServer, S3Server
 
 
 async def main(folder: Path, orphan: bool) -> None:
-    servers = [NatsServer(folder / "nats", lambda store, port: os.environ["NATS_USERS"])]
+    servers: list[ChildServer] = [NatsServer(folder / "nats", lambda store, port: os.environ["NATS_USERS"])]
     if orphan:
-        child.before_program = lambda command: command
+        child.before_program = lambda command: command  # type: ignore[attr-defined]  # imported there
     else:
         servers.append(S3Server(folder / "s3", "yard-key", "yard-secret"))
     await asyncio.gather(*(server.start() for server in servers))

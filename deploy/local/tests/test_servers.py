@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -238,7 +239,7 @@ async def test_servers_die_with_a_killed_owner_and_the_next_start_tidies_up(tmp_
     await process.wait()
     for mark in pids:
         assert mark is not None
-        await until(lambda mark=mark: gone(mark.pid))
+        await until(partial(gone, mark.pid))
     await s3.start()
     await s3.stop()
     assert inner_sockets(s3) == []

@@ -10,6 +10,8 @@ from modelyard_bus.connection import Bus
 from modelyard_contracts.catalogue import IMPORT_FAILED
 from modelyard_contracts.envelope import Envelope
 
+from .conftest import Connect
+
 pytestmark = pytest.mark.servers
 
 
@@ -18,7 +20,7 @@ def failed(number: int) -> Envelope:
     return Envelope(source="import", type="t", subject=f"m{number}", project="p1", data=data)
 
 
-async def test_not_before_what_waits_is_handled(operator: Bus, connect: Any, consumers: Any) -> None:
+async def test_not_before_what_waits_is_handled(operator: Bus, connect: Connect, consumers: Any) -> None:
     version, importer = await connect("version"), await connect("import")
     assert await caught_up(version, "version", 0)
     for number in range(3):
@@ -38,7 +40,7 @@ async def test_not_before_what_waits_is_handled(operator: Bus, connect: Any, con
     assert await caught_up(version, "version", 3600)
 
 
-async def test_what_is_said_later_does_not_count(operator: Bus, connect: Any, consumers: Any) -> None:
+async def test_what_is_said_later_does_not_count(operator: Bus, connect: Connect, consumers: Any) -> None:
     version, importer = await connect("version"), await connect("import")
 
     async def take(envelope: Envelope, data: Any) -> None:

@@ -14,6 +14,8 @@ from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Away, Failure, FailureKind, Problem
 from modelyard_contracts.shapes import Role
 
+from .conftest import Connect
+
 pytestmark = pytest.mark.servers
 
 
@@ -44,7 +46,7 @@ class Wire:
 
 
 @pytest.fixture
-async def wire(connect: Any) -> AsyncIterator[Wire]:
+async def wire(connect: Connect) -> AsyncIterator[Wire]:
     wire = Wire(await connect("evaluate"), await connect("gateway"))
     yield wire
     await wire.server.stop(grace=0)
@@ -108,7 +110,7 @@ async def test_unknown_fields_of_a_newer_caller_are_ignored(wire: Wire) -> None:
 async def test_a_request_of_another_form_names_the_field_but_not_the_value(wire: Wire) -> None:
     await wire.answering(echo)
     with pytest.raises(Failure) as caught:
-        await wire.client(ASK, CONTEXT, Told(text="hunter2"))  # type: ignore[arg-type]
+        await wire.client(ASK, CONTEXT, Told(text="hunter2"))  # type: ignore[misc]  # unchecked callers
     assert (caught.value.kind, caught.value.code) == (FailureKind.INVALID, "ModelArts.9003")
     assert [problem.field for problem in caught.value.problems] == ["number"]
     assert "hunter2" not in str(caught.value.problems)
@@ -162,7 +164,7 @@ async def test_requests_run_side_by_side_up_to_the_limit(wire: Wire) -> None:
     assert most == 8
 
 
-async def test_one_of_several_servers_answers_each(wire: Wire, connect: Any) -> None:
+async def test_one_of_several_servers_answers_each(wire: Wire, connect: Connect) -> None:
     answers: list[str] = []
 
     def answering(name: str) -> Any:
@@ -226,7 +228,7 @@ async def test_what_is_too_large_is_refused_on_either_side(wire: Wire) -> None:
         await wire.client(ASK, CONTEXT, Ask(number=7))
     assert (caught.value.kind, caught.value.code) == (FailureKind.TOO_LARGE, "ModelArts.9004")
     with pytest.raises(Failure, match="the request has"):
-        await wire.client(ASK, CONTEXT, Told(text="x" * 2_000_000))  # type: ignore[arg-type]
+        await wire.client(ASK, CONTEXT, Told(text="x" * 2_000_000))  # type: ignore[misc]  # unchecked callers
     assert not any(bus.closed.is_set() for bus in wire.buses)
 
 
@@ -267,7 +269,7 @@ async def test_only_the_services_own_calls_and_each_once(wire: Wire) -> None:
         wire.server.answer(Call("import", "ask", Ask, Told), echo)
 
 
-async def test_a_started_server_is_there_and_a_stopping_one_loses_nothing(wire: Wire, connect: Any) -> None:
+async def test_a_started_server_is_there_and_a_stopping_one_loses_nothing(wire: Wire, connect: Connect) -> None:
     """Needs the client's flush to be a barrier: servers come and go while one client keeps asking."""
     bus = await connect("evaluate")
     answered = 0

@@ -11,6 +11,8 @@ from modelyard_contracts.durables import all_durables
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.permissions import OPERATOR
 
+from .conftest import Connect
+
 pytestmark = pytest.mark.servers
 
 
@@ -55,14 +57,14 @@ async def test_durables_never_have_a_server_side_limit_or_backoff(operator: Bus)
         assert tuple(config.filter_subjects or (config.filter_subject,)) == durable.subjects
 
 
-async def test_the_declare_command_does_it_from_the_environment(server: Any, connect: Any) -> None:
+async def test_the_declare_command_does_it_from_the_environment(server: Any, connect: Connect) -> None:
     environment = {"MODELYARD_NATS_URL": server.url, "MODELYARD_NATS_PASSWORD": server.passwords[OPERATOR]}
     await declare.declare(environment)
     bus = await connect(OPERATOR)
     assert len(await bus.js.streams_info()) == len(STREAMS)
 
 
-async def test_the_same_envelope_is_stored_once(operator: Bus, connect: Any) -> None:
+async def test_the_same_envelope_is_stored_once(operator: Bus, connect: Connect) -> None:
     version = await connect("version")
     envelope = said("version", model_id="m1", model_name="n", model_version="1.0.0")
     for _ in range(3):
@@ -89,14 +91,14 @@ async def test_outsiders_cannot_store_what_would_not_fit_as_a_dead_letter(operat
         await operator.store(VERSION_FAILED.subject, b"x" * (streams.MAX_MESSAGE + 1), {}, operator.nats.max_payload)
 
 
-async def test_publishing_without_a_stream_fails(connect: Any) -> None:
+async def test_publishing_without_a_stream_fails(connect: Connect) -> None:
     bus = await connect("import")
     with pytest.raises(PublishFailed, match="no response from stream"):
         await bus.publish(IMPORT_FETCH.subject, said("import", import_id="i1"))
     assert bus.stats.publish_failures == 1
 
 
-async def test_check_says_what_is_missing(server: Any, connect: Any, until: Callable[..., Any]) -> None:
+async def test_check_says_what_is_missing(server: Any, connect: Connect, until: Callable[..., Any]) -> None:
     bus: Bus = await connect("convert")
     assert "does not store" in str(await bus.check())
     await (await connect(OPERATOR)).declare()
@@ -110,7 +112,7 @@ async def test_check_says_what_is_missing(server: Any, connect: Any, until: Call
     assert bus.stats.reconnects == 1
 
 
-async def test_closed_is_set_when_it_is_over(connect: Any) -> None:
+async def test_closed_is_set_when_it_is_over(connect: Connect) -> None:
     bus: Bus = await connect("convert")
     await bus.close()
     assert bus.closed.is_set()

@@ -18,6 +18,8 @@ from modelyard_contracts.catalogue import DEAD_LETTERS, IMPORT_FETCH, JOBS, VERS
 from modelyard_contracts.durables import Durable, all_durables, durables_of
 from modelyard_contracts.envelope import Envelope
 
+from .conftest import Connect
+
 pytestmark = pytest.mark.servers
 
 QUICK = catalogue.Retry(max_deliver=3, ack_wait=1, first_delay=0.02, max_delay=0.05)
@@ -67,7 +69,7 @@ async def dead(operator: Bus) -> int:
     return (await operator.js.stream_info(DEAD_LETTERS.name)).state.messages
 
 
-async def test_every_consumer_of_an_event_gets_it_decoded(operator: Bus, connect: Any, consumers: Any) -> None:
+async def test_every_consumer_of_an_event_gets_it_decoded(operator: Bus, connect: Connect, consumers: Any) -> None:
     seen: asyncio.Queue[tuple[str, str, str]] = asyncio.Queue()
 
     def taking(service: str) -> Any:
@@ -84,7 +86,7 @@ async def test_every_consumer_of_an_event_gets_it_decoded(operator: Bus, connect
 
 
 async def test_an_idle_consumer_hears_at_once(
-    operator: Bus, connect: Any, consumers: Any, monkeypatch: pytest.MonkeyPatch
+    operator: Bus, connect: Connect, consumers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each request for messages lasts an hour: whoever waited for one to end would hear nothing here."""
     monkeypatch.setattr("modelyard_bus.pull.EXPIRES", 3600.0)
@@ -101,7 +103,7 @@ async def test_an_idle_consumer_hears_at_once(
         await heard.wait()
 
 
-async def test_acked_work_is_gone(operator: Bus, connect: Any, until: Callable[..., Any]) -> None:
+async def test_acked_work_is_gone(operator: Bus, connect: Connect, until: Callable[..., Any]) -> None:
     bus = await connect("import")
     consumer = Consumer(bus, "import")
 
@@ -118,7 +120,7 @@ async def test_acked_work_is_gone(operator: Bus, connect: Any, until: Callable[.
 
 
 async def test_rejected_and_undecodable_messages_become_dead_letters_at_once(
-    operator: Bus, connect: Any, consumers: Any, until: Callable[..., Any]
+    operator: Bus, connect: Connect, consumers: Any, until: Callable[..., Any]
 ) -> None:
     async def refuse(envelope: Envelope, data: Any) -> None:
         raise Reject("nobody wants it")
@@ -136,7 +138,7 @@ async def test_rejected_and_undecodable_messages_become_dead_letters_at_once(
 
 @pytest.mark.parametrize("error", [Retry("not yet"), RuntimeError("surprise")])
 async def test_failing_work_is_tried_again(
-    quick_retries: None, operator: Bus, connect: Any, until: Callable[..., Any], error: Exception
+    quick_retries: None, operator: Bus, connect: Connect, until: Callable[..., Any], error: Exception
 ) -> None:
     bus = await connect("import")
     attempts: list[tuple[int, bool]] = []
@@ -159,7 +161,7 @@ async def test_failing_work_is_tried_again(
 
 
 async def test_used_up_attempts_end_as_a_dead_letter(
-    quick_retries: None, operator: Bus, connect: Any, until: Callable[..., Any]
+    quick_retries: None, operator: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     bus = await connect("import")
     attempts: list[int] = []
@@ -178,7 +180,7 @@ async def test_used_up_attempts_end_as_a_dead_letter(
 
 
 async def test_work_that_kills_its_worker_every_time_is_not_stuck(
-    quick_retries: None, operator: Bus, connect: Any, until: Callable[..., Any]
+    quick_retries: None, operator: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     """Each delivery but the last is taken and never answered, as by a process that dies."""
     durable = quick(next(d for d in durables_of("import") if d.name == IMPORT_FETCH.durable))
@@ -205,7 +207,7 @@ async def test_work_that_kills_its_worker_every_time_is_not_stuck(
 
 
 async def test_long_work_is_not_given_to_another(
-    leisurely_retries: None, operator: Bus, connect: Any, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    leisurely_retries: None, operator: Bus, connect: Connect, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It runs for more than ack_wait, three beats long, while a second worker waits for something to do."""
     attempts: list[int] = []
@@ -235,7 +237,7 @@ async def test_long_work_is_not_given_to_another(
 
 
 async def test_no_more_runs_at_once_than_allowed_and_others_share(
-    operator: Bus, connect: Any, until: Callable[..., Any]
+    operator: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     running, most = 0, 0
     enough = asyncio.Event()
@@ -261,7 +263,7 @@ async def test_no_more_runs_at_once_than_allowed_and_others_share(
 
 
 async def test_events_of_one_entity_come_one_at_a_time_in_order(
-    operator: Bus, connect: Any, consumers: Any, until: Callable[..., Any]
+    operator: Bus, connect: Connect, consumers: Any, until: Callable[..., Any]
 ) -> None:
     seen: dict[str, list[str]] = {"a": [], "b": []}
     busy: set[str] = set()
@@ -288,7 +290,7 @@ async def test_events_of_one_entity_come_one_at_a_time_in_order(
 
 
 async def test_stopping_gives_unfinished_work_back_at_once(
-    operator: Bus, connect: Any, until: Callable[..., Any]
+    operator: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     started, cancelled = asyncio.Event(), asyncio.Event()
 
@@ -321,7 +323,7 @@ async def test_stopping_gives_unfinished_work_back_at_once(
     await new.stop()
 
 
-async def test_stopping_lets_quick_work_finish(operator: Bus, connect: Any) -> None:
+async def test_stopping_lets_quick_work_finish(operator: Bus, connect: Connect) -> None:
     started, release = asyncio.Event(), asyncio.Event()
 
     async def nearly(envelope: Envelope, data: Any) -> None:
@@ -340,7 +342,9 @@ async def test_stopping_lets_quick_work_finish(operator: Bus, connect: Any) -> N
     assert (bus.stats.acked, bus.stats.interrupted) == (1, 0)
 
 
-async def test_a_worker_takes_only_the_jobs_it_bound(operator: Bus, connect: Any, until: Callable[..., Any]) -> None:
+async def test_a_worker_takes_only_the_jobs_it_bound(
+    operator: Bus, connect: Connect, until: Callable[..., Any]
+) -> None:
     async def done(envelope: Envelope, data: Any) -> None:
         pass
 
@@ -361,7 +365,7 @@ async def test_a_worker_takes_only_the_jobs_it_bound(operator: Bus, connect: Any
 
 
 async def test_log_lines_of_a_handler_name_its_message(
-    operator: Bus, connect: Any, consumers: Any, until: Callable[..., Any]
+    operator: Bus, connect: Connect, consumers: Any, until: Callable[..., Any]
 ) -> None:
     bound: list[dict[str, Any]] = []
 
@@ -379,7 +383,7 @@ async def test_log_lines_of_a_handler_name_its_message(
     assert current_delivery() is None
 
 
-async def test_mistakes_in_the_bootstrap_are_told_at_start(operator: Bus, connect: Any) -> None:
+async def test_mistakes_in_the_bootstrap_are_told_at_start(operator: Bus, connect: Connect) -> None:
     async def never(envelope: Envelope, data: Any) -> None:
         raise AssertionError
 
@@ -394,7 +398,7 @@ async def test_mistakes_in_the_bootstrap_are_told_at_start(operator: Bus, connec
         await consumer.start()
 
 
-async def test_a_missing_durable_is_told_at_start(connect: Any) -> None:
+async def test_a_missing_durable_is_told_at_start(connect: Connect) -> None:
     async def never(envelope: Envelope, data: Any) -> None:
         raise AssertionError
 

@@ -10,6 +10,8 @@ from modelyard_bus.errors import NoSuchDeadLetter
 from modelyard_contracts.catalogue import DEAD_LETTERS, IMPORT_FETCH
 from modelyard_contracts.envelope import Envelope
 
+from .conftest import Connect
+
 pytestmark = pytest.mark.servers
 
 
@@ -18,13 +20,13 @@ def job(import_id: str) -> Envelope:
 
 
 @pytest.fixture
-async def buried(operator: Bus, connect: Any, until: Callable[..., Any]) -> Bus:
+async def buried(operator: Bus, connect: Connect, until: Callable[..., Any]) -> Bus:
     """Three imports were refused. The bus of the import service."""
 
     async def refuse(envelope: Envelope, data: Any) -> None:
         raise Reject(f"第 {data.import_id}\r\nis not wanted")
 
-    bus = await connect("import")
+    bus: Bus = await connect("import")
     consumer = Consumer(bus, "import")
     consumer.on_job(IMPORT_FETCH, refuse)
     await consumer.start()
@@ -35,7 +37,7 @@ async def buried(operator: Bus, connect: Any, until: Callable[..., Any]) -> Bus:
     return bus
 
 
-async def test_listed_oldest_first_with_everything_needed_to_judge(buried: Bus, connect: Any) -> None:
+async def test_listed_oldest_first_with_everything_needed_to_judge(buried: Bus, connect: Connect) -> None:
     letters = DeadLetters(await connect("gateway"))
     first, second, third = await letters.list()
     assert [letter.seq for letter in (first, second, third)] == [1, 2, 3]
@@ -50,7 +52,7 @@ async def test_listed_oldest_first_with_everything_needed_to_judge(buried: Bus, 
 
 
 async def test_replayed_to_the_consumer_that_failed_and_then_gone(
-    buried: Bus, connect: Any, until: Callable[..., Any]
+    buried: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     """Inside the duplicate window of the stream, where the old message id would be swallowed."""
     letters = DeadLetters(await connect("gateway"))
@@ -72,7 +74,7 @@ async def test_replayed_to_the_consumer_that_failed_and_then_gone(
 
 
 async def test_a_replay_that_fails_again_is_a_new_dead_letter(
-    buried: Bus, connect: Any, until: Callable[..., Any]
+    buried: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     async def refuse(envelope: Envelope, data: Any) -> None:
         raise Reject("still not")
@@ -88,7 +90,7 @@ async def test_a_replay_that_fails_again_is_a_new_dead_letter(
     assert [(letter.seq, letter.reason) for letter in await letters.list(after=3)] == [(4, "still not")]
 
 
-async def test_dropped_for_good(buried: Bus, connect: Any) -> None:
+async def test_dropped_for_good(buried: Bus, connect: Connect) -> None:
     letters = DeadLetters(await connect("gateway"))
     await letters.drop(1)
     assert [letter.seq for letter in await letters.list()] == [2, 3]
@@ -98,7 +100,7 @@ async def test_dropped_for_good(buried: Bus, connect: Any) -> None:
                 await attempt(seq)
 
 
-async def test_burying_twice_keeps_one(operator: Bus, connect: Any, until: Callable[..., Any]) -> None:
+async def test_burying_twice_keeps_one(operator: Bus, connect: Connect, until: Callable[..., Any]) -> None:
     """The copy is stored, then the process dies before `term`: the next delivery buries it again."""
     bus = await connect("import")
     await bus.publish(IMPORT_FETCH.subject, job("i1"))
@@ -117,7 +119,7 @@ async def test_burying_twice_keeps_one(operator: Bus, connect: Any, until: Calla
 
 
 async def test_the_largest_message_with_the_longest_reason_fits(
-    operator: Bus, connect: Any, until: Callable[..., Any]
+    operator: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     async def refuse(envelope: Envelope, data: Any) -> None:
         raise Reject("\N{ROCKET}" * 1000)

@@ -27,6 +27,8 @@ from modelyard_contracts.durables import all_durables, durables_of
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.permissions import IDENTITIES, OPERATOR
 
+from .conftest import Connect
+
 pytestmark = pytest.mark.servers
 
 PLACES = {durable.name: f"{durable.stream.name}.{durable.name}" for durable in all_durables()}
@@ -122,7 +124,7 @@ async def test_everyone_may_do_exactly_their_own(server: Any, operator: Bus, ide
     assert set(SUBSCRIBE) - subscribe == may_subscribe(identity)
 
 
-async def test_training_says_its_one_event_and_hears_the_ack(operator: Bus, connect: Any) -> None:
+async def test_training_says_its_one_event_and_hears_the_ack(operator: Bus, connect: Connect) -> None:
     training: Bus = await connect("training")
     output = {"bucket": "models", "prefix": "p/"}
     data = {"job_id": "j", "job_name": "n", "job_version": "V001", "status": "completed", "output": output}
@@ -134,7 +136,7 @@ async def test_training_says_its_one_event_and_hears_the_ack(operator: Bus, conn
     assert (await operator.js.stream_info(EVENTS.name)).state.messages == 1
 
 
-async def test_a_service_cannot_speak_for_another(operator: Bus, connect: Any) -> None:
+async def test_a_service_cannot_speak_for_another(operator: Bus, connect: Connect) -> None:
     envelope = Envelope(source="import", type="t", subject="i1", project="p1", data={"import_id": "i1"})
     with pytest.raises(PublishFailed, match="not permitted"):
         await (await connect("convert")).publish(IMPORT_FETCH.subject, envelope)
@@ -148,7 +150,7 @@ VICTIM = "import-events"
 )
 @pytest.mark.parametrize("name", ["", ".watch", ".watch.modelyard.evt.>", f".{VICTIM}", f".{VICTIM}.modelyard.evt.>"])
 async def test_the_gateway_cannot_take_over_a_durable(
-    operator: Bus, connect: Any, until: Callable[..., Any], naming: dict[str, str], name: str
+    operator: Bus, connect: Connect, until: Callable[..., Any], naming: dict[str, str], name: str
 ) -> None:
     """It makes consumers of its own: no name in the subject or in the body may lead to another's."""
     gateway: Bus = await connect("gateway")
@@ -164,7 +166,9 @@ async def test_the_gateway_cannot_take_over_a_durable(
     assert (await operator.js.consumer_info(EVENTS.name, VICTIM)).config == before
 
 
-async def test_the_gateway_watches_with_its_own_rights(operator: Bus, connect: Any, until: Callable[..., Any]) -> None:
+async def test_the_gateway_watches_with_its_own_rights(
+    operator: Bus, connect: Connect, until: Callable[..., Any]
+) -> None:
     envelope = Envelope(source="version", type="t", subject="m1", project="p1", data={})
     await (await connect("version")).publish(VERSION_FAILED.subject, envelope)
     gateway: Bus = await connect("gateway")

@@ -10,6 +10,8 @@ from modelyard_bus.relay import Relay
 from modelyard_contracts.catalogue import EVENTS, IMPORT_FETCH, IMPORT_STARTED
 from modelyard_contracts.envelope import Envelope
 
+from .conftest import Connect
+
 pytestmark = pytest.mark.servers
 
 
@@ -72,7 +74,7 @@ async def stored(operator: Bus) -> list[tuple[str, str]]:
 
 
 async def test_committed_messages_are_published_in_order_and_trimmed(
-    operator: Bus, connect: Any, until: Callable[..., Any]
+    operator: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     source, bus = Source(), await connect("import")
     for number in range(30):
@@ -87,7 +89,9 @@ async def test_committed_messages_are_published_in_order_and_trimmed(
         assert [text for d, text in events if d == f"d{document}"] == [str(n) for n in range(document, 30, 3)]
 
 
-async def test_a_nudge_does_not_wait_for_the_interval(operator: Bus, connect: Any, until: Callable[..., Any]) -> None:
+async def test_a_nudge_does_not_wait_for_the_interval(
+    operator: Bus, connect: Connect, until: Callable[..., Any]
+) -> None:
     source = Source()
     relay = Relay(await connect("import"), [source], interval=3600)
     await relay.start()
@@ -101,7 +105,7 @@ async def test_a_nudge_does_not_wait_for_the_interval(operator: Bus, connect: An
 
 
 async def test_more_than_a_page_goes_out_without_a_pause(
-    operator: Bus, connect: Any, until: Callable[..., Any]
+    operator: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     source = Source()
     for number in range(250):
@@ -114,7 +118,7 @@ async def test_more_than_a_page_goes_out_without_a_pause(
 
 
 async def test_killed_between_publish_and_trim_repeats_without_a_trace(
-    operator: Bus, connect: Any, until: Callable[..., Any]
+    operator: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     source, bus = Source(), await connect("import")
     source.trimmable = False
@@ -134,7 +138,7 @@ async def test_killed_between_publish_and_trim_repeats_without_a_trace(
     assert [text for _, text in await stored(operator)] == ["0", "1", "2", "3"]
 
 
-async def test_two_relays_on_the_same_documents(operator: Bus, connect: Any, until: Callable[..., Any]) -> None:
+async def test_two_relays_on_the_same_documents(operator: Bus, connect: Connect, until: Callable[..., Any]) -> None:
     source = Source()
     relays = [Relay(await connect("import"), [source], interval=0.01) for _ in range(2)]
     for relay in relays:
@@ -154,7 +158,7 @@ async def test_two_relays_on_the_same_documents(operator: Bus, connect: Any, unt
 
 
 async def test_a_message_that_cannot_go_out_holds_back_its_own_document_only(
-    operator: Bus, connect: Any, until: Callable[..., Any]
+    operator: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     source, bus = Source(), await connect("import")
     source.commit("stuck", "0")
@@ -169,7 +173,7 @@ async def test_a_message_that_cannot_go_out_holds_back_its_own_document_only(
 
 
 async def test_it_survives_a_store_and_a_broker_that_go_away(
-    server: Any, operator: Bus, connect: Any, until: Callable[..., Any]
+    server: Any, operator: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     source, bus = Source(), await connect("import")
     source.readable = False
@@ -187,7 +191,7 @@ async def test_it_survives_a_store_and_a_broker_that_go_away(
     assert [text for _, text in await stored(operator)] == [str(n) for n in range(10)]
 
 
-async def test_jobs_go_the_same_way(operator: Bus, connect: Any, until: Callable[..., Any]) -> None:
+async def test_jobs_go_the_same_way(operator: Bus, connect: Connect, until: Callable[..., Any]) -> None:
     source = Source()
     source.commit("d", "i1", subject=IMPORT_FETCH.subject)
     relay = Relay(await connect("import"), [source])
@@ -197,7 +201,7 @@ async def test_jobs_go_the_same_way(operator: Bus, connect: Any, until: Callable
     assert (await operator.js.consumer_info("MODELYARD_JOBS", IMPORT_FETCH.durable)).num_pending == 1
 
 
-async def test_stopping_twice_or_unstarted_is_harmless(connect: Any) -> None:
+async def test_stopping_twice_or_unstarted_is_harmless(connect: Connect) -> None:
     relay = Relay(await connect("import"), [])
     await relay.stop()
     await relay.start()

@@ -12,6 +12,8 @@ from modelyard_bus.errors import PublishFailed
 from modelyard_contracts.catalogue import EVENTS, IMPORT_FETCH, JOBS, VERSION_DELETED
 from modelyard_contracts.envelope import Envelope
 
+from .conftest import Connect
+
 pytestmark = pytest.mark.servers
 
 TOTAL = 300
@@ -32,7 +34,7 @@ async def stubborn(bus: Bus, subject: str, envelope: Envelope) -> None:
 
 
 async def test_events_have_their_effect_once_over_kills_of_the_broker(
-    server: Any, operator: Bus, connect: Any, consumers: Any, until: Callable[..., Any]
+    server: Any, operator: Bus, connect: Connect, consumers: Any, until: Callable[..., Any]
 ) -> None:
     effects: dict[str, int] = {}
     deliveries = 0
@@ -63,7 +65,7 @@ async def test_events_have_their_effect_once_over_kills_of_the_broker(
 
 
 async def test_a_waiting_consumer_hears_once_the_broker_is_back(
-    server: Any, operator: Bus, connect: Any, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    server: Any, operator: Bus, connect: Connect, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its request for messages died with the broker; it must ask again on reconnecting, not when it would expire."""
     monkeypatch.setattr("modelyard_bus.pull.EXPIRES", 3600.0)

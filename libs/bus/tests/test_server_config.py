@@ -38,7 +38,8 @@ def test_a_password_may_come_from_the_servers_environment() -> None:
 @pytest.mark.servers
 @pytest.mark.parametrize("sync_interval", ["2m", "always"])
 def test_the_server_accepts_it(tmp_path: Path, sync_interval: str) -> None:
-    passwords = {**dict.fromkeys(IDENTITIES, 'a" b\\ $c # {'), "import": FromEnvironment("NATS_IMPORT")}
+    passwords: dict[str, str | FromEnvironment] = dict.fromkeys(IDENTITIES, 'a" b\\ $c # {')
+    passwords["import"] = FromEnvironment("NATS_IMPORT")
     config = tmp_path / "nats.conf"
     text = render(ServerConfig(store=tmp_path, passwords=passwords, sync_interval=sync_interval, monitor_port=8222))
     config.write_text(text)

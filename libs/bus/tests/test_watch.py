@@ -10,6 +10,8 @@ from modelyard_bus.errors import MessageTooLarge
 from modelyard_contracts.catalogue import EVENTS, VERSION_FAILED
 from modelyard_contracts.envelope import Envelope
 
+from .conftest import Connect
+
 pytestmark = pytest.mark.servers
 
 
@@ -25,7 +27,7 @@ async def consumers_of(operator: Bus) -> int:
     return len(await operator.js.consumers_info(EVENTS.name))
 
 
-async def test_progress_reaches_who_watches_and_nobody_else(connect: Any, until: Callable[..., Any]) -> None:
+async def test_progress_reaches_who_watches_and_nobody_else(connect: Connect, until: Callable[..., Any]) -> None:
     convert, gateway = await connect("convert"), await connect("gateway")
     await convert.announce("conversion", "c1", {"percent": 1})
     await convert.nats.flush()
@@ -50,7 +52,7 @@ async def test_progress_reaches_who_watches_and_nobody_else(connect: Any, until:
     await watching  # ends with the bus
 
 
-async def test_progress_names_one_thing(connect: Any) -> None:
+async def test_progress_names_one_thing(connect: Connect) -> None:
     bus = await connect("convert")
     for name in ("*", "a.b", ">", "", "a b"):
         with pytest.raises(ValueError, match="not a subject token"):
@@ -59,14 +61,14 @@ async def test_progress_names_one_thing(connect: Any) -> None:
         await bus.announce("conversion", "c1", {"text": "x" * 2_000_000})
 
 
-async def test_progress_while_disconnected_is_dropped(server: Any, connect: Any, until: Callable[..., Any]) -> None:
+async def test_progress_while_disconnected_is_dropped(server: Any, connect: Connect, until: Callable[..., Any]) -> None:
     bus = await connect("convert")
     server.kill()
     await until(lambda: not bus.nats.is_connected)
     await bus.announce("conversion", "c1", {"percent": 1})
 
 
-async def test_events_since_an_instant_in_order_then_live(operator: Bus, connect: Any) -> None:
+async def test_events_since_an_instant_in_order_then_live(operator: Bus, connect: Connect) -> None:
     version, gateway = await connect("version"), await connect("gateway")
     before = datetime.now(UTC)
     for number in range(500):
@@ -78,7 +80,7 @@ async def test_events_since_an_instant_in_order_then_live(operator: Bus, connect
     await events.aclose()
 
 
-async def test_without_an_instant_only_what_comes(operator: Bus, connect: Any, until: Callable[..., Any]) -> None:
+async def test_without_an_instant_only_what_comes(operator: Bus, connect: Connect, until: Callable[..., Any]) -> None:
     version, gateway = await connect("version"), await connect("gateway")
     declared = await consumers_of(operator)
     await version.publish(VERSION_FAILED.subject, said(0))
@@ -92,7 +94,7 @@ async def test_without_an_instant_only_what_comes(operator: Bus, connect: Any, u
 
 
 async def test_nothing_is_missed_or_doubled_over_a_kill_of_the_broker(
-    server: Any, operator: Bus, connect: Any, until: Callable[..., Any]
+    server: Any, operator: Bus, connect: Connect, until: Callable[..., Any]
 ) -> None:
     version, gateway = await connect("version"), await connect("gateway")
     for number in range(10):
@@ -108,7 +110,7 @@ async def test_nothing_is_missed_or_doubled_over_a_kill_of_the_broker(
     await events.aclose()
 
 
-async def test_what_is_no_envelope_is_passed_over(operator: Bus, connect: Any) -> None:
+async def test_what_is_no_envelope_is_passed_over(operator: Bus, connect: Connect) -> None:
     version, gateway = await connect("version"), await connect("gateway")
     await version.store(VERSION_FAILED.subject, b"junk", {}, 1000)
     await version.publish(VERSION_FAILED.subject, said(1))

@@ -12,7 +12,7 @@ from modelyard_contracts.catalogue import ALL_EVENTS, ALL_JOBS, SERVICES, TRAINI
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.generate import GOLDEN, generated_files, golden_path
 
-MESSAGES = [*ALL_EVENTS, *ALL_JOBS]
+MESSAGES: list[Event[Any] | Job[Any]] = [*ALL_EVENTS, *ALL_JOBS]
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.subject)

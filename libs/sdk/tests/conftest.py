@@ -22,7 +22,9 @@ from starlette.routing import Route
 from modelyard import Client, Connection
 from modelyard.cli import main
 from modelyard_contracts.calls import convert, evaluate, imports, publish, version
-from modelyard_testkit import register_replies, replies
+
+from . import gateway_replies as replies
+from . import register_replies
 
 TOKEN = "a-token-for-tests"
 
@@ -323,7 +325,7 @@ def package(tmp_path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Streams:
-    """Builders for tests: modules beside a test cannot be imported."""
+    """Builders for tests."""
 
     of = staticmethod(event_stream)
 

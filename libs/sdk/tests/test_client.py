@@ -8,8 +8,10 @@ from starlette.responses import PlainTextResponse
 from modelyard import Client, Connection, ConnectionNotFound, GatewayUnreachable, Refused, TaskFailed
 from modelyard.client import at
 
+from .conftest import Scripted, Streams
 
-def test_requests_name_project_and_token(client: Client, gateway: Any) -> None:
+
+def test_requests_name_project_and_token(client: Client, gateway: Scripted) -> None:
     gateway.on("GET models", {"models": []})
     assert client.get("models", limit=5, model_name="手写", model_status=None) == {"models": []}
     asked = gateway.asked[0]
@@ -17,7 +19,7 @@ def test_requests_name_project_and_token(client: Client, gateway: Any) -> None:
     assert asked.headers["authorization"] == "Bearer a-token-for-tests"
 
 
-def test_every_method(client: Client, gateway: Any) -> None:
+def test_every_method(client: Client, gateway: Scripted) -> None:
     for method in ("POST", "PUT", "DELETE"):
         gateway.on(f"{method} things/1", {"did": method})
     gateway.on("POST projects", {"made": True})
@@ -36,7 +38,7 @@ def test_what_people_type_stays_one_segment() -> None:
     )
 
 
-def test_a_refusal_keeps_code_problems_and_correlation_id(client: Client, gateway: Any) -> None:
+def test_a_refusal_keeps_code_problems_and_correlation_id(client: Client, gateway: Scripted) -> None:
     problem = {"message": "must be N.N.N", "field": "model_version", "rule": "pattern"}
     gateway.on("POST models", gateway.refusal(400, problems=[problem]))
     with pytest.raises(Refused, match="no, not like that") as refused:
@@ -46,7 +48,7 @@ def test_a_refusal_keeps_code_problems_and_correlation_id(client: Client, gatewa
 
 
 @pytest.mark.parametrize("problems", [None, "text", [1, "x"]])
-def test_odd_problems_do_no_harm(client: Client, gateway: Any, problems: object) -> None:
+def test_odd_problems_do_no_harm(client: Client, gateway: Scripted, problems: object) -> None:
     gateway.on("GET models", gateway.refusal(400, problems=problems))
     with pytest.raises(Refused) as refused:
         client.get("models")
@@ -54,13 +56,13 @@ def test_odd_problems_do_no_harm(client: Client, gateway: Any, problems: object)
 
 
 @pytest.mark.parametrize("status", [200, 502])
-def test_something_else_than_a_gateway_answers(client: Client, gateway: Any, status: int) -> None:
+def test_something_else_than_a_gateway_answers(client: Client, gateway: Scripted, status: int) -> None:
     gateway.on("GET models", PlainTextResponse("<html>welcome</html>", status_code=status))
     with pytest.raises(Refused, match="is no gateway: '<html>welcome"):
         client.get("models")
 
 
-def test_a_list_is_no_reply(client: Client, gateway: Any) -> None:
+def test_a_list_is_no_reply(client: Client, gateway: Scripted) -> None:
     gateway.on("GET models", [1, 2])
     with pytest.raises(Refused):
         client.get("models")
@@ -89,7 +91,7 @@ def test_a_token_that_cannot_be_one(token: str) -> None:
     assert token not in str(refused.value)
 
 
-def test_events_with_comments_pings_and_many_lines(client: Client, gateway: Any, streams: Any) -> None:
+def test_events_with_comments_pings_and_many_lines(client: Client, gateway: Scripted, streams: Streams) -> None:
     gateway.on(
         "GET events",
         streams.of(
@@ -110,21 +112,21 @@ def test_events_with_comments_pings_and_many_lines(client: Client, gateway: Any,
     ]
 
 
-def test_a_refused_stream(client: Client, gateway: Any) -> None:
+def test_a_refused_stream(client: Client, gateway: Scripted) -> None:
     gateway.on("GET events", 429)
     with pytest.raises(Refused) as refused:
         list(client.events())
     assert refused.value.status == 429
 
 
-def test_a_stream_may_be_left(client: Client, gateway: Any, streams: Any) -> None:
+def test_a_stream_may_be_left(client: Client, gateway: Scripted, streams: Streams) -> None:
     gateway.on("GET events", streams.of('data: {"n": 1}\n\n', stay=True))
     events = client.events()
     assert next(events) == ("message", {"n": 1})
     events.close()  # type: ignore[attr-defined]
 
 
-def test_following_until_the_end(client: Client, gateway: Any, no_pauses: list[float]) -> None:
+def test_following_until_the_end(client: Client, gateway: Scripted, no_pauses: list[float]) -> None:
     gateway.on("GET t", *[{"state": "running"}] * 12, {"state": "succeeded", "n": 1})
     seen: list[str] = []
     reply = client.follow(lambda: client.get("t"), "state", lambda reply: seen.append(reply["state"]))
@@ -151,13 +153,13 @@ def test_a_bad_end(client: Client, reply: dict[str, Any], reason: str) -> None:
     assert failed.value.problems == (reply.get("failure") or {}).get("problems", [])
 
 
-def test_following_survives_a_restart(client: Client, gateway: Any, no_pauses: list[float]) -> None:
+def test_following_survives_a_restart(client: Client, gateway: Scripted, no_pauses: list[float]) -> None:
     gateway.on("GET t", 503, 503, {"state": "running"}, 503, {"state": "succeeded"})
     client.follow(lambda: client.get("t"), "state", lambda _: None)
     assert len(no_pauses) == 4
 
 
-def test_following_ends_when_nobody_comes_back(client: Client, gateway: Any, no_pauses: list[float]) -> None:
+def test_following_ends_when_nobody_comes_back(client: Client, gateway: Scripted, no_pauses: list[float]) -> None:
     gateway.on("GET t", 503)
     with pytest.raises(Refused):
         client.follow(lambda: client.get("t"), "state", lambda _: None)

@@ -14,6 +14,8 @@ import typer
 
 from modelyard.cli.app import app
 
+from .conftest import Scripted, Streams
+
 PROGRAM = [sys.executable, "-c", "from modelyard.cli import main; main()"]
 
 
@@ -47,7 +49,7 @@ def test_without_a_command_it_explains_itself(run: Callable[..., Any]) -> None:
     assert run("--version").out[0].isdigit()
 
 
-def test_exit_code_2_for_wrong_usage(run: Callable[..., Any], tmp_path: Path, gateway: Any) -> None:
+def test_exit_code_2_for_wrong_usage(run: Callable[..., Any], tmp_path: Path, gateway: Scripted) -> None:
     (tmp_path / "plan.json").write_text("{")
     (tmp_path / "no-package").mkdir()
     rule = ("rules", "create", "--name", "n", "--job-name", "j", "--model-name", "m")
@@ -103,7 +105,7 @@ def test_exit_code_2_when_nothing_says_where(run: Callable[..., Any], monkeypatc
     assert "modelyard up --data DIR" in ended.err
 
 
-def test_exit_code_2_for_a_name_that_means_nothing(run: Callable[..., Any], gateway: Any) -> None:
+def test_exit_code_2_for_a_name_that_means_nothing(run: Callable[..., Any], gateway: Scripted) -> None:
     gateway.on("GET models", {"models": []})
     ended = run("models", "show", "unknown")
     assert (ended.code, ended.err) == (
@@ -112,7 +114,7 @@ def test_exit_code_2_for_a_name_that_means_nothing(run: Callable[..., Any], gate
     )
 
 
-def test_exit_code_3_when_the_gateway_refuses(run: Callable[..., Any], gateway: Any) -> None:
+def test_exit_code_3_when_the_gateway_refuses(run: Callable[..., Any], gateway: Scripted) -> None:
     problems = [
         {"message": "must match N.N.N [0–99]", "field": "model_version", "rule": "pattern"},
         {"message": "cannot be read", "file": "config.json"},
@@ -151,7 +153,7 @@ def sse(kind: str, event: dict[str, Any]) -> str:
     return f"event: {kind}\ndata: {json.dumps(event)}\n\n"
 
 
-def test_events_for_people_and_programs(run: Callable[..., Any], gateway: Any, streams: Any) -> None:
+def test_events_for_people_and_programs(run: Callable[..., Any], gateway: Scripted, streams: Streams) -> None:
     gateway.on(
         "GET events", streams.of(sse("modelyard.evt.version.published.v1", EVENT), ": ping\n\n", sse("x", EVENT))
     )
@@ -187,7 +189,7 @@ def started(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Po
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_ctrl_c_ends_events_cleanly(
-    started: Callable[..., subprocess.Popen[str]], gateway: Any, streams: Any, form: list[str]
+    started: Callable[..., subprocess.Popen[str]], gateway: Scripted, streams: Streams, form: list[str]
 ) -> None:
     gateway.on("GET events", streams.of(sse("modelyard.evt.version.published.v1", EVENT), stay=True))
     process = started("events", *form)
@@ -198,7 +200,7 @@ def test_ctrl_c_ends_events_cleanly(
     assert (process.returncode, said) == (130, "")
 
 
-def test_ctrl_c_while_waiting_for_a_task(started: Callable[..., subprocess.Popen[str]], gateway: Any) -> None:
+def test_ctrl_c_while_waiting_for_a_task(started: Callable[..., subprocess.Popen[str]], gateway: Scripted) -> None:
     asked = len(gateway.asked)
     gateway.on("POST models", {"model_id": "m1", "model_name": "x", "model_version": "0.0.1"})
     gateway.on("GET models/m1", {"model_status": "publishing"})
@@ -213,7 +215,7 @@ def test_ctrl_c_while_waiting_for_a_task(started: Callable[..., subprocess.Popen
 
 @pytest.mark.parametrize("arguments", [["models", "list"], ["models", "list", "--json"], ["events"]])
 def test_nobody_reads_to_the_end(
-    started: Callable[..., subprocess.Popen[str]], gateway: Any, streams: Any, arguments: list[str]
+    started: Callable[..., subprocess.Popen[str]], gateway: Scripted, streams: Streams, arguments: list[str]
 ) -> None:
     model = {
         "model_name": "n" * 60,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from modelyard_testkit.replies import COMPETITION, CONVERSION, EVALUATION, JOB, LISTING, MODEL
+from .conftest import Scripted
+from .gateway_replies import COMPETITION, CONVERSION, EVALUATION, JOB, LISTING, MODEL
 
 COMMANDS: dict[str, str] = {
     "models list --name dig --status published --sort-by model_version": "digits  0.0.1    published  ONNX  74.7 KiB",
@@ -118,7 +119,7 @@ def words(command: str, package: Path, tmp_path: Path) -> list[str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_for_people(
-    yard: Any, run: Callable[..., Any], package: Path, tmp_path: Path, no_pauses: list[float], command: str
+    yard: Scripted, run: Callable[..., Any], package: Path, tmp_path: Path, no_pauses: list[float], command: str
 ) -> None:
     ended = run(*words(command, package, tmp_path))
     assert ended.code == 0, ended.err
@@ -131,13 +132,13 @@ def test_for_people(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_for_programs(
-    yard: Any, run: Callable[..., Any], package: Path, tmp_path: Path, no_pauses: list[float], command: str
+    yard: Scripted, run: Callable[..., Any], package: Path, tmp_path: Path, no_pauses: list[float], command: str
 ) -> None:
     ended = run(*words(command, package, tmp_path), "--json")
     assert ended.code == 0, ended.err
     assert isinstance(ended.json, dict)
 
 
-def test_ids_are_never_broken(yard: Any, run: Callable[..., Any]) -> None:
+def test_ids_are_never_broken(yard: Scripted, run: Callable[..., Any]) -> None:
     for command in (["conversions", "list"], ["gallery", "list"], ["competitions", "list"], ["training", "list"]):
         assert "0197f3a2-0000-7000-8000-0000000000" in run(*command).out

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from modelyard_contracts.calls import convert, evaluate, imports, version
+from modelyard_contracts.events import TrainingCompleted
 from modelyard_contracts.shapes import CompetitionOrder, GalleryOrder
-from modelyard_testkit.replies import (
+
+from .conftest import Scripted, Streams
+from .gateway_replies import (
     COMPETITION,
     CONVERSION,
     DATASET,
@@ -26,7 +29,7 @@ from modelyard_testkit.replies import (
 
 
 def test_what_is_sent(
-    yard: Any, run: Callable[..., Any], package: Path, tmp_path: Path, no_pauses: list[float]
+    yard: Scripted, run: Callable[..., Any], package: Path, tmp_path: Path, no_pauses: list[float]
 ) -> None:
     options = ["--option", "per_channel=true", "--option", "method=min max", "--max-rel-error", "0.5"]
     run("convert", "digits", "--to", "onnx-int8-static", *options)
@@ -47,7 +50,7 @@ def test_what_is_sent(
     assert (event["id"], event["project"], event["specversion"], event["subject"]) == ("e", "p1", "1.0", "j")
     assert event["data"]["output"] == {"bucket": "training", "prefix": "j/V002/"}
     assert event["data"]["parameters"] == {"layers": [1, 2], "name": "x"}
-    imports.TrainingCompleted.model_validate(event["data"], extra="forbid")
+    TrainingCompleted.model_validate(event["data"], extra="forbid")
     steps = ["--convert", "openvino-fp16", "--evaluate", DATASET, "--gallery", "--competition", COMPETITION]
     run("rules", "create", "--name", "n", "--job-name", "j", "--model-name", "m", *steps)
     body = yard.last("POST").body
@@ -65,7 +68,7 @@ def test_what_is_sent(
     assert {each["path"] for each in sent["files"]} == {"config.json", "digits.onnx"}
 
 
-def test_a_failed_import_shows_every_problem(yard: Any, run: Callable[..., Any]) -> None:
+def test_a_failed_import_shows_every_problem(yard: Scripted, run: Callable[..., Any]) -> None:
     yard.on(f"GET models/{MODEL}", REFUSED_MODEL)
     ended = run("import", "s3://training/x/", "--name", "digits")
     assert ended.code == 1
@@ -79,27 +82,27 @@ def test_a_failed_import_shows_every_problem(yard: Any, run: Callable[..., Any])
     assert (ended.code, ended.json["model_status"]) == (1, "failed")
 
 
-def test_a_failed_conversion_shows_its_numbers(yard: Any, run: Callable[..., Any]) -> None:
+def test_a_failed_conversion_shows_its_numbers(yard: Scripted, run: Callable[..., Any]) -> None:
     yard.on(f"GET conversions/{CONVERSION}", conversion("failed", reason="cosine 0.5 is below 0.99"))
     ended = run("convert", "digits", "--to", "onnx-int8-static")
     assert (ended.code, ended.err) == (1, "failed: cosine 0.5 is below 0.99\n")
     assert "1.2e-03" in ended.out
 
 
-def test_a_rejected_entry(yard: Any, run: Callable[..., Any]) -> None:
+def test_a_rejected_entry(yard: Scripted, run: Callable[..., Any]) -> None:
     yard.on(f"GET entries/{ENTRY}", entry("rejected", reason="the model crashed"))
     ended = run("publish", "digits", "--to", "competition", "--competition", COMPETITION)
     assert (ended.code, ended.err) == (1, "failed: the model crashed\n")
     assert "rejected" in ended.out
 
 
-def test_a_failed_evaluation(yard: Any, run: Callable[..., Any]) -> None:
+def test_a_failed_evaluation(yard: Scripted, run: Callable[..., Any]) -> None:
     yard.on(f"GET evaluations/{EVALUATION}", runs("failed"))
     ended = run("evaluate", "digits", "--dataset", DATASET)
     assert (ended.code, ended.out, ended.err) == (1, "", "failed: the model wants 64 numbers, not an image\n")
 
 
-def test_versions_that_could_not_be_deleted(yard: Any, run: Callable[..., Any]) -> None:
+def test_versions_that_could_not_be_deleted(yard: Scripted, run: Callable[..., Any]) -> None:
     kept = version.DeleteFailure(
         model_id=MODEL, error_code="ModelArts.3009", error_msg="in use", error_message="alias champion points at it"
     )
@@ -112,7 +115,7 @@ def test_versions_that_could_not_be_deleted(yard: Any, run: Callable[..., Any]) 
 
 @pytest.mark.parametrize(("answer", "code"), [("", 1), ("n\n", 1), ("y\n", 0)])
 def test_deleting_asks_first_also_for_json(
-    yard: Any, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+    yard: Scripted, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, answer: str, code: int
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
     ended = run("models", "delete", MODEL, "--json")
@@ -122,7 +125,7 @@ def test_deleting_asks_first_also_for_json(
     assert not ended.out.strip() or ended.json["delete_success_list"] == [MODEL]
 
 
-def test_a_log_that_grows(yard: Any, run: Callable[..., Any], streams: Any) -> None:
+def test_a_log_that_grows(yard: Scripted, run: Callable[..., Any], streams: Streams) -> None:
     pieces = [("one\n", 4, False), ("two\n", 8, False), ("three\n", 14, True)]
     yard.on(
         f"GET conversions/{CONVERSION}/log",
@@ -133,7 +136,7 @@ def test_a_log_that_grows(yard: Any, run: Callable[..., Any], streams: Any) -> N
     assert yard.asked[-1].query == {"offset": "8"}
 
 
-def test_many_classes_show_the_weakest_and_the_mistakes(yard: Any, run: Callable[..., Any]) -> None:
+def test_many_classes_show_the_weakest_and_the_mistakes(yard: Scripted, run: Callable[..., Any]) -> None:
     path = f"GET evaluations/{EVALUATION}/versions/V0001/result"
     yard.on(path, result_view([f"class-{number:03}" for number in range(120)]))
     shown = run("evaluations", "show", EVALUATION).out
@@ -145,7 +148,7 @@ def test_many_classes_show_the_weakest_and_the_mistakes(yard: Any, run: Callable
     assert "Most frequent mistakes" in run("evaluations", "show", EVALUATION).out
 
 
-def test_a_hidden_dataset_shows_headlines_only(yard: Any, run: Callable[..., Any]) -> None:
+def test_a_hidden_dataset_shows_headlines_only(yard: Scripted, run: Callable[..., Any]) -> None:
     yard.on(f"GET evaluations/{EVALUATION}/versions/V0001/result", result_view(hidden=True))
     shown = run("evaluations", "show", EVALUATION).out
     assert "0.9722" in shown
@@ -153,7 +156,7 @@ def test_a_hidden_dataset_shows_headlines_only(yard: Any, run: Callable[..., Any
     assert "onfusion" not in shown
 
 
-def test_the_cost_of_each_conversion(yard: Any, run: Callable[..., Any]) -> None:
+def test_the_cost_of_each_conversion(yard: Scripted, run: Callable[..., Any]) -> None:
     lines = [line.rstrip() for line in run("evaluations", "compare", EVALUATION).out.splitlines()]
     assert lines[0] == "Comparison with V0001"
     assert [line.split() for line in lines[3:]] == [
@@ -166,7 +169,7 @@ def test_the_cost_of_each_conversion(yard: Any, run: Callable[..., Any]) -> None
     assert run("evaluations", "compare", EVALUATION).code == 0
 
 
-def test_a_version_shows_the_publications_that_were_refused(yard: Any, run: Callable[..., Any]) -> None:
+def test_a_version_shows_the_publications_that_were_refused(yard: Scripted, run: Callable[..., Any]) -> None:
     assert "refused" not in run("models", "show", MODEL).out
     listing = version.RefusedPublication(
         channel="gallery", publication_id="l", code="ModelArts.3071", reason="it is listed already"
@@ -180,7 +183,7 @@ def test_a_version_shows_the_publications_that_were_refused(yard: Any, run: Call
     assert "refused competition co-1: the competition closed" in shown
 
 
-def test_what_others_wrote_cannot_steer_the_terminal(yard: Any, run: Callable[..., Any]) -> None:
+def test_what_others_wrote_cannot_steer_the_terminal(yard: Scripted, run: Callable[..., Any]) -> None:
     bad = model(model_name="x", description="[red]a[/] \x1b[2J b\\[c]", in_use=(), artifacts=(), evaluations=())
     yard.on(f"GET models/{MODEL}", bad)
     shown = run("models", "show", MODEL).out

@@ -1,22 +1,22 @@
 """What people type for things."""
 
-from typing import Any
-
 import pytest
 
 from modelyard import Client
 from modelyard.errors import NotFoundHere
 from modelyard.references import artifact_id, dataset_id, model_id, rule_id
 
+from .conftest import Scripted
+
 ID = "0197f3a2-0000-7000-8000-000000000001"
 
 
-def test_an_id_is_taken_as_it_is(client: Client, gateway: Any) -> None:
+def test_an_id_is_taken_as_it_is(client: Client, gateway: Scripted) -> None:
     assert [find(client, ID) for find in (model_id, dataset_id, rule_id)] == [ID] * 3
     assert gateway.asked == []
 
 
-def test_a_name_means_its_newest_number(client: Client, gateway: Any) -> None:
+def test_a_name_means_its_newest_number(client: Client, gateway: Scripted) -> None:
     gateway.on("GET models", {"models": [{"model_id": "m2"}]})
     assert model_id(client, "手写数字") == "m2"
     assert gateway.asked[-1].query == {
@@ -30,14 +30,14 @@ def test_a_name_means_its_newest_number(client: Client, gateway: Any) -> None:
     assert (gateway.asked[-1].query["model_name"], gateway.asked[-1].query["model_version"]) == ("digits", "1.0.0")
 
 
-def test_an_alias(client: Client, gateway: Any) -> None:
+def test_an_alias(client: Client, gateway: Scripted) -> None:
     gateway.on("GET model-names/数字/aliases", {"aliases": [{"alias": "prod", "model_id": "m7"}]})
     assert model_id(client, "数字@prod") == "m7"
     with pytest.raises(NotFoundHere, match="no alias 'staging'; see 'modelyard models alias 数字'"):
         model_id(client, "数字@staging")
 
 
-def test_what_is_not_there(client: Client, gateway: Any) -> None:
+def test_what_is_not_there(client: Client, gateway: Scripted) -> None:
     gateway.on("GET models", {"models": []})
     gateway.on("GET datasets", {"datasets": []})
     gateway.on("GET import-rules", {"rules": []})
@@ -65,7 +65,7 @@ def test_an_artifact_by_id_or_target() -> None:
         artifact_id({**model, "artifacts": []}, "source")
 
 
-def test_a_dataset_and_a_rule_by_name(client: Client, gateway: Any) -> None:
+def test_a_dataset_and_a_rule_by_name(client: Client, gateway: Scripted) -> None:
     gateway.on("GET datasets", {"datasets": [{"dataset_id": "d1"}]})
     assert dataset_id(client, "held-out") == "d1"
     assert gateway.asked[-1].query == {"name": "held-out"}

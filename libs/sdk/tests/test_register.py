@@ -11,17 +11,19 @@ import pytest
 
 from modelyard import Client
 from modelyard_contracts.calls import version
-from modelyard_testkit.register_replies import DAMAGED, HISTORY, VERDICT, audit, record, verification
-from modelyard_testkit.replies import MODEL, file_links, model, summary_of, uid
+
+from .conftest import Scripted, Uploads
+from .gateway_replies import MODEL, file_links, model, summary_of, uid
+from .register_replies import DAMAGED, HISTORY, VERDICT, audit, record, verification
 
 PROGRAM = [sys.executable, "-c", "from modelyard.cli import main; main()"]
 
 
-def asked(yard: Any, path: str) -> list[dict[str, str]]:
+def asked(yard: Scripted, path: str) -> list[dict[str, str]]:
     return [each.query for each in yard.asked if each.path == path]
 
 
-def test_every_page_is_followed(yard: Any, run: Callable[..., Any]) -> None:
+def test_every_page_is_followed(yard: Scripted, run: Callable[..., Any]) -> None:
     row = summary_of(model())
     first = version.VersionPage(total_count=3, count=2, models=(row, row), next_cursor="after 2")
     last = version.VersionPage(total_count=None, count=1, models=(row,))
@@ -38,7 +40,7 @@ def test_every_page_is_followed(yard: Any, run: Callable[..., Any]) -> None:
     assert ("2 of 3 versions" in shown, "1 versions" in shown) == (True, True)
 
 
-def test_files_come_in_pages(client: Client, yard: Any, run: Callable[..., Any], tmp_path: Path) -> None:
+def test_files_come_in_pages(client: Client, yard: Scripted, run: Callable[..., Any], tmp_path: Path) -> None:
     links = [yard.keeps(f"o{number}", b"x" * number, f"model/{number}") for number in range(3)]
     pages = [file_links(link) for link in links]
     pages[:2] = [page.model_copy(update={"next_after": page.files[0].path}) for page in pages[:2]]
@@ -51,7 +53,7 @@ def test_files_come_in_pages(client: Client, yard: Any, run: Callable[..., Any],
     assert [(tmp_path / link["path"]).stat().st_size for link in links] == [0, 1, 2]
 
 
-def test_history_comes_in_pages(yard: Any, run: Callable[..., Any]) -> None:
+def test_history_comes_in_pages(yard: Scripted, run: Callable[..., Any]) -> None:
     path = f"models/{MODEL}/history"
     pages = [HISTORY, (record(4, "aliased", aliases=([], ["champion"])),), ()]
     yard.on(f"GET {path}", *(version.History(model_id=MODEL, records=page) for page in pages))
@@ -60,14 +62,14 @@ def test_history_comes_in_pages(yard: Any, run: Callable[..., Any]) -> None:
     assert [query["after"] for query in asked(yard, path)] == ["0", "3", "4"]
 
 
-def test_a_changed_record_is_a_failure(yard: Any, run: Callable[..., Any]) -> None:
+def test_a_changed_record_is_a_failure(yard: Scripted, run: Callable[..., Any]) -> None:
     broken = VERDICT.model_copy(update={"intact": False, "broken_at": 2, "reason": "its hash does not fit"})
     yard.on(f"GET models/{MODEL}/history/verification", broken)
     ended = run("models", "history", MODEL, "--verify")
     assert (ended.code, ended.err) == (1, "failed: record 2: its hash does not fit\n")
 
 
-def test_a_flipped_byte_is_a_failure(yard: Any, run: Callable[..., Any], no_pauses: list[float]) -> None:
+def test_a_flipped_byte_is_a_failure(yard: Scripted, run: Callable[..., Any], no_pauses: list[float]) -> None:
     yard.on(f"GET models/verifications/{uid(70)}", verification("running"), verification("succeeded", DAMAGED))
     ended = run("models", "verify", MODEL)
     assert ended.code == 1
@@ -79,7 +81,7 @@ def test_a_flipped_byte_is_a_failure(yard: Any, run: Callable[..., Any], no_paus
 
 
 def test_strays_are_a_failure_until_they_are_repaired(
-    yard: Any, run: Callable[..., Any], no_pauses: list[float]
+    yard: Scripted, run: Callable[..., Any], no_pauses: list[float]
 ) -> None:
     found: dict[str, Any] = {
         "stray_objects": 30,
@@ -108,12 +110,12 @@ def test_strays_are_a_failure_until_they_are_repaired(
         ("2026-11-18", "1794960000000"),
     ],
 )
-def test_who_held_an_alias_at_a_time(yard: Any, run: Callable[..., Any], text: str, ms: str) -> None:
+def test_who_held_an_alias_at_a_time(yard: Scripted, run: Callable[..., Any], text: str, ms: str) -> None:
     assert run("aliases", "show", "digits", "champion", "--at", text).code == 0
     assert yard.asked[-1].query == {"at": ms}
 
 
-def test_what_is_changed(yard: Any, run: Callable[..., Any]) -> None:
+def test_what_is_changed(yard: Scripted, run: Callable[..., Any]) -> None:
     changes: dict[tuple[str, ...], dict[str, Any]] = {
         ("--description", ""): {"description": ""},
         ("--label", "a", "--label", "b"): {"labels": ["a", "b"]},
@@ -130,7 +132,7 @@ def test_what_is_changed(yard: Any, run: Callable[..., Any]) -> None:
     assert yard.last("PUT").body == {"model_version": "0.0.1"}
 
 
-def test_what_is_compared_and_traced(yard: Any, run: Callable[..., Any], tmp_path: Path) -> None:
+def test_what_is_compared_and_traced(yard: Scripted, run: Callable[..., Any], tmp_path: Path) -> None:
     other = uid(50)
     run("models", "compare", MODEL, other)
     assert yard.asked[-1].path == "models/compare"
@@ -143,7 +145,7 @@ def test_what_is_compared_and_traced(yard: Any, run: Callable[..., Any], tmp_pat
     assert run("trace", "--name", "digits", "--svg", str(picture), "--json").json == {"file": str(picture)}
 
 
-def test_a_dry_run_of_a_rule_that_there_is(yard: Any, run: Callable[..., Any]) -> None:
+def test_a_dry_run_of_a_rule_that_there_is(yard: Scripted, run: Callable[..., Any]) -> None:
     run("rules", "dry-run", "nightly", "--min-metric", "f1=0.5")
     assert yard.last("POST").body == {
         "name": "nightly",
@@ -154,7 +156,9 @@ def test_a_dry_run_of_a_rule_that_there_is(yard: Any, run: Callable[..., Any]) -
     }
 
 
-def test_what_automatic_learning_made_is_not_downloaded(yard: Any, run: Callable[..., Any], tmp_path: Path) -> None:
+def test_what_automatic_learning_made_is_not_downloaded(
+    yard: Scripted, run: Callable[..., Any], tmp_path: Path
+) -> None:
     message = "versions of automatic learning (source_type auto) are never downloaded"
     yard.on(f"GET models/{MODEL}/files", yard.refusal(403, error_msg=message))
     ended = run("models", "download", MODEL, "--to", str(tmp_path / "out"))
@@ -163,7 +167,9 @@ def test_what_automatic_learning_made_is_not_downloaded(yard: Any, run: Callable
     assert not (tmp_path / "out").exists()
 
 
-def test_storage_that_this_machine_does_not_reach_is_named(yard: Any, run: Callable[..., Any], tmp_path: Path) -> None:
+def test_storage_that_this_machine_does_not_reach_is_named(
+    yard: Scripted, run: Callable[..., Any], tmp_path: Path
+) -> None:
     links = {"files": [yard.keeps("far", b"x", url="http://127.0.0.1:9/far?signature=secret")]}
     yard.on(f"GET models/{MODEL}/files", links)
     ended = run("models", "download", MODEL, "--to", str(tmp_path / "out"))
@@ -174,7 +180,7 @@ def test_storage_that_this_machine_does_not_reach_is_named(yard: Any, run: Calla
     assert "secret" not in ended.err
 
 
-def test_ctrl_c_says_how_to_go_on(yard: Any, uploads: Any, environment: dict[str, str], package: Path) -> None:
+def test_ctrl_c_says_how_to_go_on(yard: Scripted, uploads: Uploads, environment: dict[str, str], package: Path) -> None:
     uploads.reach = lambda url: url.replace("/storage/", "/slowly/")
     yard.on("PUT slowly", 404)
     process = subprocess.Popen(

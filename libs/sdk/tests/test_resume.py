@@ -17,6 +17,8 @@ from modelyard import Client, GatewayUnreachable
 from modelyard.transfer import download, upload
 from modelyard.transfer import line as lines
 
+from .conftest import Scripted, Uploads
+
 PART = 1_000_000
 SIZE = 10 * PART + 5
 
@@ -110,7 +112,7 @@ class Moved:
 
 
 @pytest.fixture
-def line(gateway: Any) -> Iterator[Line]:
+def line(gateway: Scripted) -> Iterator[Line]:
     made = Line(int(gateway.url.rpartition(":")[2]))
     yield made
     made.close()
@@ -126,7 +128,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_an_upload_goes_on_where_it_was_cut(
-    client: Client, gateway: Any, uploads: Any, line: Line, folder: Path
+    client: Client, gateway: Scripted, uploads: Uploads, line: Line, folder: Path
 ) -> None:
     uploads.part_size, uploads.reach, line.budget = PART, line.reach, 6 * PART
     first, second = Moved(), Moved()
@@ -146,7 +148,9 @@ def test_an_upload_goes_on_where_it_was_cut(
     assert len(uploads.completed["u 1"][1]["etags"]) == 11
 
 
-def test_a_short_break_needs_nobody(client: Client, gateway: Any, uploads: Any, line: Line, folder: Path) -> None:
+def test_a_short_break_needs_nobody(
+    client: Client, gateway: Scripted, uploads: Uploads, line: Line, folder: Path
+) -> None:
     uploads.part_size, uploads.reach = PART, line.reach
     moved, broken = Moved(), threading.Event()
 
@@ -163,7 +167,9 @@ def test_a_short_break_needs_nobody(client: Client, gateway: Any, uploads: Any, 
     assert sum(gateway.received.values()) <= SIZE + 2 + 4 * PART  # the parts that were under way, not what was there
 
 
-def test_links_that_are_too_old_are_asked_for_again(client: Client, gateway: Any, uploads: Any, folder: Path) -> None:
+def test_links_that_are_too_old_are_asked_for_again(
+    client: Client, gateway: Scripted, uploads: Uploads, folder: Path
+) -> None:
     uploads.part_size, stale = PART, iter(range(100))
     gateway.storage_status["old"] = 403
     uploads.reach = lambda url: gateway.storage("old") if next(stale) < 12 else url
@@ -172,7 +178,7 @@ def test_links_that_are_too_old_are_asked_for_again(client: Client, gateway: Any
 
 
 def test_ctrl_c_leaves_what_has_arrived(
-    client: Client, gateway: Any, uploads: Any, line: Line, folder: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, gateway: Scripted, uploads: Uploads, line: Line, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploads.part_size, uploads.reach = PART, line.reach
     many = threading.Event()
@@ -201,7 +207,7 @@ def test_ctrl_c_leaves_what_has_arrived(
     assert second.sent == SIZE + 2 - arrived
 
 
-def test_an_expired_upload_begins_anew(client: Client, gateway: Any, uploads: Any, folder: Path) -> None:
+def test_an_expired_upload_begins_anew(client: Client, gateway: Scripted, uploads: Uploads, folder: Path) -> None:
     assert upload(client, folder, Moved()) == "u 1"
     again = Moved()
     assert upload(client, folder, again, again.begun) == "u 1"
@@ -212,7 +218,9 @@ def test_an_expired_upload_begins_anew(client: Client, gateway: Any, uploads: An
     assert uploads.arrived("weights.bin", "u 2") == (folder / "weights.bin").read_bytes()
 
 
-def test_an_upload_that_expires_while_it_is_sent(client: Client, gateway: Any, uploads: Any, folder: Path) -> None:
+def test_an_upload_that_expires_while_it_is_sent(
+    client: Client, gateway: Scripted, uploads: Uploads, folder: Path
+) -> None:
     def reach(url: str) -> str:
         if "u 1" not in url:
             return url
@@ -225,7 +233,7 @@ def test_an_upload_that_expires_while_it_is_sent(client: Client, gateway: Any, u
     assert moved.said == [(SIZE + 2, 0)] * 2
 
 
-def test_the_answer_to_complete_is_lost(client: Client, gateway: Any, uploads: Any, folder: Path) -> None:
+def test_the_answer_to_complete_is_lost(client: Client, gateway: Scripted, uploads: Uploads, folder: Path) -> None:
     replies = iter([503, 503])
 
     def complete(_: Any) -> Any:
@@ -256,7 +264,7 @@ class Sink:
         return self
 
 
-def test_memory_stays_flat(client: Client, uploads: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_stays_flat(client: Client, uploads: Uploads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts are streamed from the file: no thread ever holds one."""
     sink = Sink()
     monkeypatch.setattr("modelyard.transfer.sending.opened", lambda: nullcontext(lines.Line(sink)))  # type: ignore[arg-type]
@@ -270,7 +278,7 @@ def test_memory_stays_flat(client: Client, uploads: Any, tmp_path: Path, monkeyp
     assert 0 < sink.most - before < 8 << 20
 
 
-def test_a_download_goes_on_where_it_was_cut(gateway: Any, line: Line, tmp_path: Path) -> None:
+def test_a_download_goes_on_where_it_was_cut(gateway: Scripted, line: Line, tmp_path: Path) -> None:
     content = os.urandom(SIZE)
     link = gateway.keeps("weights.bin", content)
     line.budget = 4 * PART
@@ -287,7 +295,7 @@ def test_a_download_goes_on_where_it_was_cut(gateway: Any, line: Line, tmp_path:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"weights.bin": content}
 
 
-def test_a_line_that_keeps_breaking_arrives_all_the_same(gateway: Any, line: Line, tmp_path: Path) -> None:
+def test_a_line_that_keeps_breaking_arrives_all_the_same(gateway: Scripted, line: Line, tmp_path: Path) -> None:
     content = os.urandom(SIZE)
     link = gateway.keeps("weights.bin", content)
     moved = Moved()
@@ -307,7 +315,7 @@ def test_a_line_that_keeps_breaking_arrives_all_the_same(gateway: Any, line: Lin
     assert moved.sent == moved.total == SIZE
 
 
-def test_a_download_that_is_done_is_not_done_again(gateway: Any, tmp_path: Path) -> None:
+def test_a_download_that_is_done_is_not_done_again(gateway: Scripted, tmp_path: Path) -> None:
     links = {"files": [gateway.keeps("a", b"one"), gateway.keeps("b", b"two")]}
     download(links, tmp_path, Moved())
     (tmp_path / "b").write_bytes(b"owt")
@@ -319,7 +327,7 @@ def test_a_download_that_is_done_is_not_done_again(gateway: Any, tmp_path: Path)
 
 
 @pytest.mark.parametrize("spoiled", [b"x" * 100, b"x" * 100_000, b"x" * 100_001])
-def test_a_partial_file_that_is_none(gateway: Any, line: Line, tmp_path: Path, spoiled: bytes) -> None:
+def test_a_partial_file_that_is_none(gateway: Scripted, line: Line, tmp_path: Path, spoiled: bytes) -> None:
     content = b"y" * 100_000
     link = gateway.keeps("a", content)
     line.budget = 70_000
@@ -333,7 +341,7 @@ def test_a_partial_file_that_is_none(gateway: Any, line: Line, tmp_path: Path, s
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_fresh_links_for_a_download(gateway: Any, tmp_path: Path) -> None:
+def test_fresh_links_for_a_download(gateway: Scripted, tmp_path: Path) -> None:
     link = gateway.keeps("a", b"content")
     gateway.storage_status["old"] = 403
     old = {"files": [{**link, "url": gateway.storage("old")}]}

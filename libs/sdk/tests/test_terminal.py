@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from modelyard_testkit.replies import CONVERSION, LISTING, MODEL
+from .conftest import Scripted
+from .gateway_replies import CONVERSION, LISTING, MODEL
 
 PROGRAM = [sys.executable, "-c", "from modelyard.cli import main; main()"]
 STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -49,7 +50,7 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(yard: Any, environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
+def terminal(yard: Scripted, environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
     def start(columns: int, *arguments: str, **told: str) -> Terminal:
@@ -94,7 +95,7 @@ def test_tables_fit_the_terminal_and_lose_nothing(
 
 @pytest.mark.parametrize("columns", ["0", "50", "200"])
 def test_columns_says_how_wide(
-    yard: Any, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, columns: str
+    yard: Scripted, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     shown = run("models", "show", "digits").out
@@ -102,7 +103,7 @@ def test_columns_says_how_wide(
     assert "".join(shown.split()).count("12") >= 32  # the digest is whole
 
 
-def test_a_sentence_is_one_line(yard: Any, run: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_sentence_is_one_line(yard: Scripted, run: Callable[..., Any], tmp_path: Path) -> None:
     picture = tmp_path / f"{'long-' * 20}name.svg"
     assert run("models", "lineage", MODEL, "--svg", str(picture)).out == f"drawn: {picture}\n"
 
@@ -126,7 +127,9 @@ def test_json_is_json_on_a_terminal_too(terminal: Callable[..., Terminal]) -> No
     assert json.loads(shown)["model_id"] == MODEL
 
 
-def test_colour_in_a_file_is_no_terminal(yard: Any, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colour_in_a_file_is_no_terminal(
+    yard: Scripted, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The card stays Markdown, as it is for every pipe."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     shown = run("gallery", "show", LISTING).out
@@ -147,7 +150,7 @@ def test_a_bar_moves_only_on_a_terminal(terminal: Callable[..., Terminal], packa
         assert {found[-1] for found in STEERING.findall(said)} <= {"m"}
 
 
-def test_ctrl_c_gives_the_cursor_back(terminal: Callable[..., Terminal], yard: Any) -> None:
+def test_ctrl_c_gives_the_cursor_back(terminal: Callable[..., Terminal], yard: Scripted) -> None:
     yard.on(f"GET models/{MODEL}", {"model_status": "publishing"})
     opened = terminal(80, "import", "s3://b/x/", "--name", "digits")
     seen, pieces = "", opened.pieces()
@@ -165,7 +168,7 @@ def test_help_looks_as_the_tables_do(terminal: Callable[..., Terminal]) -> None:
     assert not STEERING.search(piped("models", "--help", GITHUB_ACTIONS="1").stdout.decode())
 
 
-def test_signs_that_the_encoding_does_not_have(yard: Any, environment: dict[str, str]) -> None:
+def test_signs_that_the_encoding_does_not_have(yard: Scripted, environment: dict[str, str]) -> None:
     ascii_only = {"PYTHONIOENCODING": "ascii"}
     history = piped("models", "history", "digits", **ascii_only)
     assert (history.returncode, history.stderr) == (0, b"")

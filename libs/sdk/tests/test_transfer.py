@@ -12,6 +12,8 @@ from modelyard import Client, GatewayUnreachable, TaskFailed
 from modelyard.errors import NotFoundHere
 from modelyard.transfer import download, files_below, save_plots, upload
 
+from .conftest import Scripted, Uploads
+
 PART = 1_500_000
 
 
@@ -50,7 +52,7 @@ def test_names_that_nobody_can_print(tmp_path: Path, name: bytes) -> None:
         files_below(tmp_path)
 
 
-def test_whole_files_of_any_name_and_size(client: Client, gateway: Any, uploads: Any, tmp_path: Path) -> None:
+def test_whole_files_of_any_name_and_size(client: Client, gateway: Scripted, uploads: Uploads, tmp_path: Path) -> None:
     contents = {"config.json": b"{}", "empty": b"", "模型/数字 1.onnx": b"x" * 3_000_000}
     for name, content in contents.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -68,7 +70,7 @@ def test_whole_files_of_any_name_and_size(client: Client, gateway: Any, uploads:
 
 @pytest.mark.parametrize(("size", "parts"), [(4_000_000, 3), (3_000_000, 2), (PART, 1), (3_000_001, 3)])
 def test_parts_are_exact_slices_and_report_their_etags(
-    client: Client, gateway: Any, uploads: Any, tmp_path: Path, size: int, parts: int
+    client: Client, gateway: Scripted, uploads: Uploads, tmp_path: Path, size: int, parts: int
 ) -> None:
     content = bytes(index % 251 for index in range(size))
     (tmp_path / "big").write_bytes(content)
@@ -84,7 +86,9 @@ def test_parts_are_exact_slices_and_report_their_etags(
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_storage_refuses_a_file(client: Client, gateway: Any, uploads: Any, tmp_path: Path, status: int) -> None:
+def test_storage_refuses_a_file(
+    client: Client, gateway: Scripted, uploads: Uploads, tmp_path: Path, status: int
+) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.onnx").write_bytes(b"a")
     gateway.storage_status["u 1/sub/a.onnx.1"] = status
@@ -96,7 +100,9 @@ def test_storage_refuses_a_file(client: Client, gateway: Any, uploads: Any, tmp_
     assert len(gateway.storage_headers) == (2 if status == 403 else 4)  # an URL may be too old; a server may be busy
 
 
-def test_after_a_failure_nothing_more_is_begun(client: Client, gateway: Any, uploads: Any, tmp_path: Path) -> None:
+def test_after_a_failure_nothing_more_is_begun(
+    client: Client, gateway: Scripted, uploads: Uploads, tmp_path: Path
+) -> None:
     names = [f"{number:03}" for number in range(200)]
     for name in names:
         (tmp_path / name).write_bytes(b"x")
@@ -106,7 +112,7 @@ def test_after_a_failure_nothing_more_is_begun(client: Client, gateway: Any, upl
     assert len(gateway.stored) < 150
 
 
-def test_storage_is_not_there(client: Client, gateway: Any, uploads: Any, tmp_path: Path) -> None:
+def test_storage_is_not_there(client: Client, gateway: Scripted, uploads: Uploads, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a")
     uploads.reach = lambda _: "http://127.0.0.1:9/a?signature=secret"
     with pytest.raises(
@@ -116,16 +122,30 @@ def test_storage_is_not_there(client: Client, gateway: Any, uploads: Any, tmp_pa
     assert "secret" not in str(unreachable.value)
 
 
-def test_a_file_that_shrinks_while_it_is_sent(client: Client, gateway: Any, uploads: Any, tmp_path: Path) -> None:
+def test_a_file_that_shrinks_while_it_is_sent(
+    client: Client, gateway: Scripted, uploads: Uploads, tmp_path: Path
+) -> None:
     (tmp_path / "a").write_bytes(b"a" * 100)
-    uploads.reach = lambda url: (tmp_path / "a").write_bytes(b"a") and url
+
+    def cut(url: str) -> str:
+        (tmp_path / "a").write_bytes(b"a")
+        return url
+
+    uploads.reach = cut
     with pytest.raises(TaskFailed, match=r"^a became shorter while it was sent"):
         upload(client, tmp_path, Heard())
 
 
-def test_a_file_that_changes_while_it_is_sent(client: Client, gateway: Any, uploads: Any, tmp_path: Path) -> None:
+def test_a_file_that_changes_while_it_is_sent(
+    client: Client, gateway: Scripted, uploads: Uploads, tmp_path: Path
+) -> None:
     (tmp_path / "a").write_bytes(b"a" * 100)
-    uploads.reach = lambda url: os.utime(tmp_path / "a", (1, 1)) or url
+
+    def touched(url: str) -> str:
+        os.utime(tmp_path / "a", (1, 1))
+        return url
+
+    uploads.reach = touched
     with pytest.raises(TaskFailed, match=r"^a changed while it was sent"):
         upload(client, tmp_path, Heard())
     assert uploads.completed == {}
@@ -133,7 +153,7 @@ def test_a_file_that_changes_while_it_is_sent(client: Client, gateway: Any, uplo
     assert set(uploads.completed) == {"u 2"}
 
 
-def test_downloads_are_verified(gateway: Any, tmp_path: Path) -> None:
+def test_downloads_are_verified(gateway: Scripted, tmp_path: Path) -> None:
     contents = {"model/数字 1.onnx": b"x" * 2_500_000, "empty": b"", "a": b"1", "a.part": b"2"}
     links = [gateway.keeps(f"s{number}", content, path) for number, (path, content) in enumerate(contents.items())]
     heard = Heard()
@@ -144,14 +164,14 @@ def test_downloads_are_verified(gateway: Any, tmp_path: Path) -> None:
     assert len(everything_below(tmp_path)) == len(contents)
 
 
-def test_an_older_file_is_replaced(gateway: Any, tmp_path: Path) -> None:
+def test_an_older_file_is_replaced(gateway: Scripted, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     download({"files": [gateway.keeps("a", b"new")]}, tmp_path, Heard())
     assert (tmp_path / "a").read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("wrong", [{"sha256": "0" * 64}, {"size": 2}, {"size": 6}])
-def test_what_is_not_as_promised_keeps_nothing(gateway: Any, tmp_path: Path, wrong: dict[str, Any]) -> None:
+def test_what_is_not_as_promised_keeps_nothing(gateway: Scripted, tmp_path: Path, wrong: dict[str, Any]) -> None:
     (tmp_path / "bad").write_bytes(b"old")
     links = [gateway.keeps("good", b"good"), gateway.keeps("bad", b"wrong", **wrong)]
     with pytest.raises(TaskFailed, match=r"^bad: what arrived is not what the manifest promises"):
@@ -161,7 +181,7 @@ def test_what_is_not_as_promised_keeps_nothing(gateway: Any, tmp_path: Path, wro
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_storage_refuses_to_send(gateway: Any, tmp_path: Path, status: int) -> None:
+def test_storage_refuses_to_send(gateway: Scripted, tmp_path: Path, status: int) -> None:
     links = [gateway.keeps("model.onnx", b"x")]
     gateway.storage_status["model.onnx"] = status
     with pytest.raises(TaskFailed, match=rf"^model\.onnx: storage did not send it \(HTTP {status}\)") as failed:
@@ -173,7 +193,7 @@ def test_storage_refuses_to_send(gateway: Any, tmp_path: Path, status: int) -> N
 @pytest.mark.parametrize(
     "path", ["../out", "/etc/out", "a/../../out", ".", "", "..", "a\\..\\out", "link/out", "nul\0", "line\nbreak"]
 )
-def test_a_path_that_leads_out_of_the_folder(gateway: Any, tmp_path: Path, path: str) -> None:
+def test_a_path_that_leads_out_of_the_folder(gateway: Scripted, tmp_path: Path, path: str) -> None:
     folder = tmp_path / "into"
     folder.mkdir()
     (folder / "link").symlink_to(tmp_path)
@@ -184,7 +204,7 @@ def test_a_path_that_leads_out_of_the_folder(gateway: Any, tmp_path: Path, path:
     assert gateway.storage_headers == []
 
 
-def test_plots_are_saved_under_their_names(gateway: Any, tmp_path: Path) -> None:
+def test_plots_are_saved_under_their_names(gateway: Scripted, tmp_path: Path) -> None:
     kinds = [("roc", "image/svg+xml"), ("roc", "image/png"), ("per-class", "text/csv")]
     plots = [
         {"name": name, "media_type": kind, "url": gateway.keeps(f"{name}-{number}", kind.encode())["url"]}

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from modelyard_contracts.calls import imports
-from modelyard_testkit.register_replies import SCAN, TEMPLATE, TEMPLATES
-from modelyard_testkit.replies import JOB, MODEL, TRAINING_JOB, model, page, uid
+
+from .conftest import Scripted
+from .gateway_replies import JOB, MODEL, TRAINING_JOB, model, page, uid
+from .register_replies import SCAN, TEMPLATE, TEMPLATES
 
 NAMED = {"model_name": "digits", "description": "", "labels": []}
 
 
-def test_what_is_sent(yard: Any, run: Callable[..., Any], tmp_path: Path) -> None:
+def test_what_is_sent(yard: Scripted, run: Callable[..., Any], tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text('{"model_type": "Image", "model_algorithm": "算法"}')
     template = ("import", "template", "onnx", "--input", "model_folder=s3://b/x/")
@@ -49,7 +51,7 @@ def test_what_is_sent(yard: Any, run: Callable[..., Any], tmp_path: Path) -> Non
     assert (body["labels"], body["model_docs"]) == (["a"], [{"doc_name": "卡片", "doc_url": "https://x.org/="}])
 
 
-def test_the_name_of_a_training_job_is_a_name(yard: Any, run: Callable[..., Any]) -> None:
+def test_the_name_of_a_training_job_is_a_name(yard: Scripted, run: Callable[..., Any]) -> None:
     run("import", "training", JOB, "--no-wait")
     assert yard.last("POST").body["model_name"] == "digits-mlp"
 
@@ -68,7 +70,7 @@ def runs(*ended: tuple[str, str]) -> Any:
     return page(imports.TrainingJobPage, "training_jobs", *made)
 
 
-def test_several_finished_runs_are_choices(yard: Any, run: Callable[..., Any]) -> None:
+def test_several_finished_runs_are_choices(yard: Scripted, run: Callable[..., Any]) -> None:
     yard.on("GET training-jobs", runs(("V003", "completed"), ("V002", "failed"), ("V001", "completed")))
     ended = run("import", "training", "digits-mlp")
     assert (ended.code, ended.out) == (2, "")
@@ -85,14 +87,14 @@ def test_several_finished_runs_are_choices(yard: Any, run: Callable[..., Any]) -
     assert yard.asked[-1].query == {"job_name": "digits-mlp", "job_version": "V009"}
 
 
-def test_a_template_by_name(yard: Any, run: Callable[..., Any]) -> None:
+def test_a_template_by_name(yard: Scripted, run: Callable[..., Any]) -> None:
     other = TEMPLATE.model_copy(update={"template_id": "own"})
     yard.on("GET models/template", TEMPLATES.model_copy(update={"templates": (TEMPLATE, other)}))
     assert "several templates are named 'ONNX-通用'" in run("templates", "show", "ONNX-通用").err
     assert "no template 'x'; see 'modelyard templates list'" in run("templates", "show", "x").err
 
 
-def test_a_template_from_a_file(yard: Any, run: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_template_from_a_file(yard: Scripted, run: Callable[..., Any], tmp_path: Path) -> None:
     file = tmp_path / "template.json"
     file.write_text(json.dumps({"template_name": "通用"}))
     run("templates", "create", str(file))
@@ -101,13 +103,13 @@ def test_a_template_from_a_file(yard: Any, run: Callable[..., Any], tmp_path: Pa
     assert "holds no JSON object" in " ".join(run("templates", "create", str(file)).err.replace("│", " ").split())
 
 
-def test_what_a_scan_found_is_shown(yard: Any, run: Callable[..., Any]) -> None:
+def test_what_a_scan_found_is_shown(yard: Scripted, run: Callable[..., Any]) -> None:
     yard.on(f"GET models/{MODEL}", model(scan=SCAN))
     shown = run("models", "show", MODEL).out
     assert "model/weights.pkl  suspicious  imports [torch.load]  pickle-global" in shown
 
 
-def test_a_refused_import_shows_its_problems(yard: Any, run: Callable[..., Any]) -> None:
+def test_a_refused_import_shows_its_problems(yard: Scripted, run: Callable[..., Any]) -> None:
     problems = [
         {"file": "model/config.json", "field": "runtime", "rule": "known runtime", "message": "'tf9' is no runtime"},
         {"file": "model/a.pkl", "field": None, "rule": "pickle-global", "message": "runs os.system"},
@@ -123,7 +125,7 @@ def test_a_refused_import_shows_its_problems(yard: Any, run: Callable[..., Any])
 
 @pytest.mark.parametrize("silent", [["--json"], []])
 def test_progress_without_a_terminal(
-    yard: Any, run: Callable[..., Any], package: Path, monkeypatch: pytest.MonkeyPatch, silent: list[str]
+    yard: Scripted, run: Callable[..., Any], package: Path, monkeypatch: pytest.MonkeyPatch, silent: list[str]
 ) -> None:
     monkeypatch.setattr("modelyard.cli.progress._EVERY", 0.0)
     command = ("import", "upload", str(package), "--name", "digits", *silent)
@@ -133,7 +135,7 @@ def test_progress_without_a_terminal(
     assert silent or "going on, 4.9 KiB of 4.9 KiB are there already" in run(*command).err
 
 
-def test_how_far_an_import_is(yard: Any, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_far_an_import_is(yard: Scripted, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelyard.cli.progress._EVERY", 0.0)
     path = f"GET models/{MODEL}"
     yard.on(path, *[model(model_status="publishing", artifacts=())] * 3, model())

@@ -4,12 +4,18 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from modelyard_local.servers import S3Server
 from modelyard_store import open_documents
 from modelyard_store.documents import Collection, Documents, Index
+from modelyard_store.objects import Objects, ObjectSettings
+
+MIB = 1 << 20
 
 
 @pytest.fixture
@@ -62,3 +68,26 @@ async def documents(another: Callable[[], Awaitable[Documents]]) -> Documents:
 @pytest.fixture
 def mongo_is_real() -> bool:
     return "MODELYARD_TEST_MONGO_URI" in os.environ
+
+
+@pytest.fixture
+async def connect(s3_server: S3Server) -> AsyncIterator[Callable[..., Objects]]:
+    opened: list[Objects] = []
+    usual = ObjectSettings(
+        s3_server.endpoint, s3_server.access_key, s3_server.secret_key, part_size=5 * MIB, copy_part_size=6 * MIB
+    )
+
+    def with_settings(**changed: Any) -> Objects:
+        opened.append(Objects.connect(replace(usual, **changed)))
+        return opened[-1]
+
+    yield with_settings
+    for objects in opened:
+        await objects.close()
+
+
+@pytest.fixture
+async def bucket(objects: Objects) -> str:
+    name = f"store-{secrets.token_hex(6)}"
+    await objects.ensure_bucket(name)
+    return name

@@ -3,40 +3,19 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Literal
 
 import pytest
 
 from modelyard_contracts.outcome import Outcome
 from modelyard_store.attempts import Attempts
-from modelyard_store.claims import Held, Lost, claim, finish, let_go, renew
+from modelyard_store.claims import Held, Lost, Trouble, claim, finish, let_go, renew
 from modelyard_store.documents import Body, Collection, Document, Documents, Query, Stale, StoreUnavailable
 from modelyard_store.outbox import Outbox, add_message
+from modelyard_testkit.faults import Faults
 
 Another = Callable[[], Awaitable[Documents]]
 STATES = ("queued", "running")
-
-
-class AnswerLost:
-    """A store whose saves happen, but whose next `lost` answers do not arrive; or which fail before they happen."""
-
-    def __init__(self, documents: Documents, *, lost: int = 0, failed: int = 0) -> None:
-        self._documents = documents
-        self.lost = lost
-        self.failed = failed
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._documents, name)
-
-    async def save(self, collection: Collection, document: Document) -> Document:
-        if self.failed:
-            self.failed -= 1
-            raise StoreUnavailable("injected before the write")
-        saved = await self._documents.save(collection, document)
-        if self.lost:
-            self.lost -= 1
-            raise StoreUnavailable("injected after the write")
-        return saved
 
 
 def attempt_of(document: Document) -> int:
@@ -132,14 +111,14 @@ async def test_a_trim_whose_answer_is_lost_loses_and_doubles_nothing(
     documents: Documents, versions: Collection
 ) -> None:
     await documents.add(versions, "a", body_with_messages(2))
-    faulty = AnswerLost(documents, lost=1)
-    outbox = Outbox(faulty, versions)
+    faults = Faults("save", lost=1)
+    outbox = Outbox(faults.before(documents), versions)
     with pytest.raises(StoreUnavailable):
         await outbox.trim("a", 1)
     (pending,) = await outbox.pending(10)
     assert [message.seq for message in pending.messages] == [2]
     await outbox.trim("a", 1)
-    faulty.failed = 1
+    faults.away = 1
     with pytest.raises(StoreUnavailable):
         await outbox.trim("a", 2)
     (pending,) = await outbox.pending(10)
@@ -204,7 +183,8 @@ async def test_an_attempt_that_let_go_did_not_die(documents: Documents, versions
     """Nobody else can tell a worker that was stopped from one that was killed."""
     await job(documents, versions)
     counted = []
-    for now, trouble in enumerate((None, None, "tries", "crashes", "silence", None)):
+    troubles: tuple[Trouble | Literal["silence"] | None, ...] = (None, None, "tries", "crashes", "silence", None)
+    for now, trouble in enumerate(troubles):
         taken = await claim(documents, versions, "job", now=100 * now, lease_ms=50, states=STATES)
         assert taken is not None
         counted.append([taken.body["claim"].get(name, 0) for name in ("deaths", "tries", "crashes")])
@@ -268,13 +248,14 @@ async def test_a_claim_survives_other_writers(another: Another, versions: Collec
     assert is_ours(await ours.get(versions, "job"), 1)
 
 
-@pytest.mark.parametrize("fault", [{"lost": 1}, {"failed": 1}])
+@pytest.mark.parametrize(("lost", "away"), [(1, 0), (0, 1)])
 async def test_a_claim_whose_answer_is_lost_is_made_once(
-    documents: Documents, versions: Collection, fault: dict[str, int]
+    documents: Documents, versions: Collection, lost: int, away: int
 ) -> None:
     await job(documents, versions)
+    faulty = Faults("save", lost=lost, away=away).before(documents)
     taken = await claim(
-        AnswerLost(documents, **fault), versions, "job", now=0, lease_ms=100, states=("queued",),
+        faulty, versions, "job", now=0, lease_ms=100, states=("queued",),
         change=lambda body: (body.update(state="running"), add_message(body, "started", {})),
     )  # fmt: skip
     assert taken is not None
@@ -284,15 +265,16 @@ async def test_a_claim_whose_answer_is_lost_is_made_once(
 
 async def test_a_store_that_stays_away_ends_the_claim(documents: Documents, versions: Collection) -> None:
     before = await job(documents, versions)
+    faulty = Faults("save", away=9).before(documents)
     with pytest.raises(StoreUnavailable):
-        await claim(AnswerLost(documents, failed=9), versions, "job", now=0, lease_ms=100, states=STATES)
+        await claim(faulty, versions, "job", now=0, lease_ms=100, states=STATES)
     assert await documents.get(versions, "job") == before
 
 
 async def test_a_finish_whose_answer_is_lost_is_made_once(documents: Documents, versions: Collection) -> None:
     await job(documents, versions)
     await claim(documents, versions, "job", now=0, lease_ms=100, states=STATES)
-    faulty = AnswerLost(documents, lost=1)
+    faulty = Faults("save", lost=1).before(documents)
 
     def succeed(body: Body) -> None:
         add_message(body, "succeeded", {})

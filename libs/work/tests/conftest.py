@@ -19,9 +19,10 @@ from modelyard_contracts.jobs import AuditJob
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_store.aggregates import Decide
 from modelyard_store.attempts import DUE, Attempts
-from modelyard_store.documents import Collection, StoreUnavailable
+from modelyard_store.documents import Collection
 from modelyard_store.outbox import Outbox
 from modelyard_store.sqlite import SqliteDocuments
+from modelyard_testkit.faults import Faults
 from modelyard_work.ending import Policy
 from modelyard_work.long_job import LongJob
 from modelyard_work.long_work import Attempt, LongWork, Progress
@@ -50,19 +51,6 @@ def over(task: Task, state: str, reason: str | None = None) -> Outcome[Task]:
     return Outcome(replace(task, state=state, reason=reason), ((CONVERSION_FAILED, said),))
 
 
-class Away:
-    """The documents, while they can be reached."""
-
-    def __init__(self, documents: SqliteDocuments) -> None:
-        self.documents = documents
-        self.away = False
-
-    def __getattr__(self, name: str) -> Any:
-        if self.away:
-            raise StoreUnavailable("the store is away")
-        return getattr(self.documents, name)
-
-
 Script = Callable[[Attempt[Task]], Awaitable[None]]
 
 
@@ -71,7 +59,8 @@ class Yard:
     """`outputs` are the attempts whose work lies in the store; `messages` how often the job stands in the queue."""
 
     folder: Path
-    documents: Away
+    documents: SqliteDocuments
+    faults: Faults = field(default_factory=Faults)
     policy: Policy = POLICY
     now: int = 1_000_000
     messages: int = 0
@@ -80,7 +69,7 @@ class Yard:
 
     def __post_init__(self) -> None:
         self.attempts = Attempts(
-            self.documents,  # type: ignore[arg-type]  # it passes everything on
+            self.faults.before(self.documents),
             TASKS,
             Task,
             "version",
@@ -101,7 +90,7 @@ class Yard:
 
     async def relay(self) -> None:
         """Send what waits: the job's messages come into the queue."""
-        outbox = Outbox(self.documents.documents, TASKS)
+        outbox = Outbox(self.documents, TASKS)
         for pending in await outbox.pending(10):
             self.messages += sum(".job." in message.subject for message in pending.messages)
             await outbox.trim(pending.id, pending.messages[-1].seq)
@@ -125,7 +114,7 @@ class Yard:
         return found
 
     async def sent(self) -> list[str]:
-        pages = await Outbox(self.documents.documents, TASKS).pending(10)
+        pages = await Outbox(self.documents, TASKS).pending(10)
         return [message.subject for each in pages for message in each.messages]
 
 
@@ -168,7 +157,7 @@ class Working(LongWork[Task]):
 async def opened(folder: Path) -> AsyncIterator[Yard]:
     documents = SqliteDocuments(folder / "documents.db")
     await documents.open([TASKS])
-    yard = Yard(folder / "scratch", Away(documents))
+    yard = Yard(folder / "scratch", documents)
     await yard.ask()
     yield yard
     await documents.close()

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.jobs import AuditJob
 from modelyard_contracts.outcome import Cause, Outcome
+from modelyard_local.servers import S3Server
 from modelyard_store.aggregates import Decide
 from modelyard_store.attempts import DUE, SILENT_MS, Attempts
 from modelyard_store.documents import Collection
@@ -60,7 +62,8 @@ class Counting(LongWork[Count]):
 
     async def run(self, attempt: Attempt[Count]) -> Decide[Count]:
         async for found in self._objects.list("counted", attempt.value.prefix):
-            await attempt.patiently(lambda key=found.key: self._objects.digest("counted", key, on_read=self._count))
+            digest = partial(self._objects.digest, "counted", found.key, on_read=self._count)
+            await attempt.patiently(digest)
         return lambda count: Outcome(replace(count, state="succeeded", read=self._read))
 
     def progress(self) -> Progress[Count]:
@@ -99,7 +102,7 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path, s3_server: Any) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, s3_server: S3Server) -> AsyncIterator[Bench]:
     objects = Objects.connect(ObjectSettings(s3_server.endpoint, s3_server.access_key, s3_server.secret_key))
     await objects.ensure_bucket("counted")
     for number in range(3):

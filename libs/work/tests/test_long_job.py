@@ -10,7 +10,10 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.attempts import SILENT_MS
+from modelyard_testkit.faults import ALWAYS
 from modelyard_work import long_job
+
+from .conftest import Working, Yard
 
 
 def raising(error: Exception) -> Any:
@@ -20,7 +23,7 @@ def raising(error: Exception) -> Any:
     return script
 
 
-async def stopped(yard: Any) -> None:
+async def stopped(yard: Yard) -> None:
     """An orderly stop in the middle, as a rolling update does."""
     begun = asyncio.Event()
 
@@ -35,7 +38,7 @@ async def stopped(yard: Any) -> None:
         await working
 
 
-async def test_it_is_worked_on_once_and_ends_once(yard: Any) -> None:
+async def test_it_is_worked_on_once_and_ends_once(yard: Yard) -> None:
     assert await yard.deliver() == "done"
     task = await yard.task()
     assert (task.state, task.attempt, task.steps) == ("succeeded", 1, 1)
@@ -45,7 +48,7 @@ async def test_it_is_worked_on_once_and_ends_once(yard: Any) -> None:
     assert list(Path(yard.folder).iterdir()) == []  # noqa: ASYNC240 - one small folder
 
 
-async def test_three_orderly_stops_and_one_more_delivery(yard: Any) -> None:
+async def test_three_orderly_stops_and_one_more_delivery(yard: Yard) -> None:
     """B1: nobody died."""
     for _ in range(3):
         await stopped(yard)
@@ -56,7 +59,7 @@ async def test_three_orderly_stops_and_one_more_delivery(yard: Any) -> None:
     assert (task.state, task.attempt) == ("succeeded", 4)
 
 
-async def test_another_service_that_is_away_kills_no_workers(yard: Any) -> None:
+async def test_another_service_that_is_away_kills_no_workers(yard: Yard) -> None:
     away = Failure(FailureKind.UNAVAILABLE, "ModelArts.9001", "no worker answers version.get")
     for _ in range(2):
         assert await yard.deliver(raising(away)) == "no worker answers version.get"
@@ -65,12 +68,12 @@ async def test_another_service_that_is_away_kills_no_workers(yard: Any) -> None:
     assert (task.state, task.reason) == ("failed", "no worker answers version.get")
 
 
-async def test_a_store_that_is_away_through_all_deliveries(yard: Any) -> None:
+async def test_a_store_that_is_away_through_all_deliveries(yard: Yard) -> None:
     """B2: the job lies among the dead letters, and nothing could be written down. Somebody looks again."""
-    yard.documents.away = True
+    yard.faults.away = ALWAYS
     for number in range(1, 6):
         assert await yard.deliver(last=number == 5) == "the store is away"
-    yard.documents.away = False
+    yard.faults.away = 0
     assert (yard.messages, (await yard.task()).state) == (0, "waiting")
     assert await yard.revival.sweep() == 0
     yard.now += SILENT_MS
@@ -82,8 +85,9 @@ async def test_a_store_that_is_away_through_all_deliveries(yard: Any) -> None:
     assert await yard.revival.sweep() == 0
 
 
-async def test_a_document_of_an_earlier_release_is_looked_at_too(yard: Any) -> None:
+async def test_a_document_of_an_earlier_release_is_looked_at_too(yard: Yard) -> None:
     document = await yard.documents.get(long_job_collection(yard), "t")
+    assert document is not None
     del document.body["due_at"]
     await yard.documents.save(long_job_collection(yard), document)
     yard.now += 10 * SILENT_MS
@@ -94,11 +98,11 @@ async def test_a_document_of_an_earlier_release_is_looked_at_too(yard: Any) -> N
     assert await yard.revival.sweep() == 1
 
 
-def long_job_collection(yard: Any) -> Any:
+def long_job_collection(yard: Yard) -> Any:
     return yard.attempts._collection
 
 
-async def test_one_that_cannot_be_read_keeps_no_other_from_being_looked_at(yard: Any) -> None:
+async def test_one_that_cannot_be_read_keeps_no_other_from_being_looked_at(yard: Yard) -> None:
     await yard.documents.add(
         long_job_collection(yard), "a", {"project": "mine", "state": "waiting", "due_at": 1, "steps": "none"}
     )
@@ -106,7 +110,7 @@ async def test_one_that_cannot_be_read_keeps_no_other_from_being_looked_at(yard:
     assert await yard.revival.sweep() == 1
 
 
-async def test_a_long_queue_is_asked_for_more_and_more_seldom(yard: Any) -> None:
+async def test_a_long_queue_is_asked_for_more_and_more_seldom(yard: Yard) -> None:
     asked = 0
     for _ in range(64):
         yard.now += SILENT_MS
@@ -114,7 +118,7 @@ async def test_a_long_queue_is_asked_for_more_and_more_seldom(yard: Any) -> None
     assert asked == 7, "after 1, 2, 4, 8, 16, 32 and 64 times that long"
 
 
-async def test_dead_workers_are_counted_and_nobody_else_is(yard: Any) -> None:
+async def test_dead_workers_are_counted_and_nobody_else_is(yard: Yard) -> None:
     for _ in range(3):
         taken = await yard.attempts.take("t", lambda task, _: Outcome(task), Cause("c"), yard.policy.lease_ms)
         assert taken is not None
@@ -125,23 +129,23 @@ async def test_dead_workers_are_counted_and_nobody_else_is(yard: Any) -> None:
     assert (task.state, task.reason) == ("failed", "3 workers died while they worked on it")
 
 
-async def test_a_store_that_is_away_at_the_end_makes_nobody_dead(yard: Any) -> None:
+async def test_a_store_that_is_away_at_the_end_makes_nobody_dead(yard: Yard) -> None:
     """It could not be said that the worker let go; the same worker says so when it comes back."""
 
     async def cut_off(attempt: Any) -> None:
-        yard.documents.away = True
+        yard.faults.away = ALWAYS
         raise KeyError("surprise")
 
     yard.job = type(yard.job)(yard.attempts, yard.job._make, yard.policy.__class__(tries=9, deaths=2, patience=0))
     for _ in range(5):
         assert "surprise" in await yard.deliver(cut_off)
-        yard.documents.away = False
+        yard.faults.away = 0
         yard.now += yard.policy.lease_ms
     assert await yard.deliver() == "done"
     assert (await yard.task()).state == "succeeded"
 
 
-async def test_a_crash_is_forgiven_once_whatever_else_happened(yard: Any) -> None:
+async def test_a_crash_is_forgiven_once_whatever_else_happened(yard: Yard) -> None:
     crash = SubprocessFailed("crashed", "killed by SIGSEGV", -11)
     await stopped(yard)
     assert "surprise" in await yard.deliver(raising(KeyError("surprise")))
@@ -150,7 +154,7 @@ async def test_a_crash_is_forgiven_once_whatever_else_happened(yard: Any) -> Non
     assert (await yard.task()).reason == "the child killed by SIGSEGV"
 
 
-async def test_a_stop_by_somebody_else_ends_the_work(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stop_by_somebody_else_ends_the_work(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_job, "BEAT_SECONDS", 0.001)
     ended = asyncio.Event()
 
@@ -167,7 +171,7 @@ async def test_a_stop_by_somebody_else_ends_the_work(yard: Any, monkeypatch: pyt
 
 
 async def test_the_lease_is_kept_and_the_progress_saved_while_it_runs(
-    yard: Any, monkeypatch: pytest.MonkeyPatch
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(long_job, "BEAT_SECONDS", 0.001)
 
@@ -180,15 +184,15 @@ async def test_the_lease_is_kept_and_the_progress_saved_while_it_runs(
     assert (await yard.task()).attempt == 1
 
 
-async def test_an_end_whose_tidying_up_failed_is_tidied_by_the_next_delivery(yard: Any) -> None:
-    ended = yard.job._make().__class__.ended
-
-    async def once(self: Any, value: Any) -> None:
-        type(self).ended = ended
+async def test_an_end_whose_tidying_up_failed_is_tidied_by_the_next_delivery(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(self: Any, value: Any) -> None:
         raise OSError("the objects are away")
 
-    yard.job._make().__class__.ended = once
-    assert "the objects are away" in await yard.deliver()
+    with monkeypatch.context() as once:
+        once.setattr(Working, "ended", failing)
+        assert "the objects are away" in await yard.deliver()
     yard.outputs.add(7)
     assert await yard.deliver(raising(AssertionError("again"))) == "done"
     assert ((await yard.task()).attempt, yard.outputs) == (1, {1})
@@ -202,6 +206,6 @@ async def test_an_end_whose_tidying_up_failed_is_tidied_by_the_next_delivery(yar
         (KeyError("a secret"), "internal error; the worker's log has the details"),
     ],
 )
-async def test_reasons_are_for_people(yard: Any, error: Exception, words: str) -> None:
+async def test_reasons_are_for_people(yard: Yard, error: Exception, words: str) -> None:
     assert await yard.deliver(raising(error), last=True) == "done"
     assert (await yard.task()).reason == words

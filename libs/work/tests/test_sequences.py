@@ -15,6 +15,9 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.attempts import SILENT_MS
+from modelyard_testkit.faults import ALWAYS
+
+from .conftest import Yard
 
 TROUBLES = ("stop", "crash", "kill", "store away", "store cut off", "other service away", "late worker", "lost job")
 Steps = list[str]
@@ -31,7 +34,7 @@ async def either(task: asyncio.Task[str], event: asyncio.Event) -> None:
 class Story:
     """`seen` counts what the document may blame: workers of which nothing more was heard, crashes, other trouble."""
 
-    def __init__(self, yard: Any) -> None:
+    def __init__(self, yard: Yard) -> None:
         self.yard = yard
         self.seen = Counter[str]()
 
@@ -60,19 +63,19 @@ class Story:
         await self._raise("tries", Failure(FailureKind.UNAVAILABLE, "ModelArts.9001", "no worker answers"))
 
     async def store_away(self) -> None:
-        self.yard.documents.away = True
+        self.yard.faults.away = ALWAYS
         await self.yard.deliver()
-        self.yard.documents.away = False
+        self.yard.faults.away = 0
 
     async def store_cut_off(self) -> None:
         """From the middle of the work on: neither an end nor letting go can be written down."""
 
         async def script(attempt: Any) -> None:
             self.seen["tries"] += 1
-            self.yard.documents.away = True
+            self.yard.faults.away = ALWAYS
 
         await self.yard.deliver(script)
-        self.yard.documents.away = False
+        self.yard.faults.away = 0
 
     async def kill(self) -> None:
         """The process goes with everything that it still wanted to say."""
@@ -112,6 +115,7 @@ class Story:
             return Outcome(type(task)("mine", "stopped")) if task.state in ("waiting", "running") else None
 
         stopped = await self.yard.attempts.change("mine", "t", decide, Cause("c-1"))
+        assert stopped is not None
         if stopped.state == "stopped":
             self.yard.outputs.clear()
 
@@ -178,7 +182,7 @@ def test_it_ends_once_for_the_reason_that_is_true(
 
 
 @pytest.mark.parametrize("step", TROUBLES)
-async def test_each_trouble_alone_is_overcome(yard: Any, step: str) -> None:
+async def test_each_trouble_alone_is_overcome(yard: Yard, step: str) -> None:
     story = Story(yard)
     await story.happen(step)
     await story.heal()

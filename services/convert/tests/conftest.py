@@ -1,7 +1,6 @@
 """A trained classifier of handwritten digits, conversions of it in this process, and a service without servers."""
 
 import asyncio
-import hashlib
 import shutil
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -24,7 +23,7 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.ids import new_id
 from modelyard_contracts.jobs import ConversionJob
 from modelyard_contracts.package import PackageConfig
-from modelyard_contracts.shapes import Artifact, ConversionOrder, FileEntry, Location, Plan, Role, StorageSource
+from modelyard_contracts.shapes import Artifact, ConversionOrder, Location, Plan, Role, StorageSource
 from modelyard_convert import domain
 from modelyard_convert.admission import Admission
 from modelyard_convert.child_request import CalibrationFolder, ConversionReport, ConversionRequest
@@ -45,10 +44,12 @@ from modelyard_runtime.clock import now_ms
 from modelyard_runtime.preloaded import PreloadedPython
 from modelyard_runtime.subprocesses import Limits
 from modelyard_store.manifest import manifest_digest
-from modelyard_store.objects import NoSuchObject, ObjectChanged, ObjectInfo, Objects, ObjectStoreUnavailable
+from modelyard_store.objects import ObjectStoreUnavailable
 from modelyard_store.outbox import Outbox
 from modelyard_store.sqlite import SqliteDocuments
+from modelyard_testkit.faults import Faults
 from modelyard_testkit.models import digits_config, model
+from modelyard_testkit.objects import MemoryObjects
 
 TRAINED_ON = 1200
 
@@ -156,58 +157,6 @@ PROJECT = "mine"
 BUCKET = "artifacts"
 
 
-class Shelf:
-    """Objects in memory. While `away` is above 0, each transfer fails and counts it down."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-        self.away = 0
-
-    def etag(self, key: str) -> str:
-        return hashlib.md5(self.kept[key]).hexdigest()
-
-    async def download(self, bucket: str, key: str, path: Path, *, if_etag: str | None = None) -> tuple[str, int]:
-        self._reach()
-        if key not in self.kept:
-            raise NoSuchObject(key)
-        if if_etag is not None and if_etag != self.etag(key):
-            raise ObjectChanged(key)
-        await asyncio.to_thread(path.write_bytes, self.kept[key])
-        return hashlib.sha256(self.kept[key]).hexdigest(), len(self.kept[key])
-
-    async def upload(self, bucket: str, key: str, path: Path) -> tuple[str, int]:
-        self._reach()
-        self.kept[key] = await asyncio.to_thread(path.read_bytes)
-        return hashlib.sha256(self.kept[key]).hexdigest(), len(self.kept[key])
-
-    async def list(self, bucket: str, prefix: str) -> AsyncIterator[ObjectInfo]:
-        for key in sorted(self.kept):
-            if key.startswith(prefix):
-                yield ObjectInfo(key, len(self.kept[key]), self.etag(key))
-
-    async def remove_prefix(self, bucket: str, prefix: str) -> int:
-        gone = [key for key in self.kept if key.startswith(prefix)]
-        for key in gone:
-            del self.kept[key]
-        return len(gone)
-
-    def put_folder(self, folder: Path, prefix: str) -> tuple[FileEntry, ...]:
-        files = []
-        for path in sorted(each for each in folder.rglob("*") if each.is_file()):
-            name, data = path.relative_to(folder).as_posix(), path.read_bytes()
-            self.kept[prefix + name] = data
-            files.append(FileEntry(path=name, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
-        return tuple(files)
-
-    def names(self, prefix: str) -> "list[str]":
-        return sorted(key.removeprefix(prefix) for key in self.kept if key.startswith(prefix))
-
-    def _reach(self) -> None:
-        if self.away:
-            self.away -= 1
-            raise ObjectStoreUnavailable("the shelf is away")
-
-
 class Others:
     """The version and evaluate services, and workers that offer toolchains, as far as convert asks them."""
 
@@ -232,14 +181,20 @@ class Others:
         return any(call.subject == convert_calls.offers(name).subject for name in self.offered)
 
 
+def shelf_away() -> Faults:
+    """Set `away` to let so many transfers fail."""
+    return Faults("download", "upload", error=ObjectStoreUnavailable, words="the shelf is away")
+
+
 @dataclass
 class Yard:
-    """The handlers on SQLite, with a shelf instead of S3."""
+    """The handlers on SQLite, with objects in memory on a shelf that can be away."""
 
     folder: Path
     documents: SqliteDocuments
     bench: Bench
-    shelf: Shelf = field(default_factory=Shelf)
+    shelf: MemoryObjects = field(default_factory=lambda: MemoryObjects(BUCKET, "datasets"))
+    transfers: Faults = field(default_factory=shelf_away)
     others: Others = field(default_factory=Others)
     announced: list[dict[str, Any]] = field(default_factory=list)
     processes: PreloadedPython = field(default_factory=lambda: PreloadedPython(CHILDREN))
@@ -249,7 +204,8 @@ class Yard:
         self.settings = ConvertSettings(convert_work_dir=self.folder / "work", convert_threads=1, convert_patience=5)
         self.repository = Repository(self.documents, lambda: None, self.clock)
         self.admission = Admission(cast(CallClient, self.others))
-        self.outputs = Outputs(cast(Objects, self.shelf), BUCKET)
+        self.objects = self.transfers.before(self.shelf)
+        self.outputs = Outputs(self.objects, BUCKET)
         self.run: Any = self._run
         self.calls = ConversionCalls(self.repository, self.admission, self.now)
         self.events = VersionEvents(self.repository, self.admission, self.outputs, self.now)
@@ -274,7 +230,7 @@ class Yard:
         return ConversionJobs(
             repository=self.repository,
             admission=self.admission,
-            inputs=Inputs(cast(Objects, self.shelf), 1 << 30, 1 << 20),
+            inputs=Inputs(self.objects, 1 << 30, 1 << 20),
             outputs=self.outputs,
             converter=Converter(run, self.settings.limits),
             announce=announce,
@@ -287,7 +243,7 @@ class Yard:
         package = package or self.bench.package()
         model_id = new_id()
         prefix = f"{PROJECT}/models/{model_id}/source/1/"
-        files = self.shelf.put_folder(package, prefix)
+        files = self.shelf.put_folder(package, BUCKET, prefix)
         source = Artifact(
             artifact_id=new_id(),
             kind="source",
@@ -372,7 +328,8 @@ class Yard:
 
     def written(self, conversion: Conversion) -> list[str]:
         """Everything that conversions of this version wrote, without the model's folder."""
-        return self.shelf.names(f"{PROJECT}/models/{conversion.model_id}/variants/")
+        prefix = f"{PROJECT}/models/{conversion.model_id}/variants/"
+        return [key.removeprefix(prefix) for key in self.shelf.keys(BUCKET, prefix)]
 
     def place(self, conversion: Conversion, attempt: int) -> str:
         return domain.artifact_id_of(conversion.conversion_id, attempt) + "/"

@@ -114,9 +114,9 @@ async def test_too_slow_or_too_large_ends_it_at_once(yard: Any, kind: str, words
 
 async def test_a_store_that_is_away_for_a_moment_is_waited_for(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelyard_work.patience.FIRST_DELAY", 0.001)
-    yard.shelf.away = yard.others.away = 0
+    yard.transfers.away = yard.others.away = 0
     conversion_id = await yard.create()
-    yard.shelf.away, yard.others.away = 3, 2
+    yard.transfers.away, yard.others.away = 3, 2
     done = await yard.work(conversion_id)
     assert (done.state, done.attempt) == ("succeeded", 1)
 
@@ -124,10 +124,10 @@ async def test_a_store_that_is_away_for_a_moment_is_waited_for(yard: Any, monkey
 async def test_a_store_that_stays_away_means_later_and_at_last_failure(yard: Any) -> None:
     yard.settings = yard.settings.model_copy(update={"convert_patience": 0})
     conversion_id = await yard.create()
-    yard.shelf.away = 1
+    yard.transfers.away = 1
     with pytest.raises(Retry, match="the shelf is away"):
         await yard.work(conversion_id)
-    yard.shelf.away = 1
+    yard.transfers.away = 1
     envelope, _ = yard.job(conversion_id)
     with handling(Delivery(envelope, 5, last=True), "convert-onnx"):
         failed = await yard.work(conversion_id)
@@ -324,7 +324,8 @@ async def test_dead_workers_are_counted(yard: Any) -> None:
     for attempt in range(1, 4):
         claimed = (await taken(yard, conversion_id)).value
         yard.now = lambda later=attempt: now_ms() + later * (LEASE_MS + 1)
-        yard.shelf.kept[f"mine/models/{claimed.model_id}/variants/{yard.place(claimed, attempt)}model/half"] = b"half"
+        place = f"mine/models/{claimed.model_id}/variants/{yard.place(claimed, attempt)}"
+        yard.shelf.content["artifacts", f"{place}model/half"] = b"half"
     failed = await yard.work(conversion_id)
     assert (failed.state, failed.reason) == ("failed", "3 workers died while converting it")
     assert yard.written(failed) == []

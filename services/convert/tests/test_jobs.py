@@ -35,7 +35,8 @@ async def test_from_order_to_artifact(yard: Any) -> None:
     assert artifact.parity.verdict == "passed"
     assert artifact.benchmark is not None
 
-    written = {name: yard.shelf.kept[artifact.location.prefix + name] for name in ("job_log.txt", "model/config.json")}
+    place, names = artifact.location, ("job_log.txt", "model/config.json")
+    written = {name: yard.shelf.content[place.bucket, place.prefix + name] for name in names}
     assert PackageConfig.model_validate_json(written["model/config.json"]).model_type == "ONNX"
     assert written["job_log.txt"].decode() == done.log
     assert done.log.startswith("attempt 1: digits 0.0.1 to onnx-int8-static\n==> fetching the source\n")
@@ -52,7 +53,8 @@ async def test_from_order_to_artifact(yard: Any) -> None:
 async def test_a_job_of_a_finished_conversion_changes_nothing(yard: Any) -> None:
     conversion_id = await yard.create()
     done = await yard.work(conversion_id)
-    yard.shelf.kept[done.artifact.location.prefix.replace(done.artifact.artifact_id, "x") + "y"] = b"not ours"
+    place = done.artifact.location
+    yard.shelf.content[place.bucket, place.prefix.replace(done.artifact.artifact_id, "x") + "y"] = b"not ours"
     assert await yard.work(conversion_id) == done
     assert len(yard.written(done)) == 4
     await yard.jobs.convert(*yard.job("00000000-0000-7000-8000-000000000000"))
@@ -83,7 +85,7 @@ async def test_an_unknown_operator_is_named_in_the_failure(yard: Any, tmp_path: 
     custom = with_custom_operator(tmp_path / "c.onnx").read_bytes()
     source = version.artifacts[0]
     package = yard.bench.package(onnx.load_from_string(custom))
-    files = yard.shelf.put_folder(package, source.location.prefix)
+    files = yard.shelf.put_folder(package, source.location.bucket, source.location.prefix)
     yard.others.versions[version.model_id] = version.model_copy(
         update={"artifacts": (source.model_copy(update={"files": files}),)}
     )
@@ -95,10 +97,11 @@ async def test_an_unknown_operator_is_named_in_the_failure(yard: Any, tmp_path: 
 @pytest.mark.parametrize("damage", ["changed", "gone"])
 async def test_a_damaged_source_is_noticed(yard: Any, damage: str) -> None:
     version = yard.publish()
-    key = version.artifacts[0].location.prefix + "model/digits.onnx"
-    data = yard.shelf.kept.pop(key)
+    place = version.artifacts[0].location
+    key = place.bucket, place.prefix + "model/digits.onnx"
+    data = yard.shelf.content.pop(key)
     if damage == "changed":
-        yard.shelf.kept[key] = bytes([data[0] ^ 1]) + data[1:]
+        yard.shelf.content[key] = bytes([data[0] ^ 1]) + data[1:]
     failed = await yard.work(await yard.create(version=version))
     assert (failed.state, failed.code) == ("failed", "ModelArts.3061")
     assert "model/digits.onnx is not what the version's manifest says" in str(failed.reason)
@@ -107,12 +110,13 @@ async def test_a_damaged_source_is_noticed(yard: Any, damage: str) -> None:
 async def test_a_source_that_is_kept_by_reference_and_changed(yard: Any) -> None:
     version = yard.publish()
     source = version.artifacts[0]
-    place = source.location.prefix
-    files = tuple(file.model_copy(update={"etag": yard.shelf.etag(place + file.path)}) for file in source.files)
+    bucket, place = source.location.bucket, source.location.prefix
+    etags = {file.path: yard.shelf.info(bucket, place + file.path).etag for file in source.files}
+    files = tuple(file.model_copy(update={"etag": etags[file.path]}) for file in source.files)
     pinned = source.model_copy(update={"files": files, "by_reference": True})
     yard.others.versions[version.model_id] = version.model_copy(update={"artifacts": (pinned,)})
     assert (await yard.work(await yard.create(version=version))).state == "succeeded"
-    yard.shelf.kept[f"{place}model/digits.onnx"] += b"more"
+    yard.shelf.content[bucket, f"{place}model/digits.onnx"] += b"more"
     failed = await yard.work(await yard.create(version=version))
     assert (failed.state, failed.code) == ("failed", "ModelArts.3061")
     told = f"model/digits.onnx ({source.location.bucket}/{place}model/digits.onnx) changed since it was imported"
@@ -141,8 +145,10 @@ async def test_a_dataset_calibrates(yard: Any, digits: Any, tmp_path: Path, kind
             path = folder / str(digits.labels[index]) / f"{index}.png"
             path.parent.mkdir(exist_ok=True)
             Image.fromarray((digits.images[index, 0] * 16).astype(np.uint8)).save(path)
-    files = yard.shelf.put_folder(folder, "datasets/d/")
-    etags = (Listed(file.path, file.size, yard.shelf.etag(f"datasets/d/{file.path}")) for file in files)
+    files = yard.shelf.put_folder(folder, "datasets", "datasets/d/")
+    etags = (
+        Listed(file.path, file.size, yard.shelf.info("datasets", f"datasets/d/{file.path}").etag) for file in files
+    )
     yard.others.datasets["d"] = DatasetView(
         dataset_id="d",
         name="some-digits",
@@ -164,8 +170,8 @@ async def test_a_dataset_calibrates(yard: Any, digits: Any, tmp_path: Path, kind
 
 
 async def test_a_dataset_that_changed_since_it_was_added_calibrates_nothing(yard: Any, digits: Any) -> None:
-    yard.shelf.kept["datasets/d/data.npz"] = b"what was added"
-    listed = Listed("data.npz", 14, yard.shelf.etag("datasets/d/data.npz"))
+    yard.shelf.content["datasets", "datasets/d/data.npz"] = b"what was added"
+    listed = Listed("data.npz", 14, yard.shelf.info("datasets", "datasets/d/data.npz").etag)
     yard.others.datasets["d"] = DatasetView.model_construct(
         dataset_id="d",
         name="some-digits",
@@ -174,7 +180,7 @@ async def test_a_dataset_that_changed_since_it_was_added_calibrates_nothing(yard
         location=Location(bucket="datasets", prefix="datasets/d/"),
         digest=digest_of([listed]),
     )
-    yard.shelf.kept["datasets/d/data.npz"] = b"something else"
+    yard.shelf.content["datasets", "datasets/d/data.npz"] = b"something else"
     version = yard.publish(yard.bench.package(samples=()))
     failed = await yard.work(await yard.create("onnx-int8-static", version, calibration_dataset_id="d"))
     assert (failed.state, failed.code) == ("failed", "ModelArts.3060")

@@ -2,68 +2,53 @@
 
 import json
 import venv
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from modelyard_bus.calls import CallClient, CallServer
-from modelyard_bus.connection import Bus, BusSettings
 from modelyard_contracts.calls import convert as calls
 from modelyard_contracts.calls import version as version_calls
 from modelyard_contracts.calls.call import Nothing
-from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.catalogue import VERSION_PUBLISHED
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import ConversionSucceeded, VersionPublished
-from modelyard_contracts.failures import Failure, FailureKind
-from modelyard_contracts.shapes import Artifact, ConversionOrder, Plan, Role
+from modelyard_contracts.failures import Failure
+from modelyard_contracts.shapes import Artifact, ConversionOrder, Plan
 from modelyard_convert.bootstrap import build, versions_of
 from modelyard_convert.conversion import CHILDREN, Converter
 from modelyard_convert.settings import ConvertSettings
 from modelyard_convert.toolchains import TOOLCHAINS
 from modelyard_runtime.preloaded import PreloadedPython
 from modelyard_runtime.process import supervise
-from modelyard_store.objects import Objects, ObjectSettings
+from modelyard_testkit.service_stack import ServiceStack
 
 pytestmark = pytest.mark.servers
 
 
 @dataclass
-class Stack:
-    gateway: Bus
-    versions: Bus
-    objects: Objects
-    project: str
-    heard: AsyncIterator[Envelope]
-    settings: ConvertSettings
-    known: dict[str, Any]
+class Town:
+    """The service's settings, and everybody around it."""
 
-    async def ask(self, call: Any, request: Any) -> Any:
-        context = CallContext(project=self.project, actor="alice", role=Role.WRITER, correlationid="c-1")
-        return await CallClient(self.gateway)(call, context, request)
+    stack: ServiceStack
+    settings: ConvertSettings
+    known: dict[str, version_calls.VersionView]
 
     async def next_said(self) -> Envelope:
-        async for envelope in self.heard:
-            if envelope.project == self.project and envelope.type != VERSION_PUBLISHED.subject:
-                return envelope
-        raise AssertionError("the stream of events ended")
+        return await self.stack.next_said(lambda said: said.type != VERSION_PUBLISHED.subject)
 
     async def publish(self, yard: Any) -> Any:
         """What `yard` keeps on its shelf, on the real one and in this test's project."""
         view = yard.publish()
         source = view.artifacts[0]
-        prefix = source.location.prefix.replace("mine/", f"{self.project}/", 1)
+        prefix = source.location.prefix.replace("mine/", f"{self.stack.project}/", 1)
         for file in source.files:
-            await self.objects.put("artifacts", prefix + file.path, yard.shelf.kept[source.location.prefix + file.path])
+            data = yard.shelf.content["artifacts", source.location.prefix + file.path]
+            await self.stack.objects.put("artifacts", prefix + file.path, data)
         place = source.location.model_copy(update={"prefix": prefix})
         moved = source.model_copy(update={"location": place})
-        view = view.model_copy(update={"project": self.project, "artifacts": (moved,)})
+        view = view.model_copy(update={"project": self.stack.project, "artifacts": (moved,)})
         self.known[view.model_id] = view
         return view
 
@@ -77,105 +62,64 @@ class Stack:
             size=1,
             plan=plan,
         )
-        envelope = Envelope(
-            source="modelyard/version",
-            type=VERSION_PUBLISHED.subject,
-            subject=view.model_id,
-            project=self.project,
-            correlationid="c-2",
-            data=fact.model_dump(mode="json"),
-        )
-        await self.versions.publish(VERSION_PUBLISHED.subject, envelope)
+        await self.stack.say(VERSION_PUBLISHED, view.model_id, fact)
 
     async def keys(self, artifact: Artifact) -> list[str]:
         place = artifact.location
-        return [found.key.removeprefix(place.prefix) async for found in self.objects.list(place.bucket, place.prefix)]
+        listed = self.stack.objects.list(place.bucket, place.prefix)
+        return [found.key.removeprefix(place.prefix) async for found in listed]
 
 
 @pytest.fixture
-async def stack(tmp_path: Path, nats_server: Any, s3_server: Any) -> AsyncIterator[Stack]:
-    async with AsyncExitStack() as exits:
-
-        async def connect(identity: str) -> Bus:
-            password = nats_server.passwords[identity]
-            bus = await Bus.connect(BusSettings(nats_server.url, identity, identity, password))
-            exits.push_async_callback(bus.close)
-            return bus
-
-        known: dict[str, Any] = {}
-
-        async def get(context: CallContext, request: version_calls.GetVersion) -> version_calls.VersionView:
-            view = known.get(request.model_id)
-            if view is None or view.project != context.project:
-                raise Failure(FailureKind.NOT_FOUND, "ModelArts.3001", "there is no such version")
-            return view  # type: ignore[no-any-return]  # it is what the test put there
-
-        objects = Objects.connect(ObjectSettings(s3_server.endpoint, s3_server.access_key, s3_server.secret_key))
-        exits.push_async_callback(objects.close)
-        await objects.ensure_bucket("artifacts")
-        await (await connect("operator")).declare()
-        gateway, versions = await connect("gateway"), await connect("version")
-        server = CallServer(versions, "version")
-        server.answer(version_calls.GET, get)
-        await server.start()
-        exits.push_async_callback(server.stop)
-        settings = ConvertSettings(
-            nats_url=nats_server.url,
-            nats_user="convert",
-            nats_password=nats_server.passwords["convert"],
-            document_url=f"sqlite:///{tmp_path}/convert.db",
-            s3_endpoint=s3_server.endpoint,
-            s3_access_key=s3_server.access_key,
-            s3_secret_key=s3_server.secret_key,
-            convert_work_dir=tmp_path / "work",
-            convert_threads=1,
-        )
-        heard = gateway.watch_events(since=datetime.now(UTC))
-        yield Stack(gateway, versions, objects, f"p-{uuid4().hex[:8]}", heard, settings, known)
+async def town(service_stack: ServiceStack, tmp_path: Path) -> Town:
+    own = {"convert_work_dir": tmp_path / "work", "convert_threads": 1}
+    settings = ConvertSettings(**service_stack.settings("convert"), **own)
+    return Town(service_stack, settings, await service_stack.play_versions())
 
 
-async def test_a_plan_is_carried_out_with_nobody_pressing_a_button(stack: Stack, yard: Any) -> None:
+async def test_a_plan_is_carried_out_with_nobody_pressing_a_button(town: Town, yard: Any) -> None:
     targets = ("onnx-int8-static", "openvino-fp16")
-    async with supervise(await build(stack.settings)) as running:
+    async with supervise(await build(town.settings)) as running:
         assert {name: await check() for name, check in running.service.checks.items()} == {
             "nats": None,
             "documents": None,
             "objects": None,
         }
-        assert {row.target for row in (await stack.ask(calls.TARGETS, Nothing())).targets if row.offered} >= set(
+        assert {row.target for row in (await town.stack.ask(calls.TARGETS, Nothing())).targets if row.offered} >= set(
             targets
         )
-        view = await stack.publish(yard)
-        await stack.say(view, Plan(convert=tuple(ConversionOrder(target=target) for target in targets)))
-        said = [await stack.next_said() for _ in range(6)]
+        view = await town.publish(yard)
+        await town.say(view, Plan(convert=tuple(ConversionOrder(target=target) for target in targets)))
+        said = [await town.next_said() for _ in range(6)]
         assert {envelope.correlationid for envelope in said} == {"c-2"}
         facts = [ConversionSucceeded.model_validate(each.data) for each in said if "succeeded" in each.type]
         assert {fact.target for fact in facts} == set(targets), [each.data for each in said]
         for fact in facts:
             assert fact.artifact.parity is not None
             assert fact.artifact.parity.verdict == "passed"
-            assert await stack.keys(fact.artifact) == sorted(file.path for file in fact.artifact.files)
+            assert await town.keys(fact.artifact) == sorted(file.path for file in fact.artifact.files)
             for file in fact.artifact.files:
                 place = fact.artifact.location
-                assert await stack.objects.digest(place.bucket, place.prefix + file.path) == (file.sha256, file.size)
-            log = await stack.ask(calls.LOG, calls.GetLog(conversion_id=fact.conversion_id))
+                found = await town.stack.objects.digest(place.bucket, place.prefix + file.path)
+                assert found == (file.sha256, file.size)
+            log = await town.stack.ask(calls.LOG, calls.GetLog(conversion_id=fact.conversion_id))
             assert log.complete
             assert "parity passed" in log.text
 
 
-async def test_roles_live_apart_and_a_missing_worker_is_noticed(stack: Stack, yard: Any) -> None:
-    api = stack.settings.model_copy(update={"convert_roles": frozenset({"api"})})
-    worker = stack.settings.model_copy(update={"convert_roles": frozenset({"worker"})})
+async def test_roles_live_apart_and_a_missing_worker_is_noticed(town: Town, yard: Any) -> None:
+    api = town.settings.model_copy(update={"convert_roles": frozenset({"api"})})
+    worker = town.settings.model_copy(update={"convert_roles": frozenset({"worker"})})
     order = ConversionOrder(target="onnx-fp16")
-    view = await stack.publish(yard)
+    view = await town.publish(yard)
     async with supervise(await build(api)):
         with pytest.raises(Failure, match="no worker offers `onnx`"):
-            await stack.ask(calls.CREATE, calls.CreateConversion(model_id=view.model_id, order=order))
+            await town.stack.ask(calls.CREATE, calls.CreateConversion(model_id=view.model_id, order=order))
         async with supervise(await build(worker)):
-            created = await stack.ask(calls.CREATE, calls.CreateConversion(model_id=view.model_id, order=order))
-            said = [(await stack.next_said()).type.split(".")[3] for _ in range(3)]
+            created = await town.stack.ask(calls.CREATE, calls.CreateConversion(model_id=view.model_id, order=order))
+            said = [(await town.next_said()).type.split(".")[3] for _ in range(3)]
             assert said == ["created", "started", "succeeded"]
-            found = await stack.ask(calls.GET, calls.GetConversion(conversion_id=created.conversion_id))
+            found = await town.stack.ask(calls.GET, calls.GetConversion(conversion_id=created.conversion_id))
             assert found.state == "succeeded"
 
 

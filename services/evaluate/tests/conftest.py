@@ -1,15 +1,12 @@
 """Fixtures shared by the tests of this service."""
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from evaluate_digits import Trained, train
-from evaluate_yard import Yard
+from .evaluate_digits import Trained, train
+from .evaluate_yard import Yard
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """A yard of one service: SQLite in a temporary folder, objects in memory, simulated time and a recording bus."""
 
-import asyncio
-import hashlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +16,6 @@ from modelyard_contracts.jobs import EvaluationJob
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import (
     Artifact,
-    FileEntry,
     Inspection,
     Location,
     Plan,
@@ -38,9 +35,9 @@ from modelyard_evaluate.repository import COLLECTIONS, RUNS, Repository
 from modelyard_evaluate.scanning import Scanner
 from modelyard_evaluate.settings import EvaluateSettings
 from modelyard_runtime.subprocesses import run_python
-from modelyard_store.objects import NoSuchBucket, NoSuchObject, ObjectChanged, ObjectInfo, Objects
 from modelyard_store.outbox import Outbox
 from modelyard_store.sqlite import SqliteDocuments
+from modelyard_testkit.objects import MemoryObjects
 from modelyard_work.ending import Policy
 
 PROJECT = "mine"
@@ -50,55 +47,6 @@ POLICY = Policy(patience=0)
 
 def context(role: Role = Role.WRITER, *, project: str = PROJECT, key: str | None = None) -> CallContext:
     return CallContext(project=project, actor="alice", role=role, correlationid="c-1", idempotency_key=key)
-
-
-class MemoryObjects:
-    """Objects by (bucket, key); the ETag is the content's hash."""
-
-    def __init__(self) -> None:
-        self.content: dict[tuple[str, str], bytes] = {}
-        self.types: dict[str, str] = {}
-
-    def keys(self, bucket: str, prefix: str) -> list[str]:
-        return sorted(key for where, key in self.content if where == bucket and key.startswith(prefix))
-
-    def info(self, bucket: str, key: str) -> ObjectInfo:
-        data = self.content[bucket, key]
-        return ObjectInfo(key, len(data), hashlib.md5(data).hexdigest())
-
-    async def list(self, bucket: str, prefix: str) -> AsyncIterator[ObjectInfo]:
-        if not any(where == bucket for where, _ in self.content):
-            raise NoSuchBucket(bucket)
-        for key in self.keys(bucket, prefix):
-            yield self.info(bucket, key)
-
-    async def download(self, bucket: str, key: str, path: Path, *, if_etag: str | None = None) -> tuple[str, int]:
-        if (bucket, key) not in self.content:
-            raise NoSuchObject(key)
-        if if_etag is not None and if_etag != self.info(bucket, key).etag:
-            raise ObjectChanged(key)
-        data = self.content[bucket, key]
-        await asyncio.to_thread(path.write_bytes, data)
-        return hashlib.sha256(data).hexdigest(), len(data)
-
-    async def read(self, bucket: str, key: str, max_bytes: int) -> bytes:
-        if (bucket, key) not in self.content:
-            raise NoSuchObject(key)
-        return self.content[bucket, key]
-
-    async def put(self, bucket: str, key: str, data: bytes, content_type: str = "") -> str:
-        self.content[bucket, key] = data
-        self.types[key] = content_type
-        return self.info(bucket, key).etag
-
-    async def remove_prefix(self, bucket: str, prefix: str) -> int:
-        gone = self.keys(bucket, prefix)
-        for key in gone:
-            del self.content[bucket, key]
-        return len(gone)
-
-    async def presign_get(self, bucket: str, key: str, expires: int, filename: str | None = None) -> str:
-        return f"http://objects/{bucket}/{key}?expires={expires}"
 
 
 @dataclass
@@ -135,10 +83,10 @@ class Yard:
         self.documents, self.folder = documents, folder
         self.now = START
         self.ids: Iterator[int] = itertools.count(1)
-        self.objects, self.others = MemoryObjects(), Others()
+        self.objects, self.others = MemoryObjects("artifacts", "datasets"), Others()
         self.heard: list[tuple[str, str, dict[str, Any]]] = []
         self.settings = EvaluateSettings(evaluate_work_dir=folder, evaluate_threads=1)
-        objects, register = cast(Objects, self.objects), Register(cast(CallClient, self.others))
+        objects, register = self.objects, Register(cast(CallClient, self.others))
         self.repository = Repository(documents, lambda: None, self.clock)
         self.scanner = Scanner(objects, self.settings.dataset_limits, folder)
         planner = Planner(self.repository, self.clock)
@@ -162,19 +110,14 @@ class Yard:
         self.heard.append((kind, entity_id, payload))
 
     def worker(self, run: RunPython = run_python) -> EvaluationJobs:
-        objects = cast(Objects, self.objects)
-        fetcher = Fetcher(objects, self.scanner, self.settings.max_model_bytes)
-        return EvaluationJobs(self.repository, objects, fetcher, run, self.announce, self.settings, self.clock, POLICY)
-
-    def put_folder(self, folder: Path, bucket: str, prefix: str) -> Location:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                self.objects.content[bucket, prefix + path.relative_to(folder).as_posix()] = path.read_bytes()
-        return Location(bucket=bucket, prefix=prefix)
+        fetcher = Fetcher(self.objects, self.scanner, self.settings.max_model_bytes)
+        return EvaluationJobs(
+            self.repository, self.objects, fetcher, run, self.announce, self.settings, self.clock, POLICY
+        )
 
     def put_samples(self, paths: dict[str, bytes] | Path, prefix: str) -> None:
         if isinstance(paths, Path):
-            self.put_folder(paths, "datasets", prefix)
+            self.objects.put_folder(paths, "datasets", prefix)
         else:
             self.objects.content.update({("datasets", prefix + path): data for path, data in paths.items()})
 
@@ -198,15 +141,34 @@ class Yard:
             config = PackageConfig.model_validate_json((package / "model" / "config.json").read_bytes())
         else:
             config = PackageConfig(model_algorithm="image_classification", model_type="ONNX", labels=labels)
-        view = version.VersionView.model_construct(
+        view = version.VersionView(
             model_id=model_id,
             model_name="digits",
             model_version="0.0.1",
             model_status="published",
+            model_type="ONNX",
+            model_size=1,
+            description="",
+            labels=(),
+            source_type=None,
+            workspace_id=None,
+            aliases=(),
+            create_at=1,
+            created_by="alice",
             project=PROJECT,
+            source=StorageSource(location=Location(bucket="training", prefix="x/")),
+            model_docs=(),
+            install_type=("real-time",),
+            specification=version.Specification(),
             config=config,
             artifacts=(self.artifact(package, model_id, "a1"),),
+            evaluations=(),
+            training=None,
             plan=plan or Plan(),
+            scan=None,
+            failure=None,
+            in_use=(),
+            updated_at=1,
         )
         self.others.versions[model_id] = view
         return model_id
@@ -217,19 +179,14 @@ class Yard:
 
     def artifact(self, package: Path | None, model_id: str, artifact_id: str, target: str = "source") -> Artifact:
         place = Location(bucket="artifacts", prefix=f"{PROJECT}/models/{model_id}/{artifact_id}/")
-        files = []
-        for path in sorted(package.rglob("*")) if package else []:
-            if path.is_file():
-                data, name = path.read_bytes(), path.relative_to(package or path).as_posix()
-                self.objects.content[place.bucket, place.prefix + name] = data
-                files.append(FileEntry(path=name, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
+        files = self.objects.put_folder(package, place.bucket, place.prefix) if package else ()
         return Artifact(
             artifact_id=artifact_id,
             kind="source" if target == "source" else "conversion",
             format="onnx",
             target=target,
             location=place,
-            files=tuple(files),
+            files=files,
             digest="sha256:" + "0" * 64,
             size=sum(file.size for file in files),
             inspection=Inspection(format="onnx", signature=Signature(inputs=(), outputs=())),
@@ -266,7 +223,7 @@ class Yard:
             if fact is None or f".{fact}" in message.subject
         ]
 
-    def outputs(self) -> list[str]:
+    def outputs(self) -> Sequence[str]:
         return self.objects.keys("artifacts", f"{PROJECT}/evaluations/")
 
 

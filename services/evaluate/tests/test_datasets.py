@@ -2,21 +2,23 @@
 
 import dataclasses
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
-from evaluate_yard import Yard, context
 
 from modelyard_contracts.calls import evaluate, imports
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.shapes import Location, Role, StorageSource, UploadSource
 
+from .evaluate_yard import Yard, context
+
 IMAGES = {"猫/1.png": b"1", "猫/2.png": b"22", "狗/1.jpg": b"333"}
 
 
-def request(bucket: str, prefix: str, *, name: str = "other", **more: object) -> evaluate.CreateDataset:
+def request(bucket: str, prefix: str, *, name: str = "other", **more: Any) -> evaluate.CreateDataset:
     source = StorageSource(location=Location(bucket=bucket, prefix=prefix))
-    return evaluate.CreateDataset(**{"name": name, "kind": "image-folder", "source": source, **more})  # type: ignore[arg-type]
+    return evaluate.CreateDataset(**{"name": name, "kind": "image-folder", "source": source, **more})
 
 
 async def refused(yard: Yard, asked: evaluate.CreateDataset, role: Role = Role.WRITER) -> Failure:

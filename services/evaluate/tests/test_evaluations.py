@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from evaluate_yard import Yard, context
 
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.failures import Failure, FailureKind
@@ -11,6 +10,8 @@ from modelyard_contracts.outcome import Cause
 from modelyard_contracts.shapes import Location
 from modelyard_evaluate.domain import life
 from modelyard_evaluate.domain.runs import OutputFile, Scores
+
+from .evaluate_yard import Yard, context
 
 DIGITS = {f"{digit}/1.png": b"image" for digit in range(10)}
 

@@ -1,13 +1,14 @@
 """Plans, competition entries and deleted versions: what events make, and that repeating them makes nothing twice."""
 
 import pytest
-from evaluate_yard import Yard, context
 
 from modelyard_bus.consume import Retry
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.events import ArtifactAdded, EntrySubmitted, VersionDeleted, VersionPublished
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import EvaluationOrder, Plan, Role
+
+from .evaluate_yard import Yard, context
 
 DIGITS = {f"{digit}/1.png": b"image" for digit in range(10)}
 
@@ -164,7 +165,7 @@ async def test_an_entry_that_cannot_be_scored_gets_a_verdict(yard: Yard, missing
 
 
 async def test_entrants_see_only_the_headline(yard: Yard) -> None:
-    from test_evaluations import ended
+    from .test_evaluations import ended
 
     yard.version()
     hidden = await yard.dataset(DIGITS, hidden=True)
@@ -182,7 +183,7 @@ async def test_entrants_see_only_the_headline(yard: Yard) -> None:
 
 
 async def test_a_deleted_version_takes_its_evaluations_with_it(yard: Yard) -> None:
-    from test_evaluations import ended
+    from .test_evaluations import ended
 
     yard.version()
     dataset = await yard.dataset(DIGITS)

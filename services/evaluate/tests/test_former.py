@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluate_yard import Yard, context
 from pydantic import BaseModel
-from test_job import Child, wrote
 
 from modelyard_contracts.calls import evaluate
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Role
 from modelyard_evaluate.repository import COLLECTIONS, RUNS
+
+from .evaluate_yard import Yard, context
+from .test_job import Child, wrote
 
 FORMER: dict[str, Any] = json.loads((Path(__file__).parent / "former_documents.json").read_text("utf-8"))
 

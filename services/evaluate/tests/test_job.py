@@ -7,11 +7,9 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from evaluate_digits import Trained, write_images, write_package
-from evaluate_yard import POLICY, PROJECT, Yard, context
 
 from modelyard_bus.consume import Retry
 from modelyard_bus.handling import Delivery, handling
@@ -25,8 +23,10 @@ from modelyard_evaluate.domain.runs import Model
 from modelyard_evaluate.fetching import Fetcher
 from modelyard_runtime.subprocesses import SubprocessFailed, run_python
 from modelyard_store.documents import StoreUnavailable
-from modelyard_store.objects import Objects
 from modelyard_work import long_job
+
+from .evaluate_digits import Trained, write_images, write_package
+from .evaluate_yard import POLICY, PROJECT, Yard, context
 
 COUNT = 60
 OnLine = Callable[[str], Awaitable[None]]
@@ -87,7 +87,7 @@ async def test_real_digits_from_objects_to_result(yard: Yard, tmp_path: Path, tr
     assert set(yard.outputs()) == {f"{prefix}{plot.url.split('/')[-1].split('?')[0]}" for plot in result.plots} | {
         f"{prefix}result.json"
     }
-    assert yard.objects.types[f"{prefix}roc.svg"] == "image/svg+xml"
+    assert yard.objects.types["artifacts", f"{prefix}roc.svg"] == "image/svg+xml"
     assert (yard.heard[0][0], yard.heard[0][1]) == ("evaluation", run.run_id)
     assert yard.heard[-1][2] == {
         "state": "succeeded", "version": "V0001", "attempt": 1, "samples_done": COUNT, "samples": COUNT, "reason": None
@@ -127,10 +127,11 @@ async def test_files_kept_by_reference_are_the_ones_that_were_imported(
     yard: Yard, tmp_path: Path, changed: bytes | None
 ) -> None:
     place, key = Location(bucket="training", prefix="run/"), ("training", "run/model/m.onnx")
+    await yard.objects.ensure_bucket("training")
     yard.objects.content[key] = b"a model"
     etag = yard.objects.info(*key).etag
     entry = FileEntry(path="model/m.onnx", size=7, sha256=hashlib.sha256(b"a model").hexdigest(), etag=etag)
-    fetcher = Fetcher(cast(Objects, yard.objects), yard.scanner, 100)
+    fetcher = Fetcher(yard.objects, yard.scanner, 100)
     await fetcher.model(Model("onnx", place, (entry,)), tmp_path)
     assert await asyncio.to_thread((tmp_path / "model" / "m.onnx").read_bytes) == b"a model"
     if changed is None:

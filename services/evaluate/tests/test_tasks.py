@@ -10,8 +10,6 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from evaluate_yard import Yard, context
-from test_job import wrote
 
 import modelyard_evaluate
 from modelyard_contracts import catalogue
@@ -24,6 +22,9 @@ from modelyard_contracts.shapes import Location, Role, StorageSource
 from modelyard_evaluate.errors import NotEvaluable
 from modelyard_evaluate.tasks.table import TASKS, kind_of, task_for
 from modelyard_evaluate.tasks.task import Task
+
+from .evaluate_yard import Yard, context
+from .test_job import wrote
 
 FOLDERS = {path.parent for path in Path(modelyard_evaluate.__file__).parent.glob("tasks/*/row.py")}
 

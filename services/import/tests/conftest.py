@@ -1,6 +1,5 @@
 """A yard of one service: SQLite in a temporary folder, the real S3, and ears instead of a bus."""
 
-import sys
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -34,8 +33,6 @@ from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_store.outbox import Outbox
 from modelyard_store.sqlite import SqliteDocuments
 from modelyard_work.ending import Policy
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 PROJECT = "mine"
 POLICY = Policy(lease_ms=10_000, deaths=11, patience=0)

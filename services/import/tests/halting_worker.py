@@ -71,7 +71,7 @@ async def main(path: str, import_id: str, project: str, bucket: str, kind: str, 
     limits, places = PackageLimits(50, 1 << 30), Places((bucket,))
     bring = Bring(repository, objects, Unmoved(Limits()), images, limits, places, lambda: int(now))
     long_job.BEAT_SECONDS = 0.02  # type: ignore[misc]  # a second is what people see, not what a test waits for
-    handler = fetch.FetchHandler(
+    handler = fetch.FetchJobs(
         repository, objects, cast(Bus, Silent()), bring, lambda: int(now), Policy(lease_ms=10_000)
     )
     envelope = Envelope(source="test", type="test", subject=import_id, project=project, data={})

@@ -28,7 +28,7 @@ class DockerRegistry(ChildServer):
 
     name = "docker-registry"
 
-    def __init__(self, data_dir: Path, auth: dict[str, object]) -> None:
+    def __init__(self, data_dir: Path, auth: Mapping[str, object]) -> None:
         super().__init__(data_dir, 0)
         self._auth = auth
 
@@ -57,7 +57,7 @@ class DockerRegistry(ChildServer):
 
 
 @contextmanager
-def docker_registry(folder: Path, auth: dict[str, object] | None = None) -> Iterator[str]:
+def docker_registry(folder: Path, auth: Mapping[str, object] | None = None) -> Iterator[str]:
     """Its `host:port`. Skips where it is not installed."""
     if shutil.which(DockerRegistry.name) is None:
         pytest.skip("docker-registry is not installed (Debian package docker-registry)")
@@ -90,7 +90,7 @@ class Tokens:
         signature = self._openssl("dgst", "-sha256", "-sign", str(self.key), stdin=signed.encode())
         return f"{signed}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
 
-    def section(self, realm: str) -> dict[str, object]:
+    def section(self, realm: str) -> Mapping[str, object]:
         """Of the registry's configuration."""
         named = {"realm": realm, "service": "test registry", "issuer": "tests"}
         return {"token": {**named, "rootcertbundle": str(self.certificate)}}

@@ -22,27 +22,29 @@ from modelyard_store.documents import StoreUnavailable
 from modelyard_store.objects import ObjectStoreUnavailable
 from modelyard_testkit import models
 
+from .conftest import Yard
+
 pytestmark = pytest.mark.servers
 
 
-async def in_training(yard: Any, tmp_path: Path) -> Location:
+async def in_training(yard: Yard, tmp_path: Path) -> Location:
     folder = models.package(tmp_path / "p", calibration=2)
     (folder / "model" / "README.md").write_text("nobody has to read this")  # so it is copied, not downloaded
     location: Location = await yard.put_folder(folder, yard.buckets["training"], "digits/V001/")
     return location
 
 
-async def taken(yard: Any, import_id: str, lease_ms: int) -> Any:
+async def taken(yard: Yard, import_id: str, lease_ms: int) -> Any:
     """By another worker, of which nothing more is heard."""
     begin = lambda job, _: start(job, now=yard.clock())  # noqa: E731 - short
     return await yard.repository.imports.take(import_id, begin, Cause("c"), lease_ms)
 
 
-async def count_said(yard: Any, subject: str) -> int:
+async def count_said(yard: Yard, subject: str) -> int:
     return [message.type for message in await yard.said()].count(subject)
 
 
-async def test_the_request_heard_twice_makes_one_import_and_one_job(yard: Any) -> None:
+async def test_the_request_heard_twice_makes_one_import_and_one_job(yard: Yard) -> None:
     handlers = ImportHandlers(yard.repository, yard.clock)
     message, fact = yard.requested(StorageSource(location=Location(bucket="training", prefix="a/")))
     await handlers.requested(message, fact)
@@ -50,14 +52,14 @@ async def test_the_request_heard_twice_makes_one_import_and_one_job(yard: Any) -
     assert await count_said(yard, IMPORT_FETCH.subject) == 1
 
 
-async def test_the_job_delivered_twice_imports_once(yard: Any, tmp_path: Path) -> None:
+async def test_the_job_delivered_twice_imports_once(yard: Yard, tmp_path: Path) -> None:
     done = await yard.bring_in(await in_training(yard, tmp_path))
     await yard.fetcher().fetch(*yard.job(done))
     assert await yard.known(done.model_id) == done
     assert await count_said(yard, IMPORT_SUCCEEDED.subject) == 1
 
 
-async def test_a_second_worker_waits_for_the_first(yard: Any, tmp_path: Path) -> None:
+async def test_a_second_worker_waits_for_the_first(yard: Yard, tmp_path: Path) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
     assert await taken(yard, waiting.import_id, 5_000)
     with pytest.raises(Retry) as later:
@@ -66,7 +68,7 @@ async def test_a_second_worker_waits_for_the_first(yard: Any, tmp_path: Path) ->
 
 
 async def test_a_worker_killed_in_mid_copy_is_followed_by_another(
-    yard: Any, tmp_path: Path, s3_server: S3Server
+    yard: Yard, tmp_path: Path, s3_server: S3Server
 ) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
     worker = await asyncio.create_subprocess_exec(
@@ -94,7 +96,7 @@ async def test_a_worker_killed_in_mid_copy_is_followed_by_another(
 
 
 async def test_a_late_worker_removes_only_what_it_wrote(
-    yard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
     late, go_on = asyncio.Event(), asyncio.Event()
@@ -120,7 +122,7 @@ async def test_a_late_worker_removes_only_what_it_wrote(
 
 
 async def test_a_source_that_changes_in_mid_copy_is_refused(
-    yard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = await in_training(yard, tmp_path)
     copy = Transfer.copy
@@ -132,12 +134,12 @@ async def test_a_source_that_changes_in_mid_copy_is_refused(
     monkeypatch.setattr(Transfer, "copy", overwritten)
     done = await yard.bring_in(source)
     assert (done.state, done.code) == ("failed", "ModelArts.3017")
-    assert f"{source.bucket}/{source.prefix}model/README.md changed while it was copied" in done.reason
+    assert f"{source.bucket}/{source.prefix}model/README.md changed while it was copied" in str(done.reason)
     assert await yard.keys_of(done) == []
 
 
 async def test_a_store_that_is_away_means_later_not_never(
-    yard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
 
@@ -155,7 +157,7 @@ async def test_a_store_that_is_away_means_later_not_never(
     assert any("interrupted" in line.text for line in done.log)
 
 
-async def test_saved_but_the_answer_got_lost(yard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_saved_but_the_answer_got_lost(yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
     finish = yard.repository.imports.finish
 
@@ -173,14 +175,14 @@ async def test_saved_but_the_answer_got_lost(yard: Any, tmp_path: Path, monkeypa
     assert len(await yard.keys_of(done)) == 4
 
 
-async def deleted(yard: Any, model_id: str) -> None:
+async def deleted(yard: Yard, model_id: str) -> None:
     fact = VersionDeleted(model_id=model_id, model_name="digits", model_version="0.0.1")
     message = yard.envelope(VERSION_DELETED.subject, model_id, fact.model_dump())
     await ImportHandlers(yard.repository, yard.clock).deleted(message, fact)
 
 
 async def test_a_version_deleted_in_mid_copy_leaves_nothing(
-    yard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
     download = Transfer.download
@@ -198,7 +200,7 @@ async def test_a_version_deleted_in_mid_copy_leaves_nothing(
     assert await count_said(yard, IMPORT_SUCCEEDED.subject) == 0
 
 
-async def test_a_job_that_comes_after_the_deletion_does_nothing(yard: Any, tmp_path: Path) -> None:
+async def test_a_job_that_comes_after_the_deletion_does_nothing(yard: Yard, tmp_path: Path) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
     await deleted(yard, waiting.model_id)
     await deleted(yard, waiting.model_id)
@@ -207,13 +209,13 @@ async def test_a_job_that_comes_after_the_deletion_does_nothing(yard: Any, tmp_p
     assert await yard.keys_of(waiting) == []
 
 
-async def test_a_deletion_heard_before_its_request_comes_again(yard: Any) -> None:
+async def test_a_deletion_heard_before_its_request_comes_again(yard: Yard) -> None:
     with pytest.raises(Retry):
         await deleted(yard, "unknown")
 
 
 async def test_a_stopping_service_gives_the_claim_back(
-    yard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
     reached = asyncio.Event()

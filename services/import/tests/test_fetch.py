@@ -17,10 +17,12 @@ from modelyard_import.domain.imports import Import, view
 from modelyard_store.objects import ObjectInfo
 from modelyard_testkit import models
 
+from .conftest import Yard
+
 pytestmark = pytest.mark.servers
 
 
-async def test_a_package_comes_in_whole(yard: Any, tmp_path: Path) -> None:
+async def test_a_package_comes_in_whole(yard: Yard, tmp_path: Path) -> None:
     folder = models.package(tmp_path / "p", calibration=4)
     source = await yard.put_folder(folder, yard.buckets["training"], "digits/V001/")
     await yard.objects.put(source.bucket, "digits/V001/train.log", b"noise")
@@ -50,32 +52,33 @@ async def test_a_package_comes_in_whole(yard: Any, tmp_path: Path) -> None:
     assert yard.ears.heard[-1][2]["state"] == "succeeded"
 
 
-async def test_openvino_in_a_folder_that_is_the_model_root(yard: Any, tmp_path: Path) -> None:
+async def test_openvino_in_a_folder_that_is_the_model_root(yard: Yard, tmp_path: Path) -> None:
     folder = models.package(tmp_path / "p", models.openvino_ir) / "model"
     done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "ir/"))
     assert done.state == "succeeded", done.reason
     assert await yard.keys_of(done) == ["1/model/config.json", "1/model/model.bin", "1/model/model.xml"]
 
 
-async def test_external_data_beside_the_model_is_fine(yard: Any, tmp_path: Path) -> None:
+async def test_external_data_beside_the_model_is_fine(yard: Yard, tmp_path: Path) -> None:
     folder = models.package(tmp_path / "p", models.with_external_data)
     done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "ext/"))
     assert done.state == "succeeded", done.reason
     assert "1/model/weights.bin" in await yard.keys_of(done)
 
 
-async def test_a_large_model_is_hashed_whole_and_inspected_in_part(yard: Any, tmp_path: Path) -> None:
+async def test_a_large_model_is_hashed_whole_and_inspected_in_part(yard: Yard, tmp_path: Path) -> None:
     build = partial(models.random_model, megabytes=40)
     folder = models.package(tmp_path / "p", build, config={"model_algorithm": "x", "model_type": "ONNX"})
     done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "large/"))
     assert done.state == "succeeded", done.reason
+    assert done.artifact is not None
     assert done.artifact.inspection.parameter_count == 10 * 1024 * 1024
     [file] = [file for file in done.artifact.files if file.path == "model/model.onnx"]
     with (folder / file.path).open("rb") as whole:
         assert file.sha256 == hashlib.file_digest(whole, "sha256").hexdigest()
 
 
-async def test_a_large_model_that_is_cut_off(yard: Any, tmp_path: Path) -> None:
+async def test_a_large_model_that_is_cut_off(yard: Yard, tmp_path: Path) -> None:
     def cut(path: Path) -> Path:
         models.random_model(path, megabytes=40)
         with path.open("r+b") as file:
@@ -87,7 +90,7 @@ async def test_a_large_model_that_is_cut_off(yard: Any, tmp_path: Path) -> None:
     await assert_refused(yard, done, "ModelArts.3017", "truncated")
 
 
-async def assert_refused(yard: Any, done: Import, code: str, *words: str) -> ImportFailed:
+async def assert_refused(yard: Yard, done: Import, code: str, *words: str) -> ImportFailed:
     assert (done.state, done.code) == ("failed", code), done.reason
     text = " ".join([done.reason or "", *(problem.message for problem in done.problems)])
     assert all(word in text for word in words), text
@@ -96,24 +99,24 @@ async def assert_refused(yard: Any, done: Import, code: str, *words: str) -> Imp
     return ImportFailed.model_validate(fact.data)
 
 
-async def test_a_missing_bucket(yard: Any) -> None:
+async def test_a_missing_bucket(yard: Yard) -> None:
     yard.buckets["gone"] = "gone-for-good"
     done = await yard.bring_in(Location(bucket="gone-for-good", prefix="a/"))
     await assert_refused(yard, done, "ModelArts.3017", "gone-for-good", "does not exist")
 
 
-async def test_an_empty_prefix(yard: Any) -> None:
+async def test_an_empty_prefix(yard: Yard) -> None:
     done = await yard.bring_in(Location(bucket=yard.buckets["training"], prefix="nothing/here/"))
     await assert_refused(yard, done, "ModelArts.3017", f"{yard.buckets['training']}/nothing/here/")
 
 
-async def test_another_projects_folder(yard: Any) -> None:
+async def test_another_projects_folder(yard: Yard) -> None:
     place = Location(bucket=yard.buckets["artifacts"], prefix="theirs/models/1/source/")
     await yard.objects.put(place.bucket, f"{place.prefix}config.json", b"{}")
     await assert_refused(yard, await yard.bring_in(place), "ModelArts.3017", "another project")
 
 
-async def test_an_upload_that_does_not_exist(yard: Any) -> None:
+async def test_an_upload_that_does_not_exist(yard: Yard) -> None:
     await assert_refused(yard, await yard.bring_in(UploadSource(upload_id="u")), "ModelArts.3017", "upload 'u'")
 
 
@@ -160,7 +163,7 @@ def escaping(folder: Path) -> None:
     ],
 )
 async def test_a_bad_package_says_why_and_leaves_nothing(
-    yard: Any, tmp_path: Path, spoil: Callable[[Path], None], code: str, words: list[str]
+    yard: Yard, tmp_path: Path, spoil: Callable[[Path], None], code: str, words: list[str]
 ) -> None:
     folder = models.package(tmp_path / "p")
     spoil(folder)
@@ -170,15 +173,16 @@ async def test_a_bad_package_says_why_and_leaves_nothing(
     assert all(problem["file"] for problem in fact.problems)
 
 
-async def test_a_package_that_is_too_large(yard: Any, tmp_path: Path) -> None:
+async def test_a_package_that_is_too_large(yard: Yard, tmp_path: Path) -> None:
     source = await yard.put_folder(models.package(tmp_path / "p"), yard.buckets["training"], "big/")
     done = await yard.bring_in(source, max_bytes=100)
     await assert_refused(yard, done, "ModelArts.3017", "bytes", source.prefix)
 
 
-async def test_a_name_that_is_a_file_and_a_folder(yard: Any, tmp_path: Path) -> None:
+async def test_a_name_that_is_a_file_and_a_folder(yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = await yard.put_folder(models.package(tmp_path / "p"), yard.buckets["training"], "both/")
-    yard.objects.list = listing_with(yard.objects.list, "both/model/data", "both/model/data/1.bin")
+    listing = listing_with(yard.objects.list, "both/model/data", "both/model/data/1.bin")
+    monkeypatch.setattr(yard.objects, "list", listing)
     done = await yard.bring_in(source)
     assert (done.state, done.problems[0].message) == ("failed", "model/data is a file and a folder")
 

@@ -17,6 +17,8 @@ from modelyard_import.fetching.registry_auth import Login
 from modelyard_testkit import images
 from modelyard_testkit.registry import TOKEN, Answer, RegistryDouble, registry_double
 
+from .conftest import Yard
+
 pytestmark = pytest.mark.servers
 
 CONFIG = {"model_algorithm": "image_classification", "model_type": "Image"}
@@ -24,7 +26,7 @@ BUILT = images.image()
 
 
 @pytest.fixture
-def registry(yard: Any) -> Iterator[RegistryDouble]:
+def registry(yard: Yard) -> Iterator[RegistryDouble]:
     with registry_double() as double:
         yard.registries = Registries((double.host,))
         images.push(double.url, "team/app", "1.0", BUILT)
@@ -36,7 +38,7 @@ def source(registry: RegistryDouble, name: str = "team/app:1.0", **more: Any) ->
     return ImageSource(reference=f"{registry.host}/{name}", **({"config": CONFIG} | more))
 
 
-async def assert_refused(yard: Any, done: Import, *words: str, code: str = "ModelArts.3017") -> ImportFailed:
+async def assert_refused(yard: Yard, done: Import, *words: str, code: str = "ModelArts.3017") -> ImportFailed:
     assert (done.state, done.code) == ("failed", code), done.reason
     text = " ".join(
         [done.reason or "", *(f"{problem.message} {problem.field} {problem.rule}" for problem in done.problems)]
@@ -47,7 +49,7 @@ async def assert_refused(yard: Any, done: Import, *words: str, code: str = "Mode
     return ImportFailed.model_validate(fact.data)
 
 
-async def test_an_image_comes_in_pinned(yard: Any, registry: RegistryDouble) -> None:
+async def test_an_image_comes_in_pinned(yard: Yard, registry: RegistryDouble) -> None:
     done = await yard.bring_in(source(registry))
     assert done.state == "succeeded", done.reason
     assert await yard.keys_of(done) == ["1/model/config.json", "1/model/image.json"]
@@ -76,7 +78,7 @@ async def test_an_image_comes_in_pinned(yard: Any, registry: RegistryDouble) -> 
     assert view(done).copied_bytes == view(done).total_bytes == fact.artifact.size
 
 
-async def test_a_config_that_lies_in_a_bucket(yard: Any, registry: RegistryDouble) -> None:
+async def test_a_config_that_lies_in_a_bucket(yard: Yard, registry: RegistryDouble) -> None:
     place = Location(bucket=yard.buckets["training"], prefix="configs/")
     await yard.objects.put(place.bucket, "configs/image.json", json.dumps(CONFIG).encode())
     done = await yard.bring_in(source(registry, config=None, config_location=place, config_file="image.json"))
@@ -91,7 +93,9 @@ async def test_a_config_that_lies_in_a_bucket(yard: Any, registry: RegistryDoubl
         ({"config_location": Location(bucket="nobodys", prefix="a/")}, ["nobodys", "source.config_location.bucket"]),
     ],
 )
-async def test_a_config_that_cannot_be_read(yard: Any, registry: RegistryDouble, change: Any, words: list[str]) -> None:
+async def test_a_config_that_cannot_be_read(
+    yard: Yard, registry: RegistryDouble, change: Any, words: list[str]
+) -> None:
     place = Location(bucket=yard.buckets["training"], prefix="configs/")
     done = await yard.bring_in(source(registry, **({"config": None, "config_location": place} | change)))
     await assert_refused(yard, done, *words)
@@ -107,19 +111,21 @@ async def test_a_config_that_cannot_be_read(yard: Any, registry: RegistryDouble,
     ],
 )
 async def test_a_wrong_config_is_refused_before_the_registry_is_asked(
-    yard: Any, registry: RegistryDouble, config: Any, words: list[str]
+    yard: Yard, registry: RegistryDouble, config: Any, words: list[str]
 ) -> None:
     await assert_refused(yard, await yard.bring_in(source(registry, config=config)), *words, code="ModelArts.3016")
     assert registry.asked == []
 
 
-async def test_a_package_in_storage_names_its_image(yard: Any, registry: RegistryDouble) -> None:
+async def test_a_package_in_storage_names_its_image(yard: Yard, registry: RegistryDouble) -> None:
     place = Location(bucket=yard.buckets["training"], prefix="app/")
     text = json.dumps(CONFIG | {"swr_location": f"{registry.host}/team/app:1.0"})
     await yard.objects.put(place.bucket, "app/model/config.json", text.encode())
     done = await yard.bring_in(place)
     assert done.state == "succeeded", done.reason
     assert await yard.keys_of(done) == ["1/model/config.json", "1/model/image.json"]
+    assert done.artifact is not None
+    assert done.artifact.inspection.image is not None
     assert done.artifact.inspection.image.digest == BUILT.digest
 
 
@@ -134,7 +140,7 @@ async def test_a_package_in_storage_names_its_image(yard: Any, registry: Registr
     ],
 )
 async def test_a_package_that_does_not_name_its_image_well(
-    yard: Any, registry: RegistryDouble, more: Any, beside: dict[str, bytes], words: list[str]
+    yard: Yard, registry: RegistryDouble, more: Any, beside: dict[str, bytes], words: list[str]
 ) -> None:
     place = Location(bucket=yard.buckets["training"], prefix="app/")
     text = json.dumps(CONFIG | more).replace("HERE", registry.host)
@@ -144,20 +150,24 @@ async def test_a_package_that_does_not_name_its_image_well(
     assert all(problem["file"] for problem in fact.problems)
 
 
-async def test_another_image_in_the_config(yard: Any, registry: RegistryDouble) -> None:
+async def test_another_image_in_the_config(yard: Yard, registry: RegistryDouble) -> None:
     config = CONFIG | {"swr_location": f"{registry.host}/team/other:1.0"}
     await assert_refused(yard, await yard.bring_in(source(registry, config=config)), "swr_location", "another image")
 
 
-async def test_ports_are_looked_at(yard: Any, registry: RegistryDouble) -> None:
+async def test_ports_are_looked_at(yard: Yard, registry: RegistryDouble) -> None:
     images.push(registry.url, "team/app", "other", images.image(run={"ExposedPorts": {"9000/tcp": {}}}))
     images.push(registry.url, "team/app", "none", images.image(run={}))
-    found = {tag: (await yard.bring_in(source(registry, f"team/app:{tag}"))).scan.findings for tag in ("other", "none")}
+    found = {}
+    for tag in ("other", "none"):
+        scan = (await yard.bring_in(source(registry, f"team/app:{tag}"))).scan
+        assert scan is not None
+        found[tag] = scan.findings
     assert [(each.severity, each.rule) for each in found["other"]] == [("suspicious", "image-port")]
     assert [(each.severity, each.rule) for each in found["none"]] == [("info", "image-port")]
 
 
-async def test_with_a_token(yard: Any, registry: RegistryDouble) -> None:
+async def test_with_a_token(yard: Yard, registry: RegistryDouble) -> None:
     registry.wants, registry.users, yard.logins = "token", {"yard": "secret"}, {registry.host: Login("yard", "secret")}
     done = await yard.bring_in(source(registry))
     assert done.state == "succeeded", done.reason
@@ -179,25 +189,25 @@ async def test_with_a_token(yard: Any, registry: RegistryDouble) -> None:
     ],
 )
 async def test_a_token_that_is_refused(
-    yard: Any, registry: RegistryDouble, path: str, answer: Answer, words: list[str]
+    yard: Yard, registry: RegistryDouble, path: str, answer: Answer, words: list[str]
 ) -> None:
     registry.wants, registry.failures = "token", {path: answer}
     await assert_refused(yard, await yard.bring_in(source(registry)), registry.host, *words)
 
 
-async def test_a_token_that_is_not_enough(yard: Any, registry: RegistryDouble) -> None:
+async def test_a_token_that_is_not_enough(yard: Yard, registry: RegistryDouble) -> None:
     registry.wants, registry.mint = "token", lambda scope: "another"
     await assert_refused(yard, await yard.bring_in(source(registry)), registry.host, "does not let", "401")
 
 
-async def test_a_token_server_that_is_not_listed(yard: Any, registry: RegistryDouble) -> None:
+async def test_a_token_server_that_is_not_listed(yard: Yard, registry: RegistryDouble) -> None:
     with registry_double() as other:
         registry.wants, registry.realm = "token", f"{other.url}/token"
         await assert_refused(yard, await yard.bring_in(source(registry)), registry.host, other.host, "token server")
         assert other.asked == []
 
 
-async def test_a_password_that_nobody_has(yard: Any, registry: RegistryDouble) -> None:
+async def test_a_password_that_nobody_has(yard: Yard, registry: RegistryDouble) -> None:
     registry.wants = "basic"
     await assert_refused(yard, await yard.bring_in(source(registry)), registry.host, "user name and a password")
 
@@ -231,18 +241,18 @@ OTHER = Answer(200, BUILT.manifest, {"Docker-Content-Digest": f"sha256:{'1' * 64
     ],
 )
 async def test_what_a_registry_may_not_answer(
-    yard: Any, registry: RegistryDouble, answer: Answer, words: list[str]
+    yard: Yard, registry: RegistryDouble, answer: Answer, words: list[str]
 ) -> None:
     registry.failures[MANIFEST] = answer
     await assert_refused(yard, await yard.bring_in(source(registry)), *words)
 
 
-async def test_a_configuration_with_another_digest(yard: Any, registry: RegistryDouble) -> None:
+async def test_a_configuration_with_another_digest(yard: Yard, registry: RegistryDouble) -> None:
     registry.failures["/v2/team/app/blobs/"] = Answer(200, b"{}")
     await assert_refused(yard, await yard.bring_in(source(registry)), registry.host, "for sha256:")
 
 
-async def test_blobs_that_lie_elsewhere_are_fetched_without_credentials(yard: Any, registry: RegistryDouble) -> None:
+async def test_blobs_that_lie_elsewhere_are_fetched_without_credentials(yard: Yard, registry: RegistryDouble) -> None:
     with registry_double() as elsewhere:
         registry.wants = "token"
         registry.failures["/v2/team/app/blobs/"] = Answer(307, headers={"Location": f"{elsewhere.url}/config?signed=1"})
@@ -260,22 +270,22 @@ async def test_blobs_that_lie_elsewhere_are_fetched_without_credentials(yard: An
         ("Team/app", ["repository's name is wrong", "source.reference"]),
     ],
 )
-async def test_references_that_lead_nowhere(yard: Any, registry: RegistryDouble, name: str, words: list[str]) -> None:
+async def test_references_that_lead_nowhere(yard: Yard, registry: RegistryDouble, name: str, words: list[str]) -> None:
     await assert_refused(yard, await yard.bring_in(source(registry, name)), *words)
 
 
-async def test_a_platform_that_the_image_is_not_for(yard: Any, registry: RegistryDouble) -> None:
+async def test_a_platform_that_the_image_is_not_for(yard: Yard, registry: RegistryDouble) -> None:
     done = await yard.bring_in(source(registry, platform="linux/arm64"))
     await assert_refused(yard, done, "is for linux/amd64, not for linux/arm64", "source.platform")
 
 
-async def test_a_registry_that_is_not_listed_is_not_asked(yard: Any, registry: RegistryDouble) -> None:
+async def test_a_registry_that_is_not_listed_is_not_asked(yard: Yard, registry: RegistryDouble) -> None:
     yard.registries = Registries(("ghcr.io",))
     await assert_refused(yard, await yard.bring_in(source(registry)), registry.host, "ghcr.io")
     assert registry.asked == []
 
 
-async def test_an_image_that_is_too_large(yard: Any, registry: RegistryDouble) -> None:
+async def test_an_image_that_is_too_large(yard: Yard, registry: RegistryDouble) -> None:
     yard.max_image_bytes = 10
     done = await yard.bring_in(source(registry))
     await assert_refused(yard, done, f"{BUILT.size} bytes", code="ModelArts.3044")
@@ -293,7 +303,7 @@ async def test_an_image_that_is_too_large(yard: Any, registry: RegistryDouble) -
     ],
 )
 async def test_a_registry_in_trouble_is_asked_again(
-    yard: Any, registry: RegistryDouble, answer: Answer, words: str, after: float | None
+    yard: Yard, registry: RegistryDouble, answer: Answer, words: str, after: float | None
 ) -> None:
     waiting = await yard.wait_for(source(registry))
     registry.failures[MANIFEST] = answer
@@ -305,7 +315,7 @@ async def test_a_registry_in_trouble_is_asked_again(
     assert (await yard.known(waiting.model_id)).state == "succeeded"
 
 
-async def test_a_registry_that_stays_down_ends_the_import_with_its_name(yard: Any) -> None:
+async def test_a_registry_that_stays_down_ends_the_import_with_its_name(yard: Yard) -> None:
     with registry_double() as gone:
         pass
     yard.registries = Registries((gone.host,))

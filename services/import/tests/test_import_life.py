@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from modelyard_contracts.events import ImportSucceeded
 from modelyard_contracts.failures import Problem
+from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Artifact, FileEntry, Inspection, Location, Signature, StorageSource
 from modelyard_import.domain.imports import (
     Import,
@@ -37,7 +38,8 @@ ARTIFACT = Artifact(
 )
 
 
-FACT = ImportSucceeded.model_construct(import_id="i", model_id="m", artifact=ARTIFACT)
+CONFIG = PackageConfig(model_algorithm="image_classification", model_type="ONNX")
+FACT = ImportSucceeded(import_id="i", model_id="m", artifact=ARTIFACT, config=CONFIG, config_sha256="ef" * 32)
 
 
 def waiting() -> Import:

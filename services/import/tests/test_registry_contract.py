@@ -6,7 +6,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from import_registries import HTPASSWD, PASSWORD, USER, docker_registry, token_registry
 
 from modelyard_contracts.shapes import ContainerImage
 from modelyard_import.domain.images import Registries, parse_reference
@@ -17,6 +16,8 @@ from modelyard_import.fetching.registry_auth import Login
 from modelyard_import.fetching.registry_documents import platform_of
 from modelyard_testkit import images
 from modelyard_testkit.registry import TOKEN, registry_double
+
+from .import_registries import HTPASSWD, PASSWORD, USER, docker_registry, token_registry
 
 pytestmark = pytest.mark.servers
 

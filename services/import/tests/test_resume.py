@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from halting_worker import PART
 
 from modelyard_contracts.catalogue import VERSION_DELETED
 from modelyard_contracts.events import VersionDeleted
@@ -25,6 +24,9 @@ from modelyard_store.attempts import Attempts, Taken
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_testkit import models
 from modelyard_work import long_job
+
+from .conftest import Yard
+from .halting_worker import PART
 
 pytestmark = pytest.mark.servers
 MIB = 1 << 20
@@ -57,14 +59,14 @@ def copies(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-async def one_large_file(yard: Any, tmp_path: Path) -> Location:
+async def one_large_file(yard: Yard, tmp_path: Path) -> Location:
     folder = models.package(tmp_path / "p", calibration=1)
     (folder / "model" / "table.bin").write_bytes(random.Random(1).randbytes(LARGE))
     location: Location = await yard.put_folder(folder, yard.buckets["training"], "large/")
     return location
 
 
-async def many_files(yard: Any, tmp_path: Path) -> Location:
+async def many_files(yard: Yard, tmp_path: Path) -> Location:
     folder = models.package(tmp_path / "p")
     for number in range(20):
         (folder / "model" / f"table-{number:02}.bin").write_bytes(bytes([number]) * 1000)
@@ -73,7 +75,7 @@ async def many_files(yard: Any, tmp_path: Path) -> Location:
 
 
 async def killed(
-    yard: Any,
+    yard: Yard,
     tmp_path: Path,
     s3: S3Server,
     waiting: Import,
@@ -109,14 +111,14 @@ def half(job: Import) -> str | None:
     return next((file.upload_id for file in job.files if file.upload_id is not None and not file.copied), None)
 
 
-async def parts(yard: Any, job: Import) -> list[int]:
+async def parts(yard: Yard, job: Import) -> list[int]:
     upload_id = half(job)
     assert upload_id is not None
     key = f"{job.destination.prefix}{job.folder}/model/table.bin"
     return [part.number for part in await yard.objects.list_parts(job.destination.bucket, key, upload_id)]
 
 
-async def assert_whole(yard: Any, job: Import, folder: str) -> None:
+async def assert_whole(yard: Yard, job: Import, folder: str) -> None:
     """Exactly the artifact, byte for byte, and no parts of anything."""
     assert job.state == "succeeded", job.reason
     assert job.artifact is not None
@@ -129,7 +131,7 @@ async def assert_whole(yard: Any, job: Import, folder: str) -> None:
 
 
 async def test_killed_twice_in_the_middle_of_one_large_file(
-    yard: Any, tmp_path: Path, s3_server: S3Server, objects: Objects, copies: list[str]
+    yard: Yard, tmp_path: Path, s3_server: S3Server, objects: Objects, copies: list[str]
 ) -> None:
     waiting = await yard.wait_for(await one_large_file(yard, tmp_path))
 
@@ -151,7 +153,7 @@ async def test_killed_twice_in_the_middle_of_one_large_file(
 
 
 async def test_killed_in_the_middle_of_many_files(
-    yard: Any, tmp_path: Path, s3_server: S3Server, objects: Objects, copies: list[str]
+    yard: Yard, tmp_path: Path, s3_server: S3Server, objects: Objects, copies: list[str]
 ) -> None:
     waiting = await yard.wait_for(await many_files(yard, tmp_path))
     first = await killed(
@@ -175,7 +177,7 @@ async def test_killed_in_the_middle_of_many_files(
 
 
 async def test_progress_grows_inside_one_large_file_and_goes_on_after_a_kill(
-    yard: Any, tmp_path: Path, s3_server: S3Server, objects: Objects, monkeypatch: pytest.MonkeyPatch
+    yard: Yard, tmp_path: Path, s3_server: S3Server, objects: Objects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(long_job, "BEAT_SECONDS", 0.005)
     fresh = await yard.wait_for(await one_large_file(yard, tmp_path))
@@ -196,7 +198,7 @@ async def test_progress_grows_inside_one_large_file_and_goes_on_after_a_kill(
 
 
 async def test_a_deletion_after_a_kill_frees_everything(
-    yard: Any, tmp_path: Path, s3_server: S3Server, objects: Objects
+    yard: Yard, tmp_path: Path, s3_server: S3Server, objects: Objects
 ) -> None:
     waiting = await yard.wait_for(await one_large_file(yard, tmp_path))
     half_way = await killed(
@@ -210,7 +212,7 @@ async def test_a_deletion_after_a_kill_frees_everything(
     assert await yard.objects.abort_multiparts(waiting.destination.bucket, waiting.destination.prefix) == 0
 
 
-async def interrupted(yard: Any, objects: Objects, waiting: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+async def interrupted(yard: Yard, objects: Objects, waiting: Import, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service stops when half of the large file is copied."""
     reached, loop = asyncio.Event(), asyncio.get_running_loop()
     real: Any = objects._client._upload_part_copy
@@ -230,7 +232,7 @@ async def interrupted(yard: Any, objects: Objects, waiting: Import, monkeypatch:
 
 
 async def test_a_source_that_changed_between_two_attempts_begins_anew(
-    yard: Any, tmp_path: Path, objects: Objects, copies: list[str], monkeypatch: pytest.MonkeyPatch
+    yard: Yard, tmp_path: Path, objects: Objects, copies: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = await one_large_file(yard, tmp_path)
     waiting = await yard.wait_for(source)
@@ -247,7 +249,7 @@ async def test_a_source_that_changed_between_two_attempts_begins_anew(
 
 
 async def test_a_file_that_vanished_from_the_folder_is_copied_again(
-    yard: Any, tmp_path: Path, s3_server: S3Server, objects: Objects, copies: list[str]
+    yard: Yard, tmp_path: Path, s3_server: S3Server, objects: Objects, copies: list[str]
 ) -> None:
     waiting = await yard.wait_for(await many_files(yard, tmp_path))
     before = await killed(
@@ -277,7 +279,7 @@ class Paused(Attempts[Import]):
 
 @pytest.mark.parametrize("deleted", [False, True])
 async def test_a_late_worker_in_the_same_folder_harms_nobody(
-    yard: Any, tmp_path: Path, objects: Objects, monkeypatch: pytest.MonkeyPatch, deleted: bool
+    yard: Yard, tmp_path: Path, objects: Objects, monkeypatch: pytest.MonkeyPatch, deleted: bool
 ) -> None:
     """It wakes when the other has succeeded, and goes on copying until it hears that it has lost."""
     monkeypatch.setattr(long_job, "BEAT_SECONDS", 0.01)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
@@ -15,23 +14,25 @@ from modelyard_store.documents import AnyOf, Between, Equals, Query, Sort
 from modelyard_testkit import models
 from modelyard_work.revival import Revival
 
+from .conftest import Yard
+
 pytestmark = pytest.mark.servers
 
 
 @pytest.fixture
-def revival(yard: Any) -> Revival[Import]:
+def revival(yard: Yard) -> Revival[Import]:
     return Revival(yard.repository.imports, lambda job: asked_again(job, now=yard.clock()))
 
 
-async def in_training(yard: Any, tmp_path: Path) -> Location:
-    return cast(Location, await yard.put_folder(models.package(tmp_path / "p"), yard.buckets["training"], "digits/"))
+async def in_training(yard: Yard, tmp_path: Path) -> Location:
+    return await yard.put_folder(models.package(tmp_path / "p"), yard.buckets["training"], "digits/")
 
 
-async def asked(yard: Any) -> int:
+async def asked(yard: Yard) -> int:
     return [message.type for message in await yard.said()].count(IMPORT_FETCH.subject)
 
 
-async def take(yard: Any, waiting: Import, lease_ms: int) -> Taken[Import]:
+async def take(yard: Yard, waiting: Import, lease_ms: int) -> Taken[Import]:
     """By a worker of which nothing more is heard."""
     taken = await yard.repository.imports.take(
         waiting.import_id, lambda job, _: start(job, now=yard.clock()), Cause("c"), lease_ms
@@ -41,7 +42,7 @@ async def take(yard: Any, waiting: Import, lease_ms: int) -> Taken[Import]:
 
 
 async def test_a_job_that_was_lost_is_sent_again_once_in_a_while(
-    yard: Any, tmp_path: Path, revival: Revival[Import]
+    yard: Yard, tmp_path: Path, revival: Revival[Import]
 ) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
     assert await revival.sweep() == 0
@@ -57,7 +58,7 @@ async def test_a_job_that_was_lost_is_sent_again_once_in_a_while(
     assert await revival.sweep() == 0
 
 
-async def test_an_import_that_is_at_work_is_left_alone(yard: Any, tmp_path: Path, revival: Revival[Import]) -> None:
+async def test_an_import_that_is_at_work_is_left_alone(yard: Yard, tmp_path: Path, revival: Revival[Import]) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
     taken = await take(yard, waiting, lease_ms=10 * SILENT_MS)
     yard.clock.now += SILENT_MS
@@ -69,7 +70,7 @@ async def test_an_import_that_is_at_work_is_left_alone(yard: Any, tmp_path: Path
 
 
 async def test_a_worker_that_dies_at_every_delivery_ends_it(
-    yard: Any, tmp_path: Path, revival: Revival[Import]
+    yard: Yard, tmp_path: Path, revival: Revival[Import]
 ) -> None:
     waiting = await yard.wait_for(await in_training(yard, tmp_path))
     for attempt in range(1, 13):
@@ -88,7 +89,7 @@ async def test_a_worker_that_dies_at_every_delivery_ends_it(
     assert replace(await yard.known(waiting.model_id), log=()) == replace(done, log=())
 
 
-async def test_chores_find_what_they_look_for_by_an_index(yard: Any) -> None:
+async def test_chores_find_what_they_look_for_by_an_index(yard: Yard) -> None:
     from modelyard_import.repository import IMPORTS, UPLOADS
 
     silent = Query(where=(AnyOf("state", OPEN), Between("due_at", 0, 1)))

@@ -18,18 +18,20 @@ from modelyard_import.settings import ImportSettings
 from modelyard_store.objects import AccessDenied, ObjectError
 from modelyard_testkit import models
 
+from .conftest import Yard
+
 pytestmark = pytest.mark.servers
 ENCRYPTED = (
     "InvalidRequest: The object was stored using a form of Server Side Encryption. The correct parameters must be"
 )
 
 
-async def source(yard: Any, tmp_path: Path, prefix: str = "digits/V001/") -> Location:
+async def source(yard: Yard, tmp_path: Path, prefix: str = "digits/V001/") -> Location:
     location: Location = await yard.put_folder(models.package(tmp_path / "p"), yard.buckets["training"], prefix)
     return location
 
 
-async def assert_refused(yard: Any, done: Import, *words: str) -> None:
+async def assert_refused(yard: Yard, done: Import, *words: str) -> None:
     assert (done.state, done.code) == ("failed", "ModelArts.3017"), done.reason
     text = " ".join(f"{problem.message} {problem.field} {problem.rule}" for problem in done.problems)
     assert all(word in text for word in words), text
@@ -51,13 +53,12 @@ def failing_list(error: Exception) -> Any:
     return fail
 
 
-async def test_a_folder_that_may_not_be_listed(yard: Any, tmp_path: Path) -> None:
+async def test_a_folder_that_may_not_be_listed(yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waiting, fetcher = await yard.wait_for(await source(yard, tmp_path)), yard.fetcher()
-    real = yard.objects.list
-    yard.objects.list = failing_list(AccessDenied("training: AccessDenied"))
-    yard.objects.remove_prefix = failing_nothing
-    await fetcher.fetch(*yard.job(waiting))
-    yard.objects.list = real
+    with monkeypatch.context() as patched:
+        patched.setattr(yard.objects, "list", failing_list(AccessDenied("training: AccessDenied")))
+        patched.setattr(yard.objects, "remove_prefix", failing_nothing)
+        await fetcher.fetch(*yard.job(waiting))
     await assert_refused(yard, await yard.known(waiting.model_id), "digits/V001/", "may not be listed")
 
 
@@ -76,46 +77,51 @@ async def failing_nothing(*_: Any) -> int:
 )
 @pytest.mark.parametrize("copied", [True, False])
 async def test_files_that_the_store_does_not_hand_out(
-    yard: Any, tmp_path: Path, method: str, error: Exception, words: list[str], copied: bool
+    yard: Yard, tmp_path: Path, method: str, error: Exception, words: list[str], copied: bool
 ) -> None:
     place = await source(yard, tmp_path)
     setattr(yard.objects, method, failing(error))
     await assert_refused(yard, await yard.bring_in(StorageSource(location=place, source_copy=copied)), *words)
 
 
-async def test_an_object_that_the_store_does_not_copy(yard: Any, tmp_path: Path) -> None:
+async def test_an_object_that_the_store_does_not_copy(
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = await source(yard, tmp_path)
-    yard.objects.copy = failing(ObjectError(f"x: {ENCRYPTED}"))
+    monkeypatch.setattr(yard.objects, "copy", failing(ObjectError(f"x: {ENCRYPTED}")))
     await assert_refused(yard, await yard.bring_in(place), "digits/V001/model/", "Server Side Encryption")
 
 
-async def test_a_config_that_vanishes_after_it_was_listed(yard: Any, tmp_path: Path) -> None:
+async def test_a_config_that_vanishes_after_it_was_listed(
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = await source(yard, tmp_path)
     real = yard.objects.read
 
     async def vanishing(bucket: str, key: str, most: int) -> bytes:
         await yard.objects.remove(bucket, key)
-        found: bytes = await real(bucket, key, most)
-        return found
+        return await real(bucket, key, most)
 
-    yard.objects.read = vanishing
+    monkeypatch.setattr(yard.objects, "read", vanishing)
     await assert_refused(yard, await yard.bring_in(place), "model/config.json does not exist")
 
 
-async def test_a_config_that_changes_after_it_was_read(yard: Any, tmp_path: Path) -> None:
+async def test_a_config_that_changes_after_it_was_read(
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = await source(yard, tmp_path)
     real = yard.objects.read
 
     async def changing(bucket: str, key: str, most: int) -> bytes:
-        found: bytes = await real(bucket, key, most)
+        found = await real(bucket, key, most)
         await yard.objects.put(bucket, key, found + b" ")
         return found
 
-    yard.objects.read = changing
+    monkeypatch.setattr(yard.objects, "read", changing)
     await assert_refused(yard, await yard.bring_in(place), "model/config.json changed while it was copied")
 
 
-async def test_everything_that_is_wrong_is_said_at_once(yard: Any, tmp_path: Path) -> None:
+async def test_everything_that_is_wrong_is_said_at_once(yard: Yard, tmp_path: Path) -> None:
     place = await source(yard, tmp_path)
     await yard.objects.put(place.bucket, "digits/V001/model/config.json", b'{"model_type": "ONNX", "surprise": 1}')
     await yard.objects.put(place.bucket, "digits/V001/model/second.onnx", b"x")
@@ -125,7 +131,7 @@ async def test_everything_that_is_wrong_is_said_at_once(yard: Any, tmp_path: Pat
     assert all(word in text for word in ("model_algorithm", "surprise", "2 models")), text
 
 
-async def test_a_project_is_kept_to_its_folder_where_the_operator_says_so(yard: Any, tmp_path: Path) -> None:
+async def test_a_project_is_kept_to_its_folder_where_the_operator_says_so(yard: Yard, tmp_path: Path) -> None:
     yard.folders = {yard.buckets["training"]: "teams/{project}/"}
     theirs, ours = await source(yard, tmp_path, "teams/theirs/V001/"), await source(yard, tmp_path, "teams/mine/V001/")
     await assert_refused(yard, await yard.bring_in(theirs), "belongs to another project", "only below 'teams/mine/'")
@@ -134,7 +140,7 @@ async def test_a_project_is_kept_to_its_folder_where_the_operator_says_so(yard: 
     assert (await yard.bring_in(ours)).state == "succeeded"
 
 
-async def test_a_run_that_names_another_projects_folder(yard: Any, tmp_path: Path) -> None:
+async def test_a_run_that_names_another_projects_folder(yard: Yard, tmp_path: Path) -> None:
     yard.folders = {yard.buckets["training"]: "{project}/"}
     fact = TrainingCompleted(
         job_id="j", job_name="digits", job_version="V001", status="completed",

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,11 +11,13 @@ from modelyard_contracts.shapes import Location, TemplateInput, TemplateSource
 from modelyard_import.domain.imports import Import
 from modelyard_testkit import models
 
+from .conftest import Yard
+
 pytestmark = pytest.mark.servers
 CONFIG = PackageConfig(model_algorithm="image_classification", model_type="ONNX")
 
 
-async def inputs(yard: Any, tmp_path: Path) -> dict[str, Location]:
+async def inputs(yard: Yard, tmp_path: Path) -> dict[str, Location]:
     """Folders in two buckets, the model without a config.json."""
     folder = models.package(tmp_path / "p", calibration=2)
     (folder / "model" / "config.json").unlink()
@@ -29,7 +30,7 @@ async def inputs(yard: Any, tmp_path: Path) -> dict[str, Location]:
 FOLDERS = {"model_folder": "model/", "samples": "calibration_data/", "words": "model/words/"}
 
 
-async def bring_in(yard: Any, places: dict[str, Location], config: PackageConfig = CONFIG) -> Import:
+async def bring_in(yard: Yard, places: dict[str, Location], config: PackageConfig = CONFIG) -> Import:
     named = tuple(TemplateInput(input_id=name, location=place) for name, place in places.items())
     folders = tuple(PlacedFolder(input_id=name, location=place, folder=FOLDERS[name]) for name, place in places.items())
     assembly = Assembly(template_id="onnx", infer_format="undefined", config=config, folders=folders)
@@ -44,7 +45,7 @@ def assert_refused(done: Import, *words: str) -> None:
     assert all(word in text for word in words), text
 
 
-async def test_folders_come_together_around_the_templates_config(yard: Any, tmp_path: Path) -> None:
+async def test_folders_come_together_around_the_templates_config(yard: Yard, tmp_path: Path) -> None:
     places = await inputs(yard, tmp_path)
     await yard.objects.put(yard.buckets["training"], "words/en.txt", b"zero one two")
     done = await bring_in(yard, places | {"words": Location(bucket=yard.buckets["training"], prefix="words/")})
@@ -60,36 +61,36 @@ async def test_folders_come_together_around_the_templates_config(yard: Any, tmp_
         assert await yard.objects.digest(place.bucket, place.prefix + file.path) == (file.sha256, file.size)
 
 
-async def test_a_config_of_ones_own_is_not_for_templates(yard: Any, tmp_path: Path) -> None:
+async def test_a_config_of_ones_own_is_not_for_templates(yard: Yard, tmp_path: Path) -> None:
     places = await inputs(yard, tmp_path)
     await yard.objects.put(yard.buckets["training"], "parts/model/config.json", b"{}")
     assert_refused(await bring_in(yard, places), "model/config.json is not for templates")
 
 
-async def test_every_empty_folder_is_named_at_once(yard: Any) -> None:
+async def test_every_empty_folder_is_named_at_once(yard: Yard) -> None:
     nothing = Location(bucket=yard.buckets["training"], prefix="nothing/")
     done = await bring_in(yard, {"model_folder": nothing, "samples": nothing})
     assert_refused(done, "source.template_inputs.model_folder", "source.template_inputs.samples", "nothing lies below")
 
 
-async def test_every_folder_that_may_not_be_read_is_named_at_once(yard: Any) -> None:
+async def test_every_folder_that_may_not_be_read_is_named_at_once(yard: Yard) -> None:
     theirs = Location(bucket=yard.buckets["artifacts"], prefix="theirs/x/")
     done = await bring_in(yard, {"model_folder": theirs, "samples": Location(bucket="nobodys", prefix="a/")})
     assert_refused(done, "source.template_inputs.model_folder.prefix", "source.template_inputs.samples.bucket")
 
 
-async def test_a_missing_bucket_names_its_input(yard: Any, tmp_path: Path) -> None:
+async def test_a_missing_bucket_names_its_input(yard: Yard, tmp_path: Path) -> None:
     yard.buckets["gone"] = "gone-for-good"
     gone = Location(bucket="gone-for-good", prefix="a/")
     assert_refused(await bring_in(yard, await inputs(yard, tmp_path) | {"words": gone}), "source.template_inputs.words")
 
 
-async def test_the_model_type_of_the_template_decides(yard: Any, tmp_path: Path) -> None:
+async def test_the_model_type_of_the_template_decides(yard: Yard, tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"model_type": "OpenVINO"})
     assert_refused(await bring_in(yard, await inputs(yard, tmp_path), config), "OpenVINO")
 
 
-async def test_two_inputs_with_the_same_file(yard: Any, tmp_path: Path) -> None:
+async def test_two_inputs_with_the_same_file(yard: Yard, tmp_path: Path) -> None:
     places = await inputs(yard, tmp_path)
     await yard.objects.put(yard.buckets["training"], "parts/model/words/en.txt", b"a")
     await yard.objects.put(yard.buckets["training"], "words/en.txt", b"b")

@@ -24,6 +24,8 @@ from modelyard_import.handlers.uploads import UploadCalls
 from modelyard_store.objects import AccessDenied
 from modelyard_testkit import models
 
+from .conftest import Yard
+
 pytestmark = pytest.mark.servers
 MIB = 1 << 20
 
@@ -33,7 +35,7 @@ def by(project: str = "mine", key: str | None = None) -> CallContext:
 
 
 @pytest.fixture
-def uploads(yard: Any) -> UploadCalls:
+def uploads(yard: Yard) -> UploadCalls:
     limits = UploadLimits(max_files=10, max_bytes=100 * MIB, part_size=5 * MIB)
     return UploadCalls(yard.repository, yard.objects, yard.clock, yard.buckets["artifacts"], limits, 600)
 
@@ -124,14 +126,14 @@ async def test_an_idempotency_key_meets_the_same_upload(uploads: UploadCalls) ->
 
 
 async def test_a_completed_upload_is_a_source_and_an_open_one_is_not(
-    yard: Any, uploads: UploadCalls, tmp_path: Any
+    yard: Yard, uploads: UploadCalls, tmp_path: Any
 ) -> None:
     folder = models.package(tmp_path / "p")
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
     ticket = await uploads.begin(by(), request(**files))
     open_one = await yard.bring_in(UploadSource(upload_id=ticket.upload_id))
     assert (open_one.state, open_one.code) == ("failed", "ModelArts.3017")
-    assert "not complete" in open_one.reason
+    assert "not complete" in str(open_one.reason)
     await uploads.complete(by(), CompleteUpload(upload_id=ticket.upload_id, files=await send(ticket, files)))
     done = await yard.bring_in(UploadSource(upload_id=ticket.upload_id))
     assert done.state == "succeeded", done.reason
@@ -194,7 +196,7 @@ async def test_parts_that_the_store_threw_away_are_asked_for_again(uploads: Uplo
     assert (await uploads.complete(by(), CompleteUpload(upload_id=ticket.upload_id, files=()))).state == "complete"
 
 
-async def test_a_large_upload_has_larger_parts_so_that_its_links_fit_one_answer(yard: Any) -> None:
+async def test_a_large_upload_has_larger_parts_so_that_its_links_fit_one_answer(yard: Yard) -> None:
     limits = UploadLimits(max_files=1000, max_bytes=100 << 30, part_size=64 * MIB)
     uploads = UploadCalls(yard.repository, yard.objects, yard.clock, yard.buckets["artifacts"], limits, 86_400)
     many = tuple(UploadFile(path=f"model/{'n' * 60}-{number}.bin", size=100 << 20) for number in range(999))
@@ -274,7 +276,7 @@ async def test_what_somebody_keeps_stays_until_the_last_lets_go(uploads: UploadC
 
 
 async def test_an_import_keeps_its_upload_while_it_reads_it_and_says_when_it_is_gone(
-    yard: Any, uploads: UploadCalls
+    yard: Yard, uploads: UploadCalls
 ) -> None:
     upload_id = await sent(uploads, {"a": b"1"})
     waiting = await yard.wait_for(UploadSource(upload_id=upload_id))
@@ -287,7 +289,7 @@ async def test_an_import_keeps_its_upload_while_it_reads_it_and_says_when_it_is_
     assert await expiry(uploads).sweep() == 1
     late = await yard.bring_in(UploadSource(upload_id=upload_id))
     assert (late.state, late.code) == ("failed", "ModelArts.3017")
-    assert "has expired" in late.reason
+    assert "has expired" in str(late.reason)
 
 
 async def test_one_upload_that_cannot_be_swept_does_not_stop_the_others(

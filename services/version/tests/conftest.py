@@ -4,7 +4,7 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -41,10 +41,10 @@ from modelyard_contracts.shapes import (
     StorageSource,
     TrainingRef,
 )
-from modelyard_store.documents import Documents
-from modelyard_store.objects import Objects
+from modelyard_store.documents import Collection, Document, Documents
 from modelyard_store.opening import open_documents
 from modelyard_store.outbox import Outbox
+from modelyard_testkit.objects import MemoryObjects
 from modelyard_version.handlers.aliases import AliasHandlers
 from modelyard_version.handlers.arranging import Arranging
 from modelyard_version.handlers.comparison import ComparisonCalls
@@ -65,25 +65,23 @@ from modelyard_version.repository.versions import COLLECTIONS, AliasRepository, 
 START = 1_700_000_000_000
 
 
-class FakeObjects:
-    """Knows which prefixes were removed and makes links that name their object."""
+class RegisterObjects(MemoryObjects):
+    """Knows which prefixes were removed."""
 
     def __init__(self) -> None:
+        super().__init__("artifacts")
         self.removed: list[tuple[str, str]] = []
 
     async def remove_prefix(self, bucket: str, prefix: str) -> int:
         self.removed.append((bucket, prefix))
-        return 1
-
-    async def presign_get(self, bucket: str, key: str, expires: object, filename: str | None = None) -> str:
-        return f"http://objects/{bucket}/{key}?expires={expires}"
+        return await super().remove_prefix(bucket, prefix)
 
 
 @dataclass
 class Register:
     documents: Documents
     now: int = START
-    objects: FakeObjects = field(default_factory=FakeObjects)
+    objects: RegisterObjects = field(default_factory=RegisterObjects)
     ids: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -93,7 +91,7 @@ class Register:
         """Handlers over other documents than the real ones: to let a write fail after it happened."""
         self.versions = VersionRepository(documents, lambda: None, self.clock)
         self.aliases = AliasRepository(documents, lambda: None)
-        objects = cast(Objects, self.objects)
+        objects = self.objects
         self.templates = TemplateCalls(TemplateRepository(documents), self.clock)
         arranging = Arranging(self.templates, self.versions, "artifacts")
         self.creation = CreationCalls(self.versions, arranging, "artifacts", self.clock)
@@ -140,6 +138,11 @@ class Register:
 
     async def view(self, model_id: str, *, project: str = "p1") -> VersionView:
         return await self.reading.get(self.context(project=project), GetVersion(model_id=model_id))
+
+    async def stored(self, collection: Collection, identifier: str) -> Document:
+        found = await self.documents.get(collection, identifier)
+        assert found is not None
+        return found
 
     async def delete(self, model_id: str, *, cascade: bool = False) -> DeleteReport:
         return await self.deletion.delete(self.context(), DeleteVersions(model_id=model_id, cascade=cascade))
@@ -242,7 +245,7 @@ def submitted(model_id: str, deadline: int | None) -> EntrySubmitted:
 
 @dataclass(frozen=True)
 class Facts:
-    """The builders above, for tests: modules beside a test cannot be imported."""
+    """The builders above, for tests."""
 
     artifact = staticmethod(artifact)
     imported = staticmethod(imported)

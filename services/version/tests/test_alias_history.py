@@ -2,7 +2,6 @@
 
 import asyncio
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
@@ -14,33 +13,35 @@ from modelyard_store.documents import Between, Equals, Query
 from modelyard_version.domain.aliases import HISTORY
 from modelyard_version.repository.moves import MOVES, NEWEST_FIRST
 
+from .conftest import Register
 
-async def hear(register: Any, times: int = 2) -> None:
+
+async def hear(register: Register, times: int = 2) -> None:
     for message in await register.said():
         if message.type == catalogue.VERSION_ALIASED.subject:
             for _ in range(times):
                 await register.aliasing.on_aliased(message, VersionAliased.model_validate(message.data))
 
 
-async def held(register: Any, at: int | None = None, *, project: str = "p1") -> AliasView:
+async def held(register: Register, at: int | None = None, *, project: str = "p1") -> AliasView:
     request = GetAlias(model_name="digits", alias="prod", at=at)
     view: AliasView = await register.aliasing.get_alias(register.context(project=project), request)
     return view
 
 
-async def history(register: Any, at: int | None = None, *, project: str = "p1") -> AliasHistory:
+async def history(register: Register, at: int | None = None, *, project: str = "p1") -> AliasHistory:
     request = GetAlias(model_name="digits", alias="prod", at=at)
     found: AliasHistory = await register.aliasing.history(register.context(project=project), request)
     return found
 
 
-async def move(register: Any, at: int, number: str | None) -> None:
+async def move(register: Register, at: int, number: str | None) -> None:
     register.now = at
     await register.alias("prod", number)
 
 
 @pytest.mark.parametrize("stored", [True, False])
-async def test_what_was_in_production_when(either: Any, stored: bool) -> None:
+async def test_what_was_in_production_when(either: Register, stored: bool) -> None:
     first, second = await either.published(), await either.published()
     start = either.now
     for at, number in ((100, "0.0.1"), (200, "0.0.2"), (300, None), (400, "0.0.1")):
@@ -64,7 +65,7 @@ async def test_what_was_in_production_when(either: Any, stored: bool) -> None:
 
 
 @pytest.mark.parametrize("heard_until", [0, 3, HISTORY * 2])
-async def test_the_whole_history_stays_whatever_is_kept_already(register: Any, heard_until: int) -> None:
+async def test_the_whole_history_stays_whatever_is_kept_already(register: Register, heard_until: int) -> None:
     made = [await register.published() for _ in range(2)]
     start, times = register.now, HISTORY * 2
     for number in range(times):
@@ -79,7 +80,7 @@ async def test_the_whole_history_stays_whatever_is_kept_already(register: Any, h
         assert (await held(register, start + number * 10 + 9)).model_id == made[number % 2]
 
 
-async def test_a_version_that_is_gone_is_still_named(register: Any) -> None:
+async def test_a_version_that_is_gone_is_still_named(register: Register) -> None:
     first, second = await register.published(), await register.published()
     await move(register, register.now + 1, "0.0.1")
     at = register.now
@@ -91,7 +92,7 @@ async def test_a_version_that_is_gone_is_still_named(register: Any) -> None:
     assert (await register.delete(second)).delete_failed_list
 
 
-async def test_time_never_runs_backwards_along_the_moves(register: Any) -> None:
+async def test_time_never_runs_backwards_along_the_moves(register: Register) -> None:
     """The second move comes from a process whose clock is behind."""
     await register.published(), await register.published()
     start = register.now
@@ -101,7 +102,7 @@ async def test_time_never_runs_backwards_along_the_moves(register: Any) -> None:
     assert (await held(register, start + 100)).model_version == "0.0.2"
 
 
-async def test_moves_at_once_leave_one_unbroken_line(either: Any) -> None:
+async def test_moves_at_once_leave_one_unbroken_line(either: Register) -> None:
     made = [await either.published() for _ in range(4)]
     await asyncio.gather(*(either.alias("prod", f"0.0.{number}") for number in (1, 2, 3, 4) for _ in range(3)))
     await hear(either)
@@ -114,7 +115,7 @@ async def test_moves_at_once_leave_one_unbroken_line(either: Any) -> None:
     assert {each.model_id for each in moves} <= set(made)
 
 
-async def test_another_project_hears_nothing(register: Any) -> None:
+async def test_another_project_hears_nothing(register: Register) -> None:
     await register.published()
     await register.published(project="p2")
     await register.alias("prod", "0.0.1")
@@ -125,7 +126,7 @@ async def test_another_project_hears_nothing(register: Any) -> None:
                 await ask(register, at, project="p2")
 
 
-async def test_one_index_answers(register: Any) -> None:
+async def test_one_index_answers(register: Register) -> None:
     where = Equals("project", "p1"), Equals("model_name", "digits"), Equals("alias", "prod"), Between("at", high=5)
     plan = await register.documents.explain(MOVES, Query(where=where, sort=NEWEST_FIRST, limit=1))
     assert plan == "alias_moves (project,model_name,alias,at,move)"

@@ -1,7 +1,9 @@
 """Aliases: where they point, who moved them, and that they never point at a deleted version whatever fails when."""
 
 import asyncio
+import itertools
 import random
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -11,53 +13,28 @@ from modelyard_contracts.calls.version import AliasView, ListAliases
 from modelyard_contracts.events import VersionAliased
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_store.documents import StoreUnavailable
+from modelyard_testkit.faults import WRITES, Faults, meanwhile
+
+from .conftest import Register
 
 
-class Faulty:
-    """Documents whose write number `at` (from 1) fails, after it happened or before; 0 never fails."""
-
-    def __init__(self, real: Any, at: int, *, happened: bool) -> None:
-        self.real, self.at, self.happened, self.writes = real, at, happened, 0
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.real, name)
-        return self._write(method) if name in ("add", "save", "remove") else method
-
-    def _write(self, method: Any) -> Any:
-        async def write(*arguments: Any) -> Any:
-            self.writes += 1
-            if self.writes != self.at:
-                return await method(*arguments)
-            if self.happened:
-                await method(*arguments)
-            raise StoreUnavailable("connection lost")
-
-        return write
-
-
-class Jittery:
+def jittery(documents: Any, seed: int) -> Any:
     """Documents that let other callers in before every operation."""
+    dice = random.Random(seed)
 
-    def __init__(self, real: Any, seed: int) -> None:
-        self.real, self.random = real, random.Random(seed)
+    async def wait() -> None:
+        for _ in range(dice.randrange(8)):
+            await asyncio.sleep(0)
 
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.real, name)
-
-        async def slowly(*arguments: Any) -> Any:
-            for _ in range(self.random.randrange(8)):
-                await asyncio.sleep(0)
-            return await method(*arguments)
-
-        return slowly
+    return meanwhile(documents, wait)
 
 
-async def aliases(register: Any) -> dict[str, AliasView]:
+async def aliases(register: Register) -> dict[str, AliasView]:
     found = await register.aliasing.list_aliases(register.context(), ListAliases(model_name="digits"))
     return {view.alias: view for view in found.aliases}
 
 
-async def hear(register: Any) -> None:
+async def hear(register: Register) -> None:
     """Deliver every alias event, twice."""
     for message in await register.said():
         if message.type == catalogue.VERSION_ALIASED.subject:
@@ -65,11 +42,11 @@ async def hear(register: Any) -> None:
                 await register.aliasing.on_aliased(message, VersionAliased.model_validate(message.data))
 
 
-async def living(register: Any, model_id: str) -> bool:
+async def living(register: Register, model_id: str) -> bool:
     return await register.versions.get("p1", model_id) is not None
 
 
-async def test_an_alias_points_at_a_version_and_says_so(register: Any) -> None:
+async def test_an_alias_points_at_a_version_and_says_so(register: Register) -> None:
     model_id = await register.published()
     await register.said()
     await register.alias("prod", "0.0.1")
@@ -87,7 +64,7 @@ async def test_an_alias_points_at_a_version_and_says_so(register: Any) -> None:
     assert (await register.view(model_id)).in_use == ("held by alias 'prod'",)
 
 
-async def test_moving_and_removing_let_the_former_version_go(register: Any) -> None:
+async def test_moving_and_removing_let_the_former_version_go(register: Register) -> None:
     first, second = await register.published(), await register.published()
     await register.alias("prod", "0.0.1")
     await register.alias("prod", "0.0.2")
@@ -103,7 +80,7 @@ async def test_moving_and_removing_let_the_former_version_go(register: Any) -> N
     assert [move.model_id for move in history] == [first, second, None]
 
 
-async def test_only_a_published_version_of_the_name_can_be_pointed_at(register: Any) -> None:
+async def test_only_a_published_version_of_the_name_can_be_pointed_at(register: Register) -> None:
     await register.create()
     await register.published("other", model_version="2.0.0")
     with pytest.raises(Failure, match="publishing"):
@@ -117,12 +94,15 @@ async def test_only_a_published_version_of_the_name_can_be_pointed_at(register: 
 @pytest.mark.parametrize("happened", [True, False], ids=["happened", "did-not"])
 @pytest.mark.parametrize("at", [1, 2, 3])
 @pytest.mark.parametrize("repeated", [True, False], ids=["repeated", "left"])
-async def test_a_move_that_broke_off_leaves_nothing_wrong(either: Any, at: int, happened: bool, repeated: bool) -> None:
+async def test_a_move_that_broke_off_leaves_nothing_wrong(
+    either: Register, at: int, happened: bool, repeated: bool
+) -> None:
     """A move is three writes. After a failure of any of them a repeat finishes it; left alone it holds nothing."""
     first, second = await either.published(), await either.published()
     await either.alias("prod", "0.0.1")
     real = either.documents
-    either.build(Faulty(real, at, happened=happened))
+    faults = Faults(*WRITES, passing=at - 1, lost=happened, away=not happened)
+    either.build(faults.before(real))
     with pytest.raises(StoreUnavailable):
         await either.alias("prod", "0.0.2")
     either.build(real)
@@ -139,11 +119,11 @@ async def test_a_move_that_broke_off_leaves_nothing_wrong(either: Any, at: int, 
     assert (await either.view(held)).aliases == ("prod",)
 
 
-async def test_a_first_move_that_broke_off_can_be_overruled(register: Any) -> None:
+async def test_a_first_move_that_broke_off_can_be_overruled(register: Register) -> None:
     """The mark is there, the alias document is not: the deletion makes it, so that the move cannot come late."""
     model_id = await register.published()
     real = register.documents
-    register.build(Faulty(real, 2, happened=False))
+    register.build(Faults(*WRITES, passing=1, away=1).before(real))
     with pytest.raises(StoreUnavailable):
         await register.alias("prod", "0.0.1")
     register.build(real)
@@ -152,24 +132,20 @@ async def test_a_first_move_that_broke_off_can_be_overruled(register: Any) -> No
     assert (await register.aliases.get("p1", "digits", "prod")).move == 1
 
 
-async def test_a_move_that_lost_to_a_deletion_does_not_come_late(register: Any) -> None:
+async def test_a_move_that_lost_to_a_deletion_does_not_come_late(register: Register) -> None:
     """The move has marked the version and is about to save the alias; just then the version is deleted."""
     first, second = await register.published(), await register.published()
     await register.alias("prod", "0.0.1")
     real = register.documents
 
-    class Interrupted(Faulty):
-        def _write(self, method: Any) -> Any:
-            async def write(*arguments: Any) -> Any:
-                self.writes += 1
-                if self.writes == self.at:
-                    register.build(real)
-                    assert (await register.delete(second)).delete_success_list == (second,)
-                return await method(*arguments)
+    writes = itertools.count(1)
 
-            return write
+    async def interrupt() -> None:
+        if next(writes) == 2:
+            register.build(real)
+            assert (await register.delete(second)).delete_success_list == (second,)
 
-    register.build(Interrupted(real, 2, happened=True))
+    register.build(meanwhile(real, interrupt, *WRITES))
     with pytest.raises(Failure) as caught:
         await register.alias("prod", "0.0.2")
     assert caught.value.kind == FailureKind.NOT_FOUND
@@ -177,19 +153,19 @@ async def test_a_move_that_lost_to_a_deletion_does_not_come_late(register: Any) 
 
 
 @pytest.mark.parametrize("at", range(1, 5))
-async def test_a_deletion_that_broke_off_can_be_repeated(register: Any, at: int) -> None:
+async def test_a_deletion_that_broke_off_can_be_repeated(register: Register, at: int) -> None:
     """The version carries the mark of a broken move: fence, release, tombstone; each may fail after it happened."""
     first, second = await register.published(), await register.published()
     await register.alias("prod", "0.0.1")
     real = register.documents
-    register.build(Faulty(real, 2, happened=False))
+    register.build(Faults(*WRITES, passing=1, away=1).before(real))
     with pytest.raises(StoreUnavailable):
         await register.alias("prod", "0.0.2")
-    faulty = Faulty(real, at, happened=True)
-    register.build(faulty)
+    faults = Faults(*WRITES, passing=at - 1, lost=1)
+    register.build(faults.before(real))
     try:
         await register.delete(second)
-        assert faulty.writes == 3
+        assert faults.seen == 3
     except StoreUnavailable:
         register.build(real)
         if await living(register, second):
@@ -199,13 +175,15 @@ async def test_a_deletion_that_broke_off_can_be_repeated(register: Any, at: int)
 
 
 @pytest.mark.parametrize("seed", range(25))
-async def test_moves_and_deletions_at_once_agree(register: Any, seed: int) -> None:
+async def test_moves_and_deletions_at_once_agree(register: Register, seed: int) -> None:
     made = [await register.published() for _ in range(3)]
     await register.alias("prod", "0.0.1")
     real = register.documents
-    register.build(Jittery(real, seed))
+    register.build(jittery(real, seed))
     order = random.Random(seed)
-    work = [register.alias(alias, f"0.0.{n}") for n in (1, 2, 3) for alias in ("prod", "next")]
+    work: list[Coroutine[Any, Any, object]] = [
+        register.alias(alias, f"0.0.{n}") for n in (1, 2, 3) for alias in ("prod", "next")
+    ]
     work += [register.delete(model_id) for model_id in made[:2]]
     order.shuffle(work)
     outcomes = await asyncio.gather(*work, return_exceptions=True)

@@ -36,6 +36,8 @@ from modelyard_version.handlers.reports import ReportEvents
 from modelyard_version.repository.checks import audits_in
 from modelyard_version.repository.versions import VERSIONS
 
+from .conftest import Facts, Register
+
 GRACE = 3_600_000
 BUCKET = "artifacts"
 
@@ -44,8 +46,8 @@ BUCKET = "artifacts"
 class Yard:
     """A register over a real store; `later` moves its clock, so that objects grow old."""
 
-    register: Any
-    facts: Any
+    register: Register
+    facts: Facts
     objects: Objects
     project: str = field(default_factory=lambda: f"p-{uuid4().hex[:8]}")
     later: int = 2 * GRACE
@@ -131,7 +133,7 @@ class Yard:
 
 
 @pytest.fixture
-async def yard(register: Any, facts: Any, s3_server: Any) -> AsyncIterator[Yard]:
+async def yard(register: Register, facts: Facts, s3_server: Any) -> AsyncIterator[Yard]:
     objects = Objects.connect(ObjectSettings(s3_server.endpoint, s3_server.access_key, s3_server.secret_key))
     for bucket in (BUCKET, "training"):
         await objects.ensure_bucket(bucket)

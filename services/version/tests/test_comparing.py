@@ -12,6 +12,8 @@ from modelyard_contracts.package import Metrics
 from modelyard_contracts.shapes import CodeRef, DatasetRef, Inspection, Signature, TensorSpec
 from modelyard_version.domain.comparison import signature_changes
 
+from .conftest import Facts, Register
+
 IMAGE = TensorSpec(name="image", dtype="float32", shape=("N", 3, 224, 224))
 SCORES = TensorSpec(name="scores", dtype="float32", shape=("N", 10))
 BASE = Signature(inputs=(IMAGE,), outputs=(SCORES,))
@@ -104,7 +106,7 @@ def test_a_signature_does_not_differ_from_itself(signature: Signature) -> None:
     assert list(signature_changes(signature, signature)) == []
 
 
-async def made(register: Any, facts: Any, **given: Any) -> str:
+async def made(register: Register, facts: Facts, **given: Any) -> str:
     model_id: str = await register.create()
     fact = facts.imported(model_id, size=given.get("size", 5000))
     inspection = Inspection(
@@ -115,6 +117,7 @@ async def made(register: Any, facts: Any, **given: Any) -> str:
         parameter_count=given.get("count", 1000),
     )
     artifact = fact.artifact.model_copy(update={"inspection": inspection})
+    assert fact.training is not None
     training = fact.training.model_copy(update=given.get("training", {}))
     config = fact.config.model_copy(update={"metrics": Metrics(**given.get("claimed", {}))})
     changed = {"artifact": artifact, "training": training, "config": config}
@@ -122,7 +125,7 @@ async def made(register: Any, facts: Any, **given: Any) -> str:
     return model_id
 
 
-async def compare(register: Any, *model_ids: str, project: str = "p1") -> Comparison:
+async def compare(register: Register, *model_ids: str, project: str = "p1") -> Comparison:
     request = CompareVersions(model_ids=model_ids)
     found: Comparison = await register.comparing.compare(register.context(project=project), request)
     return found
@@ -132,7 +135,7 @@ def differences(comparison: Comparison) -> dict[str, tuple[Any, ...]]:
     return {difference.subject: difference.values for difference in comparison.differences}
 
 
-async def test_everything_that_differs_is_named_once(register: Any, facts: Any) -> None:
+async def test_everything_that_differs_is_named_once(register: Register, facts: Facts) -> None:
     first = await made(register, facts, training={"parameters": {"lr": 0.1, "epochs": 5}}, claimed={"f1": 0.5})
     await register.tell(register.reports.evaluation_succeeded, facts.evaluated(first))
     second = await made(
@@ -168,12 +171,12 @@ async def test_everything_that_differs_is_named_once(register: Any, facts: Any) 
     assert "parameter epochs" not in differences(await compare(register, first, second))
 
 
-async def test_versions_that_are_alike_differ_in_nothing(register: Any, facts: Any) -> None:
+async def test_versions_that_are_alike_differ_in_nothing(register: Register, facts: Facts) -> None:
     found = await compare(register, await made(register, facts), await made(register, facts))
     assert (found.signature_changes, found.differences) == ((), ())
 
 
-async def test_a_signature_that_is_not_known_breaks_nothing(register: Any, facts: Any) -> None:
+async def test_a_signature_that_is_not_known_breaks_nothing(register: Register, facts: Facts) -> None:
     unknown = await made(register, facts, signature=Signature(inputs=(), outputs=()))
     found = await compare(register, await made(register, facts), unknown)
     assert found.signature_changes == ()
@@ -182,7 +185,7 @@ async def test_a_signature_that_is_not_known_breaks_nothing(register: Any, facts
     )
 
 
-async def test_numbers_on_other_data_are_not_set_side_by_side(register: Any, facts: Any) -> None:
+async def test_numbers_on_other_data_are_not_set_side_by_side(register: Register, facts: Facts) -> None:
     first, second = await made(register, facts), await made(register, facts)
     await register.tell(register.reports.evaluation_succeeded, facts.evaluated(first, "r-1"))
     other = facts.evaluated(second, "r-2").model_copy(update={"dataset_id": "d-2", "metrics": {"accuracy": 0.5}})
@@ -195,7 +198,7 @@ async def test_numbers_on_other_data_are_not_set_side_by_side(register: Any, fac
     }
 
 
-async def test_only_the_callers_own_versions_and_each_once(register: Any, facts: Any) -> None:
+async def test_only_the_callers_own_versions_and_each_once(register: Register, facts: Facts) -> None:
     first, second = await made(register, facts), await made(register, facts)
     with pytest.raises(Failure) as caught:
         await compare(register, first, second, first)

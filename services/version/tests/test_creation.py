@@ -10,17 +10,20 @@ from modelyard_contracts.calls.version import CREATE, ListVersions
 from modelyard_contracts.events import VersionRequested
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.ids import derived_id
-from modelyard_store.documents import Body, Collection, Document, Query, StoreUnavailable
+from modelyard_store.documents import Query, StoreUnavailable
+from modelyard_testkit.faults import Faults
 from modelyard_version.errors import Exists
 from modelyard_version.repository.history import HISTORY
 from modelyard_version.repository.versions import VERSIONS
 
+from .conftest import Register
 
-async def number_of(register: Any, model_id: str) -> str:
+
+async def number_of(register: Register, model_id: str) -> str:
     return str((await register.view(model_id)).model_version)
 
 
-async def test_a_new_version_is_publishing_and_asks_for_its_import(register: Any) -> None:
+async def test_a_new_version_is_publishing_and_asks_for_its_import(register: Register) -> None:
     model_id = await register.create(description="digits 8x8", labels=("demo",))
     view = await register.view(model_id)
     assert (view.model_status, view.model_version, view.created_by) == ("publishing", "0.0.1", "alice")
@@ -32,7 +35,7 @@ async def test_a_new_version_is_publishing_and_asks_for_its_import(register: Any
     assert VersionRequested.model_validate(message.data).destination.prefix == f"p1/models/{model_id}/source/"
 
 
-async def test_numbers_go_on_after_the_highest(register: Any) -> None:
+async def test_numbers_go_on_after_the_highest(register: Register) -> None:
     for number in ("0.0.9", "0.0.3"):
         await register.create(model_version=number)
     assert await number_of(register, await register.create()) == "0.0.10"
@@ -42,7 +45,7 @@ async def test_numbers_go_on_after_the_highest(register: Any) -> None:
     assert await number_of(register, await register.create("digits-2")) == "0.0.1"
 
 
-async def test_after_the_last_number_the_caller_must_name_one(register: Any) -> None:
+async def test_after_the_last_number_the_caller_must_name_one(register: Register) -> None:
     await register.create(model_version="99.99.99")
     with pytest.raises(Failure, match=r"99\.99\.99") as caught:
         await register.create()
@@ -50,7 +53,7 @@ async def test_after_the_last_number_the_caller_must_name_one(register: Any) -> 
     await register.create(model_version="0.0.1")
 
 
-async def test_a_taken_number_is_refused(register: Any) -> None:
+async def test_a_taken_number_is_refused(register: Register) -> None:
     await register.create(model_version="1.0.0")
     with pytest.raises(Failure) as caught:
         await register.create(model_version="1.0.0")
@@ -59,7 +62,7 @@ async def test_a_taken_number_is_refused(register: Any) -> None:
     assert (await register.view(view_of_another, project="p2")).model_version == "1.0.0"
 
 
-async def test_of_twenty_that_want_one_number_one_gets_it(either: Any) -> None:
+async def test_of_twenty_that_want_one_number_one_gets_it(either: Register) -> None:
     results = await asyncio.gather(*(either.create(model_version="1.0.0") for _ in range(20)), return_exceptions=True)
     refusals = [result for result in results if isinstance(result, Failure)]
     assert len(refusals) == 19
@@ -68,7 +71,7 @@ async def test_of_twenty_that_want_one_number_one_gets_it(either: Any) -> None:
 
 
 async def test_of_two_processes_that_want_one_number_the_loser_leaves_nothing(
-    either: Any, another_register: Any
+    either: Register, another_register: Any
 ) -> None:
     """No document, no record, no message: so no import begins and no object is ever written for it."""
     results = await asyncio.gather(
@@ -95,13 +98,13 @@ async def test_of_two_processes_that_want_one_number_the_loser_leaves_nothing(
     assert either.objects.removed == []
 
 
-async def test_twenty_without_a_number_get_twenty(either: Any) -> None:
+async def test_twenty_without_a_number_get_twenty(either: Register) -> None:
     made = await asyncio.gather(*(either.create() for _ in range(20)))
     numbers = {await number_of(either, model_id) for model_id in made}
     assert numbers == {f"0.0.{patch}" for patch in range(1, 21)}
 
 
-async def test_a_key_makes_one_version(either: Any) -> None:
+async def test_a_key_makes_one_version(either: Register) -> None:
     made = await asyncio.gather(*(either.create(key="k") for _ in range(5)))
     assert len(set(made)) == 1
     assert len(await either.said()) == 1
@@ -109,19 +112,19 @@ async def test_a_key_makes_one_version(either: Any) -> None:
     assert await either.create(key="k", project="p2") != made[0]
 
 
-async def test_a_key_also_answers_for_a_named_number(register: Any) -> None:
+async def test_a_key_also_answers_for_a_named_number(register: Register) -> None:
     made = await register.create(key="k", model_version="1.0.0")
     assert await register.create(key="k", model_version="1.0.0") == made
 
 
-async def test_a_key_is_for_one_request(register: Any) -> None:
+async def test_a_key_is_for_one_request(register: Register) -> None:
     await register.create(key="k")
     with pytest.raises(Failure, match="Idempotency-Key was used with another request") as caught:
         await register.create(key="k", description="another")
     assert caught.value.kind == FailureKind.CONFLICT
 
 
-async def test_a_key_answers_after_the_version_was_deleted(register: Any) -> None:
+async def test_a_key_answers_after_the_version_was_deleted(register: Register) -> None:
     made = await register.create(key="k")
     await register.delete(made)
     assert await register.create(key="k") == made
@@ -129,18 +132,9 @@ async def test_a_key_answers_after_the_version_was_deleted(register: Any) -> Non
         await register.view(made)
 
 
-async def test_a_repeat_after_a_write_that_happened_makes_no_second_version(register: Any) -> None:
+async def test_a_repeat_after_a_write_that_happened_makes_no_second_version(register: Register) -> None:
     real = register.documents
-
-    class Forgetful:
-        async def add(self, collection: Collection, id: str, body: Body) -> Document:
-            await real.add(collection, id, body)
-            raise StoreUnavailable("connection lost")
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(real, name)
-
-    register.build(Forgetful())
+    register.build(Faults("add", lost=1).before(real))
     with pytest.raises(StoreUnavailable):
         await register.create(key="k")
     register.build(real)

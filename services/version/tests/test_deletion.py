@@ -1,7 +1,5 @@
 """Deleting: what holds, what a cascade does, what is left behind, and when it goes."""
 
-from typing import Any
-
 import pytest
 
 from modelyard_bus.consume import Reject, Retry
@@ -11,17 +9,19 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.jobs import PurgeJob
 from modelyard_contracts.shapes import Location
 
+from .conftest import Facts, Register
+
 
 def purge_job(model_id: str, prefix: str | None = None) -> PurgeJob:
     location = Location(bucket="artifacts", prefix=prefix or f"p1/models/{model_id}/")
     return PurgeJob(model_id=model_id, location=location)
 
 
-async def count(register: Any) -> int:
-    return int((await register.reading.list(register.context(), ListVersions())).total_count)
+async def count(register: Register) -> int | None:
+    return (await register.reading.list(register.context(), ListVersions())).total_count
 
 
-async def test_a_deleted_version_is_gone_at_once_and_its_number_free(register: Any) -> None:
+async def test_a_deleted_version_is_gone_at_once_and_its_number_free(register: Register) -> None:
     model_id = await register.published(model_version="1.0.0")
     report = await register.delete(model_id)
     assert (report.delete_success_list, report.delete_failed_list) == ((model_id,), ())
@@ -34,7 +34,7 @@ async def test_a_deleted_version_is_gone_at_once_and_its_number_free(register: A
     assert await count(register) == 1
 
 
-async def test_it_says_so_and_orders_the_purge_in_one_save(register: Any) -> None:
+async def test_it_says_so_and_orders_the_purge_in_one_save(register: Register) -> None:
     model_id = await register.published()
     await register.said()
     await register.delete(model_id)
@@ -47,7 +47,7 @@ async def test_it_says_so_and_orders_the_purge_in_one_save(register: Any) -> Non
     assert PurgeJob.model_validate(messages[1].data) == purge_job(model_id)
 
 
-async def test_the_tombstone_goes_when_all_is_said_and_the_objects_are_gone(register: Any) -> None:
+async def test_the_tombstone_goes_when_all_is_said_and_the_objects_are_gone(register: Register) -> None:
     model_id = await register.published()
     await register.delete(model_id)
     with pytest.raises(Retry):
@@ -60,7 +60,7 @@ async def test_the_tombstone_goes_when_all_is_said_and_the_objects_are_gone(regi
     assert set(register.objects.removed) == {("artifacts", f"p1/models/{model_id}/")}
 
 
-async def test_the_tombstone_of_a_keyed_version_stays_as_its_receipt(register: Any) -> None:
+async def test_the_tombstone_of_a_keyed_version_stays_as_its_receipt(register: Register) -> None:
     model_id = await register.create(key="k")
     await register.delete(model_id)
     await register.said()
@@ -71,14 +71,14 @@ async def test_the_tombstone_of_a_keyed_version_stays_as_its_receipt(register: A
 
 
 @pytest.mark.parametrize("prefix", [None, "p1/models/", "p2/models/x/", "p1/"])
-async def test_a_purge_never_touches_what_lives_or_is_not_its_own(register: Any, prefix: str | None) -> None:
+async def test_a_purge_never_touches_what_lives_or_is_not_its_own(register: Register, prefix: str | None) -> None:
     model_id = await register.published()
     with pytest.raises(Reject):
         await register.tell(register.deletion.purge, purge_job(model_id, prefix))
     assert register.objects.removed == []
 
 
-async def test_what_is_in_use_stays_and_says_why(register: Any, facts: Any) -> None:
+async def test_what_is_in_use_stays_and_says_why(register: Register, facts: Facts) -> None:
     model_id = await register.published()
     created = events.ConversionCreated(conversion_id="k-1", model_id=model_id, target="onnx-fp16", origin="request")
     await register.tell(register.reports.conversion_created, created)
@@ -91,7 +91,7 @@ async def test_what_is_in_use_stays_and_says_why(register: Any, facts: Any) -> N
     assert (await register.delete(model_id)).delete_success_list == (model_id,)
 
 
-async def test_a_competition_holds_while_it_is_open(register: Any, facts: Any) -> None:
+async def test_a_competition_holds_while_it_is_open(register: Register, facts: Facts) -> None:
     model_id = await register.published()
     await register.tell(register.reports.entry_submitted, facts.submitted(model_id, register.now + 1000))
     assert (await register.delete(model_id)).delete_failed_list
@@ -99,14 +99,14 @@ async def test_a_competition_holds_while_it_is_open(register: Any, facts: Any) -
     assert (await register.delete(model_id)).delete_success_list
 
 
-async def test_a_gallery_listing_does_not_hold(register: Any) -> None:
+async def test_a_gallery_listing_does_not_hold(register: Register) -> None:
     model_id = await register.published()
     listed = events.PublicationListed(listing_id="l", model_id=model_id, title="Digits")
     await register.tell(register.reports.listed, listed)
     assert (await register.delete(model_id)).delete_success_list
 
 
-async def test_a_cascade_takes_every_version_of_the_name_that_is_not_held(register: Any) -> None:
+async def test_a_cascade_takes_every_version_of_the_name_that_is_not_held(register: Register) -> None:
     made = [await register.published() for _ in range(3)]
     other = await register.published("other")
     await register.alias("prod", "0.0.2")
@@ -117,7 +117,7 @@ async def test_a_cascade_takes_every_version_of_the_name_that_is_not_held(regist
     assert (await register.view(other)).model_status == "published"
 
 
-async def test_a_cascade_takes_twenty_and_the_same_call_again_the_rest(register: Any) -> None:
+async def test_a_cascade_takes_twenty_and_the_same_call_again_the_rest(register: Register) -> None:
     made = [await register.create() for _ in range(23)]
     first = await register.delete(made[5], cascade=True)
     assert len(first.delete_success_list) == 20

@@ -1,6 +1,6 @@
 """The state machine of a version under every order of facts."""
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls.version import Specification
+from modelyard_contracts.events import VersionAliased, VersionRequested
 from modelyard_contracts.jobs import PurgeJob
 from modelyard_contracts.shapes import Location, Plan, StorageSource
 from modelyard_version.domain import versions as domain
 from modelyard_version.domain.aliases import Alias, Move, fenced, marked, moved, released
 from modelyard_version.domain.holds import in_use
 from modelyard_version.domain.versions import KEPT, Entry, Listing, Version, VersionOutcome, Work
+
+from .conftest import Facts
 
 NOW = 1_700_000_000_000
 
@@ -49,10 +52,11 @@ def test_a_request_names_where_the_files_belong() -> None:
     outcome = domain.requested(new(), "artifacts")
     [(message, fact)] = outcome.says
     assert message is catalogue.VERSION_REQUESTED
+    assert isinstance(fact, VersionRequested)
     assert fact.destination == Location(bucket="artifacts", prefix="p1/models/m/source/")
 
 
-def test_published_keeps_what_the_import_found(facts: Any) -> None:
+def test_published_keeps_what_the_import_found(facts: Facts) -> None:
     outcome = domain.published(new(), facts.imported("m"), NOW + 5)
     version = after(outcome)
     assert subjects(outcome) == [catalogue.VERSION_PUBLISHED.subject]
@@ -62,7 +66,7 @@ def test_published_keeps_what_the_import_found(facts: Any) -> None:
     assert version.updated_at == NOW + 5
 
 
-def test_failed_keeps_a_reason(facts: Any) -> None:
+def test_failed_keeps_a_reason(facts: Facts) -> None:
     version = after(domain.failed(new(), facts.refused("m"), NOW))
     assert version.failure == {
         "code": "ModelArts.3015",
@@ -72,14 +76,15 @@ def test_failed_keeps_a_reason(facts: Any) -> None:
 
 
 @pytest.mark.parametrize("first", ["published", "failed"])
-def test_an_ending_is_final(facts: Any, first: str) -> None:
-    reports = {"published": facts.imported("m"), "failed": facts.refused("m")}
-    version = after(getattr(domain, first)(new(), reports[first], NOW))
-    assert domain.published(version, reports["published"], NOW) is None
-    assert domain.failed(version, reports["failed"], NOW) is None
+def test_an_ending_is_final(facts: Facts, first: str) -> None:
+    imported, refused = facts.imported("m"), facts.refused("m")
+    ended = domain.published(new(), imported, NOW) if first == "published" else domain.failed(new(), refused, NOW)
+    version = after(ended)
+    assert domain.published(version, imported, NOW) is None
+    assert domain.failed(version, refused, NOW) is None
 
 
-def test_a_conversion_adds_its_artifact_once(facts: Any) -> None:
+def test_a_conversion_adds_its_artifact_once(facts: Facts) -> None:
     version = after(domain.published(new(), facts.imported("m"), NOW))
     version = after(domain.work_began(version, Work("k-1", "converting"), NOW))
     assert in_use(version, NOW) == ("converting",)
@@ -91,11 +96,11 @@ def test_a_conversion_adds_its_artifact_once(facts: Any) -> None:
     assert domain.converted(version, facts.converted("m"), NOW) is None
 
 
-def test_a_conversion_of_an_unpublished_version_changes_nothing(facts: Any) -> None:
+def test_a_conversion_of_an_unpublished_version_changes_nothing(facts: Facts) -> None:
     assert domain.converted(new(), facts.converted("m"), NOW) is None
 
 
-def test_numbers_on_hidden_data_leave_no_evaluation(facts: Any) -> None:
+def test_numbers_on_hidden_data_leave_no_evaluation(facts: Facts) -> None:
     version = after(domain.evaluated(new(), facts.evaluated("m", "r-1"), NOW))
     version = after(domain.evaluated(version, facts.evaluated("m", "r-2", entry_id="en-1"), NOW))
     assert [evaluation.run_id for evaluation in version.evaluations] == ["r-1"]
@@ -128,7 +133,7 @@ def test_a_gallery_listing_holds_nothing() -> None:
 WORK = Work("w", "working")
 ENTRY = Entry("en", "co", "a", NOW + 10, metric="accuracy")
 SCORE = Entry("en", "co", state="scored", metric="accuracy", score=0.9)
-STEPS = {
+STEPS: dict[str, Callable[[Version], VersionOutcome | None]] = {
     "began": lambda v: domain.work_began(v, WORK, NOW),
     "ended": lambda v: domain.work_ended(v, "w", NOW),
     "listed": lambda v: domain.listed(v, Listing("l", "Digits"), NOW),
@@ -151,7 +156,7 @@ def test_facts_may_come_twice_and_in_any_order(before: list[str], rest: list[str
     assert all(step(version) is None for step in STEPS.values())
 
 
-def test_a_document_stays_bounded(facts: Any) -> None:
+def test_a_document_stays_bounded(facts: Facts) -> None:
     version = new()
     for number in range(KEPT + 20):
         version = after(domain.evaluated(version, facts.evaluated("m", f"r-{number}"), NOW))
@@ -159,7 +164,7 @@ def test_a_document_stays_bounded(facts: Any) -> None:
     assert version.evaluations[-1].run_id == f"r-{KEPT + 19}"
 
 
-def test_a_tombstone_frees_the_number_and_keeps_only_what_it_needs(facts: Any) -> None:
+def test_a_tombstone_frees_the_number_and_keeps_only_what_it_needs(facts: Facts) -> None:
     version = after(domain.published(new(), facts.imported("m"), NOW))
     outcome = domain.deleted(version, "artifacts", NOW)
     assert subjects(outcome) == [catalogue.VERSION_DELETED.subject, catalogue.VERSION_PURGE.subject]
@@ -199,5 +204,7 @@ def test_a_removed_alias_points_nowhere_and_remembers() -> None:
     alias = moved(Alias("p1", "digits", "prod"), move_to("m")).value
     outcome = moved(alias, Move(None, None, NOW, "bob"))
     assert outcome.value.held is None
-    assert outcome.says[0][1].previous_model_id == "m"
+    fact = outcome.says[0][1]
+    assert isinstance(fact, VersionAliased)
+    assert fact.previous_model_id == "m"
     assert [step.by for step in outcome.value.history] == ["alice", "bob"]

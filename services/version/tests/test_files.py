@@ -20,10 +20,12 @@ from modelyard_contracts.shapes import (
 from modelyard_store.objects import Objects, ObjectSettings
 from modelyard_version.handlers.pins import changed
 
+from .conftest import Facts, Register
+
 CONFIG = {"model_algorithm": "x", "model_type": "Image"}
 
 
-async def published(register: Any, facts: Any, files: tuple[FileEntry, ...], **fields: Any) -> str:
+async def published(register: Register, facts: Facts, files: tuple[FileEntry, ...], **fields: Any) -> str:
     model_id: str = await register.create(**fields)
     fact: ImportSucceeded = facts.imported(model_id)
     artifact = fact.artifact.model_copy(update={"files": files})
@@ -31,14 +33,14 @@ async def published(register: Any, facts: Any, files: tuple[FileEntry, ...], **f
     return model_id
 
 
-async def page(register: Any, model_id: str, after: str | None = None, limit: int = 1000) -> FileLinks:
+async def page(register: Register, model_id: str, after: str | None = None, limit: int = 1000) -> FileLinks:
     request = GetFiles(model_id=model_id, after=after, limit=limit)
     links = await register.reading.files(register.context(), request)
     assert isinstance(links, FileLinks)
     return links
 
 
-async def test_many_files_come_in_pages(register: Any, facts: Any) -> None:
+async def test_many_files_come_in_pages(register: Register, facts: Facts) -> None:
     files = tuple(FileEntry(path=f"model/{number:05}.bin", size=1, sha256="ab" * 32) for number in range(2_500))
     model_id = await published(register, facts, files[::-1])
     seen: list[str] = []
@@ -54,7 +56,7 @@ async def test_many_files_come_in_pages(register: Any, facts: Any) -> None:
     assert (await page(register, model_id, after="model/02499.bin")).files == ()
 
 
-async def test_a_page_fits_into_a_message(register: Any, facts: Any) -> None:
+async def test_a_page_fits_into_a_message(register: Register, facts: Facts) -> None:
     files = tuple(FileEntry(path=f"model/{number:04}{'x' * 890}", size=1, sha256="ab" * 32) for number in range(1000))
     model_id = await published(register, facts, files)
     first = await page(register, model_id)
@@ -74,7 +76,7 @@ def sources_within(prefix: str) -> list[Source]:
 
 
 @pytest.mark.parametrize("below", ["", "source/1/", "source/1/model", "variants/a-k-1/"])
-async def test_a_copy_of_an_automatic_version_is_one_too(register: Any, below: str) -> None:
+async def test_a_copy_of_an_automatic_version_is_one_too(register: Register, below: str) -> None:
     auto = await register.published(source_type="auto")
     for source in sources_within(f"p1/models/{auto}/{below}"):
         with pytest.raises(Failure, match="must have source_type auto too") as caught:
@@ -88,7 +90,7 @@ async def test_a_copy_of_an_automatic_version_is_one_too(register: Any, below: s
 
 
 @pytest.mark.parametrize("prefix", ["p1/", "p1", "p1/models/", "p1/models", "p1/models/not-yet/source/"])
-async def test_nothing_wider_than_one_version_is_imported(register: Any, prefix: str) -> None:
+async def test_nothing_wider_than_one_version_is_imported(register: Register, prefix: str) -> None:
     await register.published(source_type="auto")
     for source in sources_within(prefix):
         with pytest.raises(Failure, match="not the folder of a version") as caught:
@@ -96,13 +98,13 @@ async def test_nothing_wider_than_one_version_is_imported(register: Any, prefix:
         assert caught.value.code == "ModelArts.3017"
 
 
-async def test_other_versions_and_places_may_be_imported(register: Any) -> None:
+async def test_other_versions_and_places_may_be_imported(register: Register) -> None:
     plain = await register.published()
     for prefix in (f"p1/models/{plain}/variants/a/", "p1/uploads/u/", "p2/models/x/"):  # import refuses the last
         assert await register.create("copy", source=sources_within(prefix)[0])
 
 
-async def test_conversions_of_an_automatic_version_stay_too(register: Any, facts: Any) -> None:
+async def test_conversions_of_an_automatic_version_stay_too(register: Register, facts: Facts) -> None:
     auto = await register.published(source_type="auto")
     await register.tell(register.reports.conversion_succeeded, facts.converted(auto))
     with pytest.raises(Failure, match="cannot be downloaded"):
@@ -118,7 +120,9 @@ async def objects(s3_server: Any) -> AsyncIterator[Objects]:
 
 
 @pytest.mark.servers
-async def test_what_changed_since_the_import_is_named(register: Any, facts: Any, objects: Objects) -> None:
+async def test_what_changed_since_the_import_is_named(
+    register: Register, facts: Facts, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entries = []
     for name in ("a", "b", "c", "d"):
         key = f"pins/model/{name}.bin"
@@ -129,7 +133,7 @@ async def test_what_changed_since_the_import_is_named(register: Any, facts: Any,
     fact = facts.imported("m")
     artifact = fact.artifact.model_copy(update={"files": tuple(entries), "location": place, "by_reference": True})
     assert await changed(objects, artifact, artifact.files) == ()
-    register.objects.stat = objects.stat
+    monkeypatch.setattr(register.objects, "stat", objects.stat)
     model_id = await register.create()
     await register.tell(
         register.reports.import_succeeded, fact.model_copy(update={"artifact": artifact, "model_id": model_id})

@@ -12,10 +12,12 @@ from modelyard_version.domain.verification import asked
 from modelyard_version.repository.checks import VERIFICATIONS, verifications_in
 from modelyard_work.revival import Revival
 
+from .conftest import Register
+
 FORMER: dict[str, Any] = json.loads((Path(__file__).parent / "former_documents.json").read_text("utf-8"))
 
 
-async def test_they_read_and_are_looked_at_again(register: Any) -> None:
+async def test_they_read_and_are_looked_at_again(register: Register) -> None:
     now = [10_000]
     checks = verifications_in(register.documents, lambda: None, lambda: now[0])
     for identifier, body in FORMER["verifications"].items():

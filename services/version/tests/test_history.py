@@ -24,32 +24,34 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.jobs import PurgeJob, RecordJob
 from modelyard_contracts.shapes import Location
-from modelyard_store.documents import Body, Document
+from modelyard_store.documents import Body
 from modelyard_version.domain.history import LONGEST, hash_of, sealed
 from modelyard_version.domain.versions import GENESIS
 from modelyard_version.handlers.history import ON_THE_WAY
 from modelyard_version.repository.history import HISTORY
 from modelyard_version.repository.versions import VERSIONS
 
+from .conftest import Facts, Register
 
-async def records(register: Any, model_id: str, *, project: str = "p1", **wanted: int) -> list[HistoryRecord]:
+
+async def records(register: Register, model_id: str, *, project: str = "p1", **wanted: int) -> list[HistoryRecord]:
     request = GetHistory(model_id=model_id, **wanted)
     return list((await register.histories.history(register.context(project=project), request)).records)
 
 
-async def verify(register: Any, model_id: str, *, project: str = "p1") -> HistoryVerdict:
+async def verify(register: Register, model_id: str, *, project: str = "p1") -> HistoryVerdict:
     context = register.context(project=project)
     verdict: HistoryVerdict = await register.histories.verify(context, GetVersion(model_id=model_id))
     return verdict
 
 
-async def update(register: Any, model_id: str, *, actor: str = "alice", **fields: Any) -> Any:
+async def update(register: Register, model_id: str, *, actor: str = "alice", **fields: Any) -> Any:
     return await register.updating.update(register.context(actor=actor), UpdateVersion(model_id=model_id, **fields))
 
 
-async def lived(register: Any, facts: Any) -> str:
+async def lived(register: Register, facts: Facts) -> str:
     """A version with five records, all of them kept long ago."""
-    model_id: str = await register.published(description="first", labels=("demo",))
+    model_id = await register.published(description="first", labels=("demo",))
     await update(register, model_id, actor="bob", description="second")
     await register.tell(register.reports.evaluation_succeeded, facts.evaluated(model_id))
     await register.tell(register.reports.conversion_succeeded, facts.converted(model_id))
@@ -58,17 +60,17 @@ async def lived(register: Any, facts: Any) -> str:
     return model_id
 
 
-async def tamper(register: Any, model_id: str, seq: int, change: Callable[[Body], object]) -> None:
-    found = await register.documents.get(HISTORY, f"{model_id}:{seq}")
+async def tamper(register: Register, model_id: str, seq: int, change: Callable[[Body], object]) -> None:
+    found = await register.stored(HISTORY, f"{model_id}:{seq}")
     change(found.body)
     await register.documents.save(HISTORY, found)
 
 
-async def remove(register: Any, model_id: str, seq: int) -> None:
-    await register.documents.remove(HISTORY, await register.documents.get(HISTORY, f"{model_id}:{seq}"))
+async def remove(register: Register, model_id: str, seq: int) -> None:
+    await register.documents.remove(HISTORY, await register.stored(HISTORY, f"{model_id}:{seq}"))
 
 
-async def test_every_change_says_who_what_before_after_and_why(register: Any, facts: Any) -> None:
+async def test_every_change_says_who_what_before_after_and_why(register: Register, facts: Facts) -> None:
     model_id = await lived(register, facts)
     told = await records(register, model_id)
     assert [(record.seq, record.action, record.by, record.correlationid) for record in told] == [
@@ -98,7 +100,7 @@ async def test_every_change_says_who_what_before_after_and_why(register: Any, fa
     )
 
 
-async def test_aliases_listings_entries_and_work_are_told(register: Any, facts: Any) -> None:
+async def test_aliases_listings_entries_and_work_are_told(register: Register, facts: Facts) -> None:
     model_id = await register.published()
     await register.alias("prod", "0.0.1")
     await register.alias("prod", None)
@@ -117,7 +119,7 @@ async def test_aliases_listings_entries_and_work_are_told(register: Any, facts: 
     assert told[0].by == told[1].by == "alice"
 
 
-async def test_what_changes_nothing_leaves_no_record(register: Any, facts: Any) -> None:
+async def test_what_changes_nothing_leaves_no_record(register: Register, facts: Facts) -> None:
     model_id = await lived(register, facts)
     await update(register, model_id, description="second", labels=("demo",))
     await update(register, model_id)
@@ -127,7 +129,7 @@ async def test_what_changes_nothing_leaves_no_record(register: Any, facts: Any) 
     assert await register.said() == []
 
 
-async def test_two_updates_at_once_lose_nothing(either: Any) -> None:
+async def test_two_updates_at_once_lose_nothing(either: Register) -> None:
     model_id = await either.create()
     doc = ModelDoc(doc_name="card", doc_url="https://example.org/card")
     await asyncio.gather(
@@ -143,7 +145,7 @@ async def test_two_updates_at_once_lose_nothing(either: Any) -> None:
     assert (await verify(either, model_id)).intact
 
 
-async def test_an_update_is_for_living_versions_of_the_project(register: Any) -> None:
+async def test_an_update_is_for_living_versions_of_the_project(register: Register) -> None:
     model_id = await register.create()
     with pytest.raises(Failure, match="no model"):
         await register.updating.update(register.context(project="p2"), UpdateVersion(model_id=model_id, labels=()))
@@ -157,7 +159,7 @@ FIELDS = sorted(HistoryRecord.model_fields)
 
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("seq", [1, 3, 5])
-async def test_any_changed_field_is_found(either: Any, facts: Any, field: str, seq: int) -> None:
+async def test_any_changed_field_is_found(either: Register, facts: Facts, field: str, seq: int) -> None:
     model_id = await lived(either, facts)
     other: dict[str, Any] = {"changes": {}, "at": 1, "seq": 99}
 
@@ -193,7 +195,7 @@ def _another_project(body: Body) -> None:
     ("change", "broken_at"), [(_another_before, 3), (_another_hash, 4), (_more, 3), (_another_project, 3)]
 )
 async def test_what_is_inside_counts_too(
-    register: Any, facts: Any, change: Callable[[Body], None], broken_at: int
+    register: Register, facts: Facts, change: Callable[[Body], None], broken_at: int
 ) -> None:
     """A record that was sealed anew is betrayed by the one after it."""
     model_id = await lived(register, facts)
@@ -202,7 +204,7 @@ async def test_what_is_inside_counts_too(
 
 
 @pytest.mark.parametrize("seq", [1, 2, 4])
-async def test_a_removed_record_is_missed(either: Any, facts: Any, seq: int) -> None:
+async def test_a_removed_record_is_missed(either: Register, facts: Facts, seq: int) -> None:
     model_id = await lived(either, facts)
     await remove(either, model_id, seq)
     found = await verify(either, model_id)
@@ -210,7 +212,7 @@ async def test_a_removed_record_is_missed(either: Any, facts: Any, seq: int) -> 
 
 
 @pytest.mark.parametrize("kept", [0, 3, 4])
-async def test_a_cut_off_end_is_missed(register: Any, facts: Any, kept: int) -> None:
+async def test_a_cut_off_end_is_missed(register: Register, facts: Facts, kept: int) -> None:
     model_id = await lived(register, facts)
     for seq in range(kept + 1, 6):
         await remove(register, model_id, seq)
@@ -218,7 +220,7 @@ async def test_a_cut_off_end_is_missed(register: Any, facts: Any, kept: int) -> 
     assert (found.intact, found.records, found.broken_at) == (False, kept, kept + 1)
 
 
-async def test_an_end_that_was_sealed_anew_does_not_fit_the_version(register: Any, facts: Any) -> None:
+async def test_an_end_that_was_sealed_anew_does_not_fit_the_version(register: Register, facts: Facts) -> None:
     model_id = await lived(register, facts)
     await tamper(register, model_id, 5, _another_hash)
     found = await verify(register, model_id)
@@ -226,7 +228,7 @@ async def test_an_end_that_was_sealed_anew_does_not_fit_the_version(register: An
     assert "the version itself names another hash" in str(found.reason)
 
 
-async def test_a_forged_addition_was_never_committed(register: Any, facts: Any) -> None:
+async def test_a_forged_addition_was_never_committed(register: Register, facts: Facts) -> None:
     model_id = await lived(register, facts)
     last = (await records(register, model_id))[-1]
     forged = sealed(last.model_copy(update={"seq": 6, "previous": last.hash, "by": "mallory"}))
@@ -236,26 +238,26 @@ async def test_a_forged_addition_was_never_committed(register: Any, facts: Any) 
     assert "never committed" in str(found.reason)
 
 
-async def test_two_swapped_records_are_found(register: Any, facts: Any) -> None:
+async def test_two_swapped_records_are_found(register: Register, facts: Facts) -> None:
     model_id = await lived(register, facts)
-    two, three = [await register.documents.get(HISTORY, f"{model_id}:{seq}") for seq in (2, 3)]
+    two, three = [await register.stored(HISTORY, f"{model_id}:{seq}") for seq in (2, 3)]
     await register.documents.save(HISTORY, replace(two, body=three.body | {"seq": 2}))
     await register.documents.save(HISTORY, replace(three, body=two.body | {"seq": 3}))
     assert (await verify(register, model_id)).broken_at == 2
-    two, three = [await register.documents.get(HISTORY, f"{model_id}:{seq}") for seq in (2, 3)]
+    two, three = [await register.stored(HISTORY, f"{model_id}:{seq}") for seq in (2, 3)]
     await register.documents.save(HISTORY, replace(two, body=two.body | {"seq": 3}))
     await register.documents.save(HISTORY, replace(three, body=three.body | {"seq": 2}))
     assert (await verify(register, model_id)).broken_at == 2
 
 
-async def test_records_on_their_way_are_shown_and_not_missed(register: Any) -> None:
+async def test_records_on_their_way_are_shown_and_not_missed(register: Register) -> None:
     """Committed and still in the outbox; then sent and not kept yet; then, much later, missing indeed."""
     model_id = await register.published()
     assert [record.seq for record in await records(register, model_id)] == [1, 2]
     found = await verify(register, model_id)
     assert (found.intact, found.records) == (True, 2)
     await register.said()
-    document = await register.documents.get(HISTORY, f"{model_id}:2")
+    document = await register.stored(HISTORY, f"{model_id}:2")
     await register.documents.remove(HISTORY, document)
     assert (await verify(register, model_id)).intact
     await register.documents.add(HISTORY, document.id, document.body)
@@ -265,7 +267,7 @@ async def test_records_on_their_way_are_shown_and_not_missed(register: Any) -> N
     assert (await verify(register, model_id)).broken_at == 1
 
 
-async def test_a_record_told_twice_is_kept_once_and_another_one_is_refused(register: Any) -> None:
+async def test_a_record_told_twice_is_kept_once_and_another_one_is_refused(register: Register) -> None:
     model_id = await register.create()
     [record] = await records(register, model_id)
     envelope = Envelope(source="modelyard/version", type="t", subject=model_id, project="p1", data={})
@@ -276,7 +278,7 @@ async def test_a_record_told_twice_is_kept_once_and_another_one_is_refused(regis
     assert await records(register, model_id) == [record]
 
 
-async def test_a_history_survives_its_version(register: Any, facts: Any) -> None:
+async def test_a_history_survives_its_version(register: Register, facts: Facts) -> None:
     model_id = await lived(register, facts)
     await register.delete(model_id)
     assert (await records(register, model_id))[-1].action == "deleted"
@@ -300,11 +302,11 @@ async def test_a_history_survives_its_version(register: Any, facts: Any) -> None
     assert "the version is gone" in str(found.reason)
 
 
-async def test_a_tombstone_stays_until_its_last_record_is_kept(register: Any) -> None:
+async def test_a_tombstone_stays_until_its_last_record_is_kept(register: Register) -> None:
     model_id = await register.create()
     await register.delete(model_id)
     await register.said()
-    document = await register.documents.get(HISTORY, f"{model_id}:2")
+    document = await register.stored(HISTORY, f"{model_id}:2")
     await register.documents.remove(HISTORY, document)
     assert not await register.versions.bury(model_id)
     await register.documents.add(HISTORY, document.id, document.body)
@@ -312,7 +314,7 @@ async def test_a_tombstone_stays_until_its_last_record_is_kept(register: Any) ->
 
 
 @pytest.mark.parametrize("gone", [False, True])
-async def test_another_project_hears_nothing(register: Any, gone: bool) -> None:
+async def test_another_project_hears_nothing(register: Register, gone: bool) -> None:
     model_id = await register.create()
     if gone:
         await register.delete(model_id)
@@ -323,7 +325,7 @@ async def test_another_project_hears_nothing(register: Any, gone: bool) -> None:
                 await ask(register, identifier, project="p2")
 
 
-async def test_pages_go_on_after_a_number(register: Any) -> None:
+async def test_pages_go_on_after_a_number(register: Register) -> None:
     model_id = await register.create()
     for number in range(6):
         await update(register, model_id, description=f"text {number}")
@@ -336,7 +338,7 @@ async def test_pages_go_on_after_a_number(register: Any) -> None:
     assert seen == list(range(1, 9))
 
 
-async def test_a_record_stays_a_small_message(register: Any) -> None:
+async def test_a_record_stays_a_small_message(register: Register) -> None:
     """However long what a user gave: it stands there as its digest."""
     model_id = await register.create(plan={"convert": [{"target": "t", "options": {"x": "y" * LONGEST}}]})
     [record] = await records(register, model_id)
@@ -344,7 +346,7 @@ async def test_a_record_stays_a_small_message(register: Any) -> None:
     assert len(record.model_dump_json()) < LONGEST
 
 
-async def test_the_documented_hash_is_the_one(register: Any, facts: Any) -> None:
+async def test_the_documented_hash_is_the_one(register: Register, facts: Facts) -> None:
     """As docs/history.md has it, so that others can follow a chain with nothing of ours."""
     model_id = await lived(register, facts)
     for record in await records(register, model_id):
@@ -353,9 +355,9 @@ async def test_the_documented_hash_is_the_one(register: Any, facts: Any) -> None
         assert hashlib.sha256(text.encode()).hexdigest() == record.hash
 
 
-async def test_the_record_is_committed_with_the_change(register: Any) -> None:
+async def test_the_record_is_committed_with_the_change(register: Register) -> None:
     model_id = await register.create()
-    document: Document = await register.documents.get(VERSIONS, model_id)
+    document = await register.stored(VERSIONS, model_id)
     types = [message["envelope"]["type"] for message in document.body["events"]]
     assert types == [catalogue.VERSION_REQUESTED.subject, catalogue.VERSION_RECORD.subject]
     record = RecordJob.model_validate(document.body["events"][1]["envelope"]["data"]).record

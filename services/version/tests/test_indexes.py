@@ -1,11 +1,11 @@
 """Lineage asks for dotted fields and for members of lists: each has an index that finds and orders."""
 
-from typing import Any
-
 import pytest
 
 from modelyard_store.documents import Equals, Has, Query, Sort
 from modelyard_version.repository.versions import VERSIONS
+
+from .conftest import Register
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from modelyard_version.repository.versions import VERSIONS
         ("imported_from",),
     ],
 )
-async def test_every_trace_has_its_index(register: Any, fields: tuple[str, ...]) -> None:
+async def test_every_trace_has_its_index(register: Register, fields: tuple[str, ...]) -> None:
     await register.published()
     where = (
         Equals("project", "p1"),

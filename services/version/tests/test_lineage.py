@@ -8,8 +8,10 @@ from modelyard_contracts import events
 from modelyard_contracts.calls.version import GetFiles, GetVersion
 from modelyard_contracts.failures import Failure, FailureKind
 
+from .conftest import Facts, Register
 
-async def test_the_graph_goes_from_the_dataset_to_the_leaderboard(register: Any, facts: Any) -> None:
+
+async def test_the_graph_goes_from_the_dataset_to_the_leaderboard(register: Register, facts: Facts) -> None:
     model_id = await register.published()
     reports = register.reports
     await register.tell(reports.conversion_succeeded, facts.converted(model_id))
@@ -44,7 +46,7 @@ async def test_the_graph_goes_from_the_dataset_to_the_leaderboard(register: Any,
     assert (entry.facts["state"], entry.facts["score"]) == ("scored", 0.95)
 
 
-async def test_a_withdrawn_listing_leaves_the_graph(register: Any) -> None:
+async def test_a_withdrawn_listing_leaves_the_graph(register: Register) -> None:
     model_id = await register.published()
     listed = events.PublicationListed(listing_id="l", model_id=model_id, title="Digits")
     await register.tell(register.reports.listed, listed)
@@ -54,12 +56,12 @@ async def test_a_withdrawn_listing_leaves_the_graph(register: Any) -> None:
     assert "listing" not in {node.kind for node in graph.nodes}
 
 
-async def files(register: Any, model_id: str, artifact_id: str | None = None, actor: str = "alice") -> Any:
+async def files(register: Register, model_id: str, artifact_id: str | None = None, actor: str = "alice") -> Any:
     request = GetFiles(model_id=model_id, artifact_id=artifact_id)
     return await register.reading.files(register.context(actor=actor), request)
 
 
-async def test_links_to_one_artifact(register: Any, facts: Any) -> None:
+async def test_links_to_one_artifact(register: Register, facts: Facts) -> None:
     model_id = await register.published()
     await register.tell(register.reports.conversion_succeeded, facts.converted(model_id))
     source = await files(register, model_id)
@@ -74,12 +76,12 @@ async def test_links_to_one_artifact(register: Any, facts: Any) -> None:
     assert caught.value.kind == FailureKind.NOT_FOUND
 
 
-async def test_only_a_published_version_has_files(register: Any) -> None:
+async def test_only_a_published_version_has_files(register: Register) -> None:
     with pytest.raises(Failure, match="publishing; only a published one"):
         await files(register, await register.create())
 
 
-async def test_an_automatically_learned_version_is_not_downloaded(register: Any) -> None:
+async def test_an_automatically_learned_version_is_not_downloaded(register: Register) -> None:
     model_id = await register.published(source_type="auto")
     with pytest.raises(Failure, match="cannot be downloaded") as caught:
         await files(register, model_id)

@@ -12,8 +12,10 @@ from modelyard_store.documents import Query, Sort
 from modelyard_version.repository import versions as repository
 from modelyard_version.repository.versions import SORTS, VERSIONS
 
+from .conftest import Facts, Register
 
-async def pages(register: Any, *, project: str = "p1", **wanted: Any) -> VersionPage:
+
+async def pages(register: Register, *, project: str = "p1", **wanted: Any) -> VersionPage:
     page: VersionPage = await register.reading.list(register.context(project=project), ListVersions(**wanted))
     return page
 
@@ -22,7 +24,7 @@ def numbers(page: VersionPage) -> list[str]:
     return [row.model_version for row in page.models]
 
 
-async def test_newest_first_and_only_the_callers_project(register: Any) -> None:
+async def test_newest_first_and_only_the_callers_project(register: Register) -> None:
     for number in ("0.0.2", "0.0.10", "0.0.1"):
         await register.create(model_version=number)
     await register.create(project="p2")
@@ -34,13 +36,13 @@ async def test_newest_first_and_only_the_callers_project(register: Any) -> None:
 @pytest.mark.parametrize(
     ("order", "expected"), [("asc", ["0.0.2", "0.0.10", "1.0.0"]), ("desc", ["1.0.0", "0.0.10", "0.0.2"])]
 )
-async def test_numbers_sort_as_numbers(register: Any, order: str, expected: list[str]) -> None:
+async def test_numbers_sort_as_numbers(register: Register, order: str, expected: list[str]) -> None:
     for number in ("0.0.10", "1.0.0", "0.0.2"):
         await register.create(model_version=number)
     assert numbers(await pages(register, sort_by="model_version", order=order)) == expected
 
 
-async def test_sizes_sort_as_numbers(register: Any, facts: Any) -> None:
+async def test_sizes_sort_as_numbers(register: Register, facts: Facts) -> None:
     for size in (900, 10_000, 5):
         model_id = await register.create()
         await register.tell(register.reports.import_succeeded, facts.imported(model_id, size=size))
@@ -48,7 +50,7 @@ async def test_sizes_sort_as_numbers(register: Any, facts: Any) -> None:
     assert [row.model_size for row in page.models] == [5, 900, 10_000]
 
 
-async def test_paging_visits_every_version_once(either: Any) -> None:
+async def test_paging_visits_every_version_once(either: Register) -> None:
     made = {await either.create() for _ in range(7)}
     seen: list[str] = []
     for offset in (0, 3, 6, 9):
@@ -62,7 +64,7 @@ async def test_paging_visits_every_version_once(either: Any) -> None:
 
 @pytest.mark.parametrize("sort_by", sorted(SORTS))
 @pytest.mark.parametrize("order", ["asc", "desc"])
-async def test_a_cursor_visits_every_version_once(either: Any, sort_by: str, order: str) -> None:
+async def test_a_cursor_visits_every_version_once(either: Register, sort_by: str, order: str) -> None:
     made = [await either.create(model_version=f"0.{n % 3}.{n}", labels=("prod",) if n % 2 else ()) for n in range(9)]
     for filters, expected in ({}, set(made)), ({"label": "prod"}, set(made[1::2])):
         page = await pages(either, limit=2, sort_by=sort_by, order=order, **filters)
@@ -80,7 +82,7 @@ async def test_a_cursor_visits_every_version_once(either: Any, sort_by: str, ord
         assert [row.model_id for row in whole.models] == seen
 
 
-async def test_a_cursor_goes_on_although_the_list_changes(register: Any) -> None:
+async def test_a_cursor_goes_on_although_the_list_changes(register: Register) -> None:
     """What an offset would show twice or skip."""
     made = [await register.create() for _ in range(6)]
     page = await pages(register, limit=2, order="asc")
@@ -111,7 +113,7 @@ GOOD = {"question": "", "value": 1, "id": "a"}
         forged(**GOOD | {"value": True}), forged(**GOOD, more=1), "[" * 1500, forged(**GOOD),
     ],
 )  # fmt: skip
-async def test_what_is_no_cursor_is_refused(register: Any, cursor: str) -> None:
+async def test_what_is_no_cursor_is_refused(register: Register, cursor: str) -> None:
     with pytest.raises(Failure, match="cursor") as caught:
         await pages(register, cursor=cursor)
     assert (caught.value.kind, caught.value.code) == (FailureKind.INVALID, "ModelArts.3037")
@@ -122,7 +124,7 @@ async def test_what_is_no_cursor_is_refused(register: Any, cursor: str) -> None:
     "other",
     [{"sort_by": "model_size"}, {"order": "asc"}, {"label": "prod"}, {"model_name": "d"}, {"model_status": "failed"}],
 )
-async def test_a_cursor_fits_only_its_own_list(register: Any, other: dict[str, Any]) -> None:
+async def test_a_cursor_fits_only_its_own_list(register: Register, other: dict[str, Any]) -> None:
     for _ in range(3):
         await register.create()
     cursor = (await pages(register, limit=1)).next_cursor
@@ -134,7 +136,7 @@ async def test_a_cursor_fits_only_its_own_list(register: Any, other: dict[str, A
     assert (await pages(register, cursor=cursor, project="p2")).count == 0
 
 
-async def test_labels_are_matched_whole(either: Any) -> None:
+async def test_labels_are_matched_whole(either: Register) -> None:
     prod = await either.create(labels=("prod", "标签"))
     both = await either.create(labels=("prod-eu", "prod"), description="small")
     await either.create(labels=("Prod",))
@@ -155,7 +157,7 @@ async def test_labels_are_matched_whole(either: Any) -> None:
     assert await found(label="prod") == set()
 
 
-async def test_every_filter(either: Any, facts: Any) -> None:
+async def test_every_filter(either: Register, facts: Facts) -> None:
     onnx = await either.published("digits-onnx", description="Small net", workspace_id="w1")
     torch = await either.create("digits-torch", model_version="1.2.3")
     await either.tell(either.reports.import_succeeded, facts.imported(torch, model_type="PyTorch"))
@@ -177,7 +179,7 @@ async def test_every_filter(either: Any, facts: Any) -> None:
     assert await found(workspace_id="w1") == {onnx}
 
 
-async def test_both_types_are_refused(register: Any) -> None:
+async def test_both_types_are_refused(register: Register) -> None:
     with pytest.raises(Failure) as caught:
         await pages(register, model_type="ONNX", not_model_type="PyTorch")
     assert (caught.value.kind, caught.value.code) == (FailureKind.INVALID, "ModelArts.3037")
@@ -202,7 +204,7 @@ async def test_both_types_are_refused(register: Any) -> None:
         {"model_name": "digits", "description": "net", "model_status": "failed", "workspace_id": "w"},
     ],
 )
-async def test_an_index_answers_every_combination(register: Any, filters: dict[str, Any], sort_by: str) -> None:
+async def test_an_index_answers_every_combination(register: Register, filters: dict[str, Any], sort_by: str) -> None:
     where = tuple(repository._conditions("p1", ListVersions(**filters)))
     sort = (Sort(SORTS[sort_by], descending=True),)
     plan = await register.documents.explain(VERSIONS, Query(where=where, sort=sort, limit=10))
@@ -214,7 +216,7 @@ async def test_an_index_answers_every_combination(register: Any, filters: dict[s
         assert "labels" in plan
 
 
-async def test_a_row_shows_the_aliases(register: Any) -> None:
+async def test_a_row_shows_the_aliases(register: Register) -> None:
     model_id = await register.published()
     await register.alias("prod", "0.0.1")
     [row] = (await pages(register)).models

@@ -7,12 +7,14 @@ import pytest
 from modelyard_contracts import catalogue, events
 from modelyard_contracts.failures import Failure
 
+from .conftest import Facts, Register
 
-async def types(register: Any) -> list[str]:
+
+async def types(register: Register) -> list[str]:
     return [message.type for message in await register.said()]
 
 
-async def test_an_import_publishes_and_says_so_once(register: Any, facts: Any) -> None:
+async def test_an_import_publishes_and_says_so_once(register: Register, facts: Facts) -> None:
     plan = {"convert": [{"target": "openvino-fp16"}]}
     model_id = await register.create(plan=plan)
     await register.said()
@@ -24,11 +26,13 @@ async def test_an_import_publishes_and_says_so_once(register: Any, facts: Any) -
     assert (message.correlationid, message.causationid) == ("c-2", "e-0")
     assert (fact.digest, fact.size, fact.plan.convert[0].target) == ("sha256:" + "cd" * 32, 5000, "openvino-fp16")
     view = await register.view(model_id)
+    assert view.config is not None
+    assert view.training is not None
     assert (view.model_status, view.config.model_type, view.training.job_id) == ("published", "ONNX", "j-1")
     assert register.objects.removed == []
 
 
-async def test_a_failed_import_gives_its_reason(register: Any, facts: Any) -> None:
+async def test_a_failed_import_gives_its_reason(register: Register, facts: Facts) -> None:
     model_id = await register.create()
     await register.said()
     for _ in range(2):
@@ -36,10 +40,11 @@ async def test_a_failed_import_gives_its_reason(register: Any, facts: Any) -> No
     await register.tell(register.reports.import_succeeded, facts.imported(model_id))
     assert await types(register) == [catalogue.VERSION_FAILED.subject]
     view = await register.view(model_id)
+    assert view.failure is not None
     assert (view.model_status, view.failure["reason"]) == ("failed", "no config")
 
 
-async def test_what_arrives_for_a_deleted_version_is_removed(register: Any, facts: Any) -> None:
+async def test_what_arrives_for_a_deleted_version_is_removed(register: Register, facts: Facts) -> None:
     model_id = await register.create()
     await register.delete(model_id)
     await register.said()
@@ -50,7 +55,7 @@ async def test_what_arrives_for_a_deleted_version_is_removed(register: Any, fact
     assert await types(register) == []
 
 
-async def test_a_conversion_holds_and_then_adds_its_artifact(register: Any, facts: Any) -> None:
+async def test_a_conversion_holds_and_then_adds_its_artifact(register: Register, facts: Facts) -> None:
     model_id = await register.published()
     await register.said()
     created = events.ConversionCreated(conversion_id="k-1", model_id=model_id, target="openvino-fp16", origin="plan")
@@ -65,7 +70,7 @@ async def test_a_conversion_holds_and_then_adds_its_artifact(register: Any, fact
     assert await types(register) == [catalogue.ARTIFACT_ADDED.subject]
 
 
-async def test_work_that_failed_or_was_stopped_holds_no_more(register: Any) -> None:
+async def test_work_that_failed_or_was_stopped_holds_no_more(register: Register) -> None:
     model_id = await register.published()
     conversion = {"conversion_id": "k-1", "model_id": model_id, "target": "t"}
     await register.tell(register.reports.conversion_created, events.ConversionCreated(**conversion, origin="request"))
@@ -78,15 +83,15 @@ async def test_work_that_failed_or_was_stopped_holds_no_more(register: Any) -> N
     assert len((await register.view(model_id)).in_use) == 3
     failed = events.ConversionFailed(**conversion, code="ModelArts.3054", reason="no")
     await register.tell(register.reports.conversion_failed, failed)
-    run = {"evaluation_id": "ev", "version": "V0001", "model_id": model_id}
+    ended: dict[str, Any] = {"evaluation_id": "ev", "version": "V0001", "model_id": model_id}
     await register.tell(
-        register.reports.evaluation_ended, events.EvaluationFailed(run_id="r-1", **run, code="x", reason="no")
+        register.reports.evaluation_ended, events.EvaluationFailed(run_id="r-1", **ended, code="x", reason="no")
     )
-    await register.tell(register.reports.evaluation_ended, events.EvaluationStopped(run_id="r-2", **run))
+    await register.tell(register.reports.evaluation_ended, events.EvaluationStopped(run_id="r-2", **ended))
     assert (await register.view(model_id)).in_use == ()
 
 
-async def test_another_projects_word_changes_nothing(register: Any, facts: Any) -> None:
+async def test_another_projects_word_changes_nothing(register: Register, facts: Facts) -> None:
     model_id = await register.create()
     await register.tell(register.reports.import_failed, facts.refused(model_id), project="p2")
     assert (await register.view(model_id)).model_status == "publishing"

@@ -14,6 +14,8 @@ from modelyard_contracts.shapes import Location, TemplateInput, TemplateSource
 from modelyard_version import built_in
 from modelyard_version.domain.templates import problems_of
 
+from .conftest import Register
+
 PLACE = Location(bucket="training", prefix="jobs/1/")
 SPEC = [
     "tensorflow-image-classification", "tensorflow-py27", "tensorflow-py36", "mxnet-py27", "mxnet-py36",
@@ -41,13 +43,13 @@ def source(template_id: str = "onnx", *inputs: str, infer_format: str | None = N
     return TemplateSource(template_id=template_id, infer_format=infer_format, template_inputs=given)
 
 
-async def ids(register: Any, *, project: str = "p1", **wanted: Any) -> set[str]:
+async def ids(register: Register, *, project: str = "p1", **wanted: Any) -> set[str]:
     found = await register.templates.list(register.context(project=project), calls.ListTemplates(**wanted))
     assert found.count == len(found.templates)
     return {template.template_id for template in found.templates}
 
 
-async def requested(register: Any, **fields: Any) -> tuple[Any, VersionRequested]:
+async def requested(register: Register, **fields: Any) -> tuple[Any, VersionRequested]:
     model_id = await register.create(**fields)
     [message] = await register.said()
     assert message.type == catalogue.VERSION_REQUESTED.subject
@@ -78,7 +80,7 @@ def test_every_mode_says_how_it_is_called() -> None:
     assert asked["properties"]["req_data"]["type"] == "array"
 
 
-async def test_modes_and_runtimes_are_shown(register: Any) -> None:
+async def test_modes_and_runtimes_are_shown(register: Register) -> None:
     modes = await register.templates.list_modes(register.context(), Nothing())
     assert [(mode.infer_format, mode.batch) for mode in modes.modes][-1] == ("undefined", False)
     assert modes.modes[0].apis[0]["request"]["Content-type"] == "multipart/form-data"
@@ -105,11 +107,11 @@ async def test_modes_and_runtimes_are_shown(register: Any) -> None:
         ({"keyword": "预测", "engine": "boost"}, {"xgboost"}),
     ],
 )
-async def test_filters(register: Any, wanted: dict[str, Any], found: set[str]) -> None:
+async def test_filters(register: Register, wanted: dict[str, Any], found: set[str]) -> None:
     assert await ids(register, **wanted) == found
 
 
-async def test_an_own_template_is_added_shown_and_deleted(register: Any) -> None:
+async def test_an_own_template_is_added_shown_and_deleted(register: Register) -> None:
     context = register.context()
     made = await register.templates.create(context, own())
     assert (made.built_in, made.engine, made.python, made.processors) == (False, "ONNX Runtime", "3.12", ("gpu",))
@@ -121,7 +123,7 @@ async def test_an_own_template_is_added_shown_and_deleted(register: Any) -> None
     assert await ids(register) == set(SPEC)
 
 
-async def test_another_project_does_not_see_it(register: Any) -> None:
+async def test_another_project_does_not_see_it(register: Register) -> None:
     made = await register.templates.create(register.context(), own())
     other = register.context(project="p2")
     assert await ids(register, project="p2") == set(SPEC)
@@ -136,7 +138,7 @@ async def test_another_project_does_not_see_it(register: Any) -> None:
     await register.templates.create(other, own())
 
 
-async def test_its_name_is_unique_and_a_key_makes_one(either: Any) -> None:
+async def test_its_name_is_unique_and_a_key_makes_one(either: Register) -> None:
     register = either
     first = await register.templates.create(register.context(key="k"), own())
     assert await register.templates.create(register.context(key="k"), own()) == first
@@ -148,13 +150,13 @@ async def test_its_name_is_unique_and_a_key_makes_one(either: Any) -> None:
         assert caught.value.code == "ModelArts.3022"
 
 
-async def test_built_in_ones_stay(register: Any) -> None:
+async def test_built_in_ones_stay(register: Register) -> None:
     with pytest.raises(Failure, match="built in") as caught:
         await register.templates.delete(register.context(), calls.GetTemplate(template_id="onnx"))
     assert caught.value.kind == FailureKind.FORBIDDEN
 
 
-async def test_a_template_that_could_never_work_is_refused_with_every_reason(register: Any) -> None:
+async def test_a_template_that_could_never_work_is_refused_with_every_reason(register: Register) -> None:
     optional = calls.TemplateInputView(input_id="code", label="Code", required=False)
     wrong = own(
         infer_format="telepathy",
@@ -171,7 +173,7 @@ async def test_a_template_that_could_never_work_is_refused_with_every_reason(reg
         await register.templates.create(register.context(), own(model_type="Image", runtime=None))
 
 
-async def test_a_template_fixes_what_the_import_needs(register: Any) -> None:
+async def test_a_template_fixes_what_the_import_needs(register: Register) -> None:
     view, said = await requested(register, source=source("openvino", "model_folder", "calibration_data"))
     assert said.assembly is not None
     assert (said.assembly.template_id, said.assembly.infer_format) == ("openvino", "undefined")
@@ -184,7 +186,7 @@ async def test_a_template_fixes_what_the_import_needs(register: Any) -> None:
     assert view.install_type == ("real-time", "edge")
 
 
-async def test_a_general_template_takes_another_mode(register: Any) -> None:
+async def test_a_general_template_takes_another_mode(register: Register) -> None:
     view, said = await requested(register, source=source("onnx", infer_format="object-detection"))
     assert said.assembly is not None
     assert said.assembly.infer_format == "object-detection"
@@ -192,7 +194,7 @@ async def test_a_general_template_takes_another_mode(register: Any) -> None:
     assert view.install_type == ("real-time", "batch", "edge")
 
 
-async def test_a_deleted_template_leaves_the_receipt_of_its_version(register: Any) -> None:
+async def test_a_deleted_template_leaves_the_receipt_of_its_version(register: Register) -> None:
     made = await register.templates.create(register.context(), own())
     model_id = await register.create(key="k", source=source(made.template_id))
     await register.templates.delete(register.context(), calls.GetTemplate(template_id=made.template_id))
@@ -210,13 +212,13 @@ async def test_a_deleted_template_leaves_the_receipt_of_its_version(register: An
         (source("onnx", "model_folder", "model_folder"), "ModelArts.3034", "source.template_inputs.model_folder"),
     ],
 )
-async def test_a_wrong_choice_is_refused(register: Any, wanted: TemplateSource, code: str, field: str) -> None:
+async def test_a_wrong_choice_is_refused(register: Register, wanted: TemplateSource, code: str, field: str) -> None:
     with pytest.raises(Failure) as caught:
         await register.create(source=wanted)
     assert (caught.value.code, caught.value.problems[0].field) == (code, field)
 
 
-async def test_all_that_is_wrong_is_said_at_once(register: Any) -> None:
+async def test_all_that_is_wrong_is_said_at_once(register: Register) -> None:
     with pytest.raises(Failure) as caught:
         await register.create(source=source(SPEC[0], "weights", "weights", infer_format="undefined"))
     assert [problem.rule for problem in caught.value.problems] == [
@@ -226,7 +228,7 @@ async def test_all_that_is_wrong_is_said_at_once(register: Any) -> None:
     ]
 
 
-async def test_the_undefined_mode_never_has_batch(register: Any) -> None:
+async def test_the_undefined_mode_never_has_batch(register: Register) -> None:
     with pytest.raises(Failure, match="never be deployed as batch") as caught:
         await register.create(source=source(), install_type=("real-time", "batch"))
     assert (caught.value.code, caught.value.problems[0].field) == ("ModelArts.3037", "install_type")
@@ -234,7 +236,7 @@ async def test_the_undefined_mode_never_has_batch(register: Any) -> None:
     assert edge.install_type == ("edge",)
 
 
-async def test_without_a_template_everything_is_allowed(register: Any) -> None:
+async def test_without_a_template_everything_is_allowed(register: Register) -> None:
     view, said = await requested(register)
     assert said.assembly is None
     assert view.install_type == ("real-time", "batch", "edge")

@@ -21,9 +21,11 @@ from modelyard_contracts.shapes import (
 from modelyard_version.domain.lineage import MOST_BYTES
 from modelyard_version.handlers import lineage as tracing
 
+from .conftest import Facts, Register
+
 
 @pytest.fixture
-def register(either: Any) -> Any:
+def register(either: Register) -> Any:
     """On both databases: dotted fields and lists are where they differ."""
     return either
 
@@ -38,7 +40,7 @@ def trained(run: str = "V001", *, job: str = "j-1", data: str = "d1", commit: st
     )
 
 
-async def published(register: Any, facts: Any, name: str = "digits", training: Any = None, **fields: Any) -> str:
+async def published(register: Register, facts: Facts, name: str = "digits", training: Any = None, **fields: Any) -> str:
     model_id: str = await register.create(name, **fields)
     project = fields.get("project", "p1")
     fact = facts.imported(model_id)
@@ -49,7 +51,7 @@ async def published(register: Any, facts: Any, name: str = "digits", training: A
     return model_id
 
 
-async def trace(register: Any, project: str = "p1", **wanted: str) -> Lineage:
+async def trace(register: Register, project: str = "p1", **wanted: str) -> Lineage:
     graph = await register.tracing.trace(register.context(project=project), TraceLineage(**wanted))
     assert isinstance(graph, Lineage)
     ids = {node.id for node in graph.nodes}
@@ -66,7 +68,7 @@ def edges(graph: Lineage) -> set[tuple[str, str, str]]:
     return {(edge.source, edge.relation, edge.target) for edge in graph.edges}
 
 
-async def test_from_a_run_a_dataset_a_commit_and_a_name(register: Any, facts: Any) -> None:
+async def test_from_a_run_a_dataset_a_commit_and_a_name(register: Register, facts: Facts) -> None:
     first = await published(register, facts, training=trained("V001"))
     second = await published(register, facts, training=trained("V002", data="d2"))
     third = await published(register, facts, "faces", trained("V001", job="j-2", commit="c2"))
@@ -90,19 +92,19 @@ async def test_from_a_run_a_dataset_a_commit_and_a_name(register: Any, facts: An
     assert [node.kind for node in shared.nodes].count("dataset") == 1
 
 
-async def test_a_failed_version_is_found_by_the_run_it_was_asked_from(register: Any, facts: Any) -> None:
+async def test_a_failed_version_is_found_by_the_run_it_was_asked_from(register: Register, facts: Facts) -> None:
     model_id = await register.create(source=TrainingSource(training_job_id="run-1"))
     await register.tell(register.reports.import_failed, facts.refused(model_id))
     assert versions(await trace(register, training_job="run-1")) == {model_id}
 
 
 @pytest.mark.parametrize("wanted", [{}, {"code": "c", "dataset": "d"}])
-async def test_exactly_one_thing_is_traced(register: Any, wanted: dict[str, str]) -> None:
+async def test_exactly_one_thing_is_traced(register: Register, wanted: dict[str, str]) -> None:
     with pytest.raises(Failure, match="exactly one of"):
         await register.tracing.trace(register.context(), TraceLineage(**wanted))
 
 
-async def test_what_was_imported_from_a_version_hangs_on_its_artifact(register: Any, facts: Any) -> None:
+async def test_what_was_imported_from_a_version_hangs_on_its_artifact(register: Register, facts: Facts) -> None:
     origin = await published(register, facts, training=trained())
     place = Location(bucket="artifacts", prefix=f"p1/models/{origin}/source/1/")
     copy = await published(register, facts, "copy", source=StorageSource(location=place))
@@ -121,7 +123,7 @@ async def test_what_was_imported_from_a_version_hangs_on_its_artifact(register: 
     assert third in versions(await register.tracing.lineage(register.context(), GetVersion(model_id=origin)))
 
 
-async def test_a_dataset_is_traced_to_what_was_evaluated_on_it(register: Any, facts: Any) -> None:
+async def test_a_dataset_is_traced_to_what_was_evaluated_on_it(register: Register, facts: Facts) -> None:
     made = [await published(register, facts) for _ in range(2)]
     for _ in range(2):
         await register.tell(register.reports.evaluation_succeeded, facts.evaluated(made[0]))
@@ -131,7 +133,7 @@ async def test_a_dataset_is_traced_to_what_was_evaluated_on_it(register: Any, fa
     assert versions(await trace(register, dataset="d-1")) == {made[0]}
 
 
-async def test_an_image_is_a_node_by_its_digest(register: Any, facts: Any) -> None:
+async def test_an_image_is_a_node_by_its_digest(register: Register, facts: Facts) -> None:
     digest = "sha256:" + "0" * 64
     source = ImageSource(reference="ghcr.io/a/b:1", config={"model_algorithm": "x", "model_type": "Image"})
     waiting = await register.create(source=source)
@@ -150,7 +152,9 @@ async def test_an_image_is_a_node_by_its_digest(register: Any, facts: Any) -> No
     assert (node.id, node.label, node.facts["size"]) == (f"image:{digest}", "ghcr.io/a/b:1", 9)
 
 
-async def test_too_many_versions_are_cut_and_said(register: Any, facts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_versions_are_cut_and_said(
+    register: Register, facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tracing, "MOST", 3)
     made = [await published(register, facts, training=trained()) for _ in range(5)]
     graph = await trace(register, training_job="j-1")
@@ -164,7 +168,7 @@ async def test_too_many_versions_are_cut_and_said(register: Any, facts: Any, mon
     assert graph.cut
 
 
-async def test_a_graph_fits_into_a_message(register: Any, facts: Any) -> None:
+async def test_a_graph_fits_into_a_message(register: Register, facts: Facts) -> None:
     for number in range(5):
         ref = trained(f"V00{number}").model_copy(update={"parameters": {"grid": "x" * (MOST_BYTES // 3)}})
         await published(register, facts, training=ref)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,38 +16,28 @@ from modelyard_contracts.failures import Failure
 from modelyard_contracts.jobs import VerifyJob
 from modelyard_contracts.shapes import FileEntry, Location
 from modelyard_store.objects import Objects, ObjectSettings, ObjectStoreUnavailable
+from modelyard_testkit.faults import Faults
 from modelyard_version.domain.checks import MOST_BYTES, MOST_NAMED, Named
 from modelyard_version.handlers.verifications import VerificationHandlers
 from modelyard_version.repository.checks import verifications_in
 
-
-class Away:
-    """A store that cannot be reached until it is."""
-
-    def __init__(self, objects: Objects) -> None:
-        self.objects, self.times = objects, 0
-
-    async def digest(self, *place: Any, **options: Any) -> tuple[str, int]:
-        if self.times:
-            self.times -= 1
-            raise ObjectStoreUnavailable("the store is away")
-        return await self.objects.digest(*place, **options)
+from .conftest import Facts, Register
 
 
 @dataclass
 class Bench:
     """A register with a version of two files in a real store."""
 
-    register: Any
-    facts: Any
+    register: Register
+    facts: Facts
     objects: Objects
     project: str = field(default_factory=lambda: f"p-{uuid4().hex[:8]}")
 
     def __post_init__(self) -> None:
-        self.away = Away(self.objects)
+        self.faults = Faults("digest", error=ObjectStoreUnavailable)
         checks = verifications_in(self.register.documents, lambda: None, self.register.clock)
         self.verifying = VerificationHandlers(
-            self.register.versions, checks, cast(Objects, self.away), self.register.clock
+            self.register.versions, checks, self.faults.before(self.objects), self.register.clock
         )
 
     async def version(self, bucket: str = "artifacts", **fields: Any) -> str:
@@ -85,7 +75,7 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(register: Any, facts: Any, s3_server: Any) -> AsyncIterator[Bench]:
+async def bench(register: Register, facts: Facts, s3_server: Any) -> AsyncIterator[Bench]:
     objects = Objects.connect(ObjectSettings(s3_server.endpoint, s3_server.access_key, s3_server.secret_key))
     for bucket in ("artifacts", "training"):
         await objects.ensure_bucket(bucket)
@@ -142,11 +132,11 @@ async def test_a_version_deleted_meanwhile_is_not_damaged(bench: Bench) -> None:
 
 async def test_a_store_that_is_away_is_asked_again_and_at_last_not(bench: Bench) -> None:
     begun = await bench.start(await bench.version())
-    bench.away.times = 2
+    bench.faults.away = 2
     with pytest.raises(Retry, match="the store is away"):
         await bench.work(begun)
     assert (await bench.look(begun)).state == "running"
-    bench.away.times = 2
+    bench.faults.away = 2
     envelope = Envelope(source="modelyard/test", type="t", subject="s", project=bench.project, data={})
     with handling(Delivery(envelope, attempt=12, last=True), "version-verify"):
         done = await bench.work(begun)

@@ -23,6 +23,8 @@ from modelyard_version.domain.history import DELETED, Head, Occasion, recorded, 
 from modelyard_version.domain.holds import in_use
 from modelyard_version.domain.versions import Entry, Listing, Refusal, Version, VersionOutcome, Work
 
+from .conftest import Facts
+
 START = 1_700_000_000_000
 FEW = st.sampled_from(["1", "2"])
 
@@ -30,7 +32,7 @@ FEW = st.sampled_from(["1", "2"])
 class Life(RuleBasedStateMachine):
     """One version, and beside it the plainest account of what must be true of it."""
 
-    facts: Any
+    facts: Facts
 
     def __init__(self) -> None:
         super().__init__()
@@ -215,6 +217,6 @@ class Life(RuleBasedStateMachine):
         assert (self.records[-1].action == DELETED) == (version.deleted_at is not None)
 
 
-def test_a_version_lives_through_anything(facts: Any) -> None:
+def test_a_version_lives_through_anything(facts: Facts) -> None:
     Life.facts = facts
     run_state_machine_as_test(Life, settings=settings(max_examples=100, stateful_step_count=30, deadline=None))

@@ -5,7 +5,7 @@ cancelled transfer stops at its next chunk or part, aborts its multipart upload 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -122,7 +122,7 @@ class Objects(Links):
                 raise NoSuchBucket(f"there is no bucket {bucket}") from None
             return None
 
-    async def list(self, bucket: str, prefix: str) -> AsyncIterator[ObjectInfo]:
+    async def list(self, bucket: str, prefix: str) -> AsyncGenerator[ObjectInfo, None]:
         """By key, everything below the prefix; asks for the next thousand only when they are wanted."""
         async for page in self._pages(bucket, prefix):
             for found in page:
@@ -144,7 +144,7 @@ class Objects(Links):
             raise ObjectTooLarge(f"{bucket}/{key} has more than {max_bytes} bytes")
         return data
 
-    async def stream(self, bucket: str, key: str, chunk: int = 1 << 20) -> AsyncIterator[bytes]:
+    async def stream(self, bucket: str, key: str, chunk: int = 1 << 20) -> AsyncGenerator[bytes, None]:
         """The object's bytes, `chunk` at a time. Close it (`contextlib.aclosing`) when leaving early."""
         stop = Event()
         chunks = object_transfers.read_chunks(self._client, stop, bucket, key, chunk=chunk)

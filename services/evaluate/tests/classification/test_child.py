@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluate_digits import Trained, write_images, write_package
 
 from modelyard_contracts.failures import Failure
 from modelyard_evaluate.tasks.classification.child import evaluate
+
+from ..evaluate_digits import Trained, write_images, write_package
 
 COUNT = 150
 

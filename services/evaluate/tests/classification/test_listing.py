@@ -2,7 +2,8 @@
 
 import pytest
 
-from modelyard_evaluate.domain.listing import Limits, Listed
+from modelyard_contracts.dataset import Listed
+from modelyard_evaluate.domain.listing import Limits
 from modelyard_evaluate.errors import DatasetRefused
 from modelyard_evaluate.tasks.classification import listing
 from modelyard_evaluate.tasks.classification.listing import count_images, scan_images, scan_npz

@@ -1,10 +1,11 @@
-"""What a gateway answers about the register: aliases, history, comparison, audits, templates. See `replies`."""
+"""What a gateway answers about the register: aliases, history, comparison, audits, templates. See `gateway_replies`."""
 
 from typing import Any
 
 from modelyard_contracts.calls import imports, templates, version
 from modelyard_contracts.shapes import Finding, ScanReport
-from modelyard_testkit.replies import MODEL, NOW, uid
+
+from .gateway_replies import MODEL, NOW, uid
 
 ALIAS_HISTORY = version.AliasHistory(
     model_name="digits",
