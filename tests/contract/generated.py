@@ -5,11 +5,12 @@ from pathlib import Path
 from modelyard_bus.server_config import FromEnvironment, ServerConfig, render
 from modelyard_contracts.generate import generated_files
 from modelyard_contracts.permissions import IDENTITIES
-from modelyard_gateway.doors.v1 import openapi
+from modelyard_gateway.doors.v1 import errors_page, openapi
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path("docs/generated")  # holds nothing else
 NATS_CONF = Path("deploy/nats/nats.conf")
+ERRORS = Path("docs/errors.md")
 
 
 def nats_conf() -> str:
@@ -27,7 +28,7 @@ def nats_conf() -> str:
 def generated() -> dict[Path, str]:
     """Path relative to the repository → content."""
     files = {FOLDER / name: content for name, content in generated_files().items()}
-    return files | {FOLDER / "openapi.json": openapi.document(), NATS_CONF: nats_conf()}
+    return files | {FOLDER / "openapi.json": openapi.document(), NATS_CONF: nats_conf(), ERRORS: errors_page.document()}
 
 
 def write(root: Path) -> None:

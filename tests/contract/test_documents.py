@@ -1,14 +1,16 @@
-"""The hand-written pages name every path and every code; what they leave out, nobody finds."""
+"""docs/api.md names every path, docs/errors.md every code as the source uses it; what they leave out, nobody finds."""
 
 import json
 import re
 from itertools import product
 
-from .failures_raised import codes_by_name, statuses_used
+from modelyard_contracts import codes
+from modelyard_contracts.codes import EXPLAINED
+
+from .failures_raised import codes_by_class, codes_used, kinds_used
 from .generated import ROOT
 
 API = (ROOT / "docs/api.md").read_text("utf-8")
-ERRORS = (ROOT / "docs/errors.md").read_text("utf-8")
 
 
 def _told() -> set[tuple[str, str]]:
@@ -37,32 +39,24 @@ def test_every_path_is_told_with_its_method() -> None:
         assert f"`GET {path}`" in API or f"`POST {path}`" in API
 
 
-def test_every_code_is_explained() -> None:
-    sources = (
-        path.read_text("utf-8") for folder in ("libs", "services") for path in (ROOT / folder).glob("*/src/**/*.py")
-    )
-    used = {int(code) for source in sources for code in re.findall(r"ModelArts\.(\d{4})", source)}
-    assert used - _statuses_told().keys() == set()
+def test_every_code_that_is_explained_is_used() -> None:
+    assert EXPLAINED.keys() - codes_used() == set()
 
 
-def test_every_code_is_explained_with_its_status() -> None:
-    told = _statuses_told()
-    assert {code: statuses for code, statuses in statuses_used().items() if told.get(code) != statuses} == {}
+def test_no_code_is_made_beside_the_table() -> None:
+    """Types hold that a refusal has a `Code`; only what came over the wire becomes one without being declared."""
+    for path in (path for folder in ("libs", "services") for path in (ROOT / folder).glob("*/src/**/*.py")):
+        if path.name not in {"codes.py", "errors_page.py"}:
+            assert not re.search(r"ModelArts\.[\d{]", path.read_text("utf-8")), path
+
+
+def test_a_code_is_refused_with_the_kinds_that_are_explained() -> None:
+    told = {code: set(explained.kinds) for code, explained in EXPLAINED.items()}
+    assert {code: kinds for code, kinds in kinds_used().items() if told[code] != kinds} == {}
 
 
 def test_one_refusal_has_one_code_whoever_says_it() -> None:
     """`NotPublished`, `NoWorker`, … are the same to a caller of any service."""
-    found = codes_by_name()
-    assert {name: codes for name, codes in found.items() if len(codes) > 1} == {}
-    assert (found["NotPublished"], found["NoWorker"], found["NO_WORKER"]) == ({3070}, {9001}, {9001})
-
-
-def _statuses_told() -> dict[int, set[int]]:
-    """Of every code in the table: "| 3056–3061, 3063 | 400; 409 for …" tells two statuses of each of them."""
-    told: dict[int, set[int]] = {}
-    for cell, statuses in re.findall(r"^\| ([\d–, ]+) \| (.*?) \|", ERRORS, re.MULTILINE):
-        for part in cell.split(", "):
-            first, _, last = part.partition("–")
-            for code in range(int(first), int(last or first) + 1):
-                told.setdefault(code, set()).update(map(int, re.findall(r"\b\d{3}\b", statuses)))
-    return told
+    found = codes_by_class()
+    assert {name: several for name, several in found.items() if len(several) > 1} == {}
+    assert (found["NotPublished"], found["NoWorker"]) == ({codes.NOT_PUBLISHED}, {codes.NO_WORKER})

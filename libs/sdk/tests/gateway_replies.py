@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from modelyard_contracts import codes
 from modelyard_contracts.calls import convert, evaluate, imports, publish, version
 from modelyard_contracts.shapes import (
     Artifact,
@@ -145,7 +146,7 @@ def model(**fields: Any) -> version.VersionView:
 
 
 FAILURE = {
-    "code": "ModelArts.3015",
+    "code": codes.CONFIG_MISSING,
     "reason": "the package has 2 problems",
     "problems": [
         {"file": "config.json", "field": "labels", "message": "must not be [empty]"},

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from modelyard_contracts import codes
 from modelyard_contracts.calls import imports, templates, version
 from modelyard_contracts.shapes import Finding, ScanReport
 
@@ -93,7 +94,7 @@ VERSION_COMPARISON = version.Comparison(
     ),
 )
 KEPT = version.DeleteFailure(
-    model_id=uid(50), error_code="ModelArts.3009", error_msg="in use", error_message="alias champion points at it"
+    model_id=uid(50), error_code=codes.IN_USE, error_msg="in use", error_message="alias champion points at it"
 )
 PREVIEW = version.DeletionPreview(
     versions=(version.VersionCreated(model_id=MODEL, model_name="digits", model_version="0.0.1"),),

@@ -15,6 +15,7 @@ from nats.aio.subscription import Subscription
 from pydantic import BaseModel, ValidationError
 
 from modelyard_bus.connection import Bus
+from modelyard_contracts import codes
 from modelyard_contracts.calls import Call
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Away, Failure, FailureKind, FailureReply, Problem
@@ -24,11 +25,6 @@ log = structlog.get_logger()
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ReplyT = TypeVar("ReplyT", bound=BaseModel)
 
-INTERNAL: Final = "ModelArts.9000"
-NO_WORKER: Final = "ModelArts.9001"
-NO_ANSWER: Final = "ModelArts.9002"
-MALFORMED: Final = "ModelArts.9003"
-TOO_LARGE: Final = "ModelArts.9004"
 PROBE: Final = "Modelyard-Probe"
 _REPLY: Final = b'{"reply":'
 """An answer is this, the reply as JSON, and a brace; or an object with `failure`."""
@@ -113,7 +109,7 @@ class CallServer:
             answered = _refusal(failure)
             self._bus.stats.calls_failed += 1
         except asyncio.CancelledError:
-            stopping = Failure(FailureKind.UNAVAILABLE, NO_ANSWER, f"{self._service} is stopping")
+            stopping = Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, f"{self._service} is stopping")
             await self._send(message, _refusal(stopping))
             raise
         await self._send(message, self._fitting(answer.call, answered))
@@ -138,17 +134,17 @@ class CallServer:
             except Away as away:
                 log.warning("call_unanswerable", reason=str(away))
                 text = f"the {self._service} service cannot reach a store that it needs; try again"
-                raise Failure(FailureKind.UNAVAILABLE, NO_ANSWER, text) from away
+                raise Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, text) from away
             except Exception as error:
                 log.exception("call_failed")
                 text = f"internal error, correlation id {context.correlationid}"
-                raise Failure(FailureKind.INTERNAL, INTERNAL, text) from error
+                raise Failure(FailureKind.INTERNAL, codes.INTERNAL, text) from error
 
     def _fitting(self, call: Call[Any, Any], answered: bytes) -> bytes:
         if len(answered) <= self._bus.limit:
             return answered
         text = f"the answer to {call.service}.{call.verb} has {len(answered)} bytes, at most {self._bus.limit} fit"
-        return _refusal(Failure(FailureKind.TOO_LARGE, TOO_LARGE, text))
+        return _refusal(Failure(FailureKind.TOO_LARGE, codes.MESSAGE_TOO_LARGE, text))
 
     async def _send(self, message: Msg, data: bytes) -> None:
         """Not `message.respond`: that would send the caller's headers back."""
@@ -180,7 +176,7 @@ class CallClient:
         data = _Asked(context=context, request=request.model_dump(mode="json")).model_dump_json().encode()
         if len(data) > self._bus.limit:
             text = f"the request has {len(data)} bytes, at most {self._bus.limit} fit"
-            raise Failure(FailureKind.TOO_LARGE, TOO_LARGE, text)
+            raise Failure(FailureKind.TOO_LARGE, codes.MESSAGE_TOO_LARGE, text)
         message = await self._request(call, data, timeout)
         if not message.data.startswith(_REPLY):
             raise _Refused.model_validate_json(message.data).failure.to_failure()
@@ -199,12 +195,12 @@ class CallClient:
         try:
             return await self._bus.nats.request(call.subject, data, timeout=timeout)
         except nats.errors.NoRespondersError as error:
-            raise Failure(FailureKind.UNAVAILABLE, NO_WORKER, f"no worker answers {name}") from error
+            raise Failure(FailureKind.UNAVAILABLE, codes.NO_WORKER, f"no worker answers {name}") from error
         except nats.errors.TimeoutError as error:
             text = f"{name} did not answer within {timeout:g} s"
-            raise Failure(FailureKind.UNAVAILABLE, NO_ANSWER, text) from error
+            raise Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, text) from error
         except (nats.errors.Error, OSError) as error:
-            raise Failure(FailureKind.UNAVAILABLE, NO_ANSWER, f"{name} cannot be asked: no connection") from error
+            raise Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, f"{name} cannot be asked: no connection") from error
 
 
 def _refusal(failure: Failure) -> bytes:
@@ -216,4 +212,4 @@ def _malformed(error: ValidationError) -> Failure:
     problems = tuple(
         Problem(message=e["msg"], field=".".join(map(str, e["loc"])), rule=e["type"]) for e in error.errors()
     )
-    return Failure(FailureKind.INVALID, MALFORMED, "the request does not have the agreed form", problems=problems)
+    return Failure(FailureKind.INVALID, codes.MALFORMED, "the request does not have the agreed form", problems=problems)

@@ -1,8 +1,12 @@
 """How a refusal travels: one exception that every service raises, every call carries and the gateway prints."""
 
 from enum import StrEnum
+from typing import NewType
 
 from pydantic import BaseModel, ConfigDict
+
+Code = NewType("Code", str)
+"""`ModelArts.NNNN`: one of `codes`, or what another release of a service said."""
 
 
 class FailureKind(StrEnum):
@@ -32,12 +36,12 @@ class Problem(BaseModel):
 
 
 class Failure(Exception):
-    """A refusal with a stable code (`ModelArts.NNNN`, see docs/errors.md) and every broken rule at once."""
+    """A refusal with a stable code (see `codes`) and every broken rule at once."""
 
     def __init__(
         self,
         kind: FailureKind,
-        code: str,
+        code: Code,
         message: str,
         *,
         field: str | None = None,
@@ -76,4 +80,4 @@ class FailureReply(BaseModel):
         return cls(kind=failure.kind, code=failure.code, message=failure.message, problems=failure.problems)
 
     def to_failure(self) -> Failure:
-        return Failure(self.kind, self.code, self.message, problems=self.problems)
+        return Failure(self.kind, Code(self.code), self.message, problems=self.problems)

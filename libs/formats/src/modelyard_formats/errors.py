@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from itertools import islice
 
+from modelyard_contracts import codes
 from modelyard_contracts.failures import Failure, FailureKind, Problem
 
 CONFIG_FILE = "model/config.json"
@@ -23,14 +24,14 @@ class BadSource(Failure):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         problems = bounded(problems)
-        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3017", summary(problems), problems=problems)
+        super().__init__(FailureKind.UNPROCESSABLE, codes.BAD_SOURCE, summary(problems), problems=problems)
 
 
 class BadTensor(Failure):
     """An array does not fit the model's signature."""
 
     def __init__(self, message: str, *, name: str | None = None, rule: str | None = None) -> None:
-        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field=name, rule=rule)
+        super().__init__(FailureKind.INVALID, codes.PARAMETER_INVALID, message, field=name, rule=rule)
 
 
 class BadImage(Failure):
@@ -38,7 +39,7 @@ class BadImage(Failure):
 
     def __init__(self, file: str, message: str, rule: str) -> None:
         problem = Problem(message=message, file=file, rule=rule)
-        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3037", message, problems=(problem,))
+        super().__init__(FailureKind.UNPROCESSABLE, codes.PARAMETER_INVALID, message, problems=(problem,))
 
 
 def bad_source(message: str, *, file: str, rule: str, field: str | None = None) -> BadSource:
@@ -53,12 +54,9 @@ def summary(problems: tuple[Problem, ...]) -> str:
 
 
 def refusal(problems: tuple[Problem, ...]) -> Failure:
-    """The one failure for all of a package's problems. Its code is the first problem's.
-
-    3015: `config.json` is missing or is no JSON object; 3016: one of its fields is wrong; 3017: the files are wrong.
-    """
+    """The one failure for all of a package's problems. Its code is the first problem's."""
     first = problems[0]
-    code = "ModelArts.3017"
+    code = codes.BAD_SOURCE
     if first.file == CONFIG_FILE:
-        code = "ModelArts.3016" if first.field else "ModelArts.3015"
+        code = codes.CONFIG_INVALID if first.field else codes.CONFIG_MISSING
     return Failure(FailureKind.UNPROCESSABLE, code, summary(problems), problems=problems)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from modelyard_contracts import codes
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.shapes import Signature, TensorSpec
 from modelyard_formats.errors import BadTensor
@@ -33,7 +34,7 @@ class Runner:
             return self.call(inputs)
         except Exception as error:  # native runtimes raise types of their own
             message = f"{self.name} could not run the model: {error}"
-            raise Failure(FailureKind.UNPROCESSABLE, "ModelArts.3017", message) from error
+            raise Failure(FailureKind.UNPROCESSABLE, codes.BAD_SOURCE, message) from error
 
 
 def check_inputs(signature: Signature, inputs: Mapping[str, Array]) -> None:

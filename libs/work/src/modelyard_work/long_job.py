@@ -16,6 +16,7 @@ import structlog
 
 from modelyard_bus.consume import Retry
 from modelyard_bus.handling import current_delivery
+from modelyard_contracts import codes
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.failures import Away, Failure, FailureKind
 from modelyard_contracts.outcome import Cause, Outcome
@@ -184,7 +185,7 @@ def _failure_of(work: LongWork[ValueT], failed: Failed) -> Failure:
             return work.broken(f"it was tried {failed.tried} times: {away}")
         case OSError(errno=number, strerror=reason) if number in _DISK:
             return work.broken(f"the worker could not use its disk: {reason}")
-    return Failure(FailureKind.INTERNAL, "ModelArts.9000", "internal error; the worker's log has the details")
+    return Failure(FailureKind.INTERNAL, codes.INTERNAL, "internal error; the worker's log has the details")
 
 
 def _last_delivery() -> int:

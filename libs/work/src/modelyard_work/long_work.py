@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
+from modelyard_contracts import codes
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.outcome import Outcome
 from modelyard_store.aggregates import Decide
@@ -88,7 +89,7 @@ class LongWork(ABC, Generic[ValueT]):
 
     def broken(self, why: str) -> Failure:
         """The failure when not what was asked for is at fault, but what works on it."""
-        return Failure(FailureKind.INTERNAL, "ModelArts.9000", why)
+        return Failure(FailureKind.INTERNAL, codes.INTERNAL, why)
 
     async def ended(self, value: ValueT) -> None:
         """The end is saved: tell whoever watches, remove what is of no use any more. Called again, perhaps by another

@@ -1,5 +1,6 @@
 """Refusals of the import service. Codes are stable and documented in docs/errors.md."""
 
+from modelyard_contracts import codes
 from modelyard_contracts.failures import Away, Failure, FailureKind, Problem
 
 
@@ -7,13 +8,13 @@ class NotFound(Failure):
     """Also for what belongs to another project: nobody can tell the difference."""
 
     def __init__(self, kind: str, identifier: str) -> None:
-        super().__init__(FailureKind.NOT_FOUND, "ModelArts.3001", f"{kind} {identifier!r} does not exist")
+        super().__init__(FailureKind.NOT_FOUND, codes.NOT_FOUND, f"{kind} {identifier!r} does not exist")
 
 
 class NameTaken(Failure):
     def __init__(self, kind: str, name: str) -> None:
         message = f"{kind} {name!r} exists already"
-        super().__init__(FailureKind.CONFLICT, "ModelArts.3002", message, field="name", rule="unique")
+        super().__init__(FailureKind.CONFLICT, codes.EXISTS, message, field="name", rule="unique")
 
 
 class OtherReport(Failure):
@@ -21,22 +22,24 @@ class OtherReport(Failure):
 
     def __init__(self, job_id: str, job_version: str) -> None:
         message = f"run {job_version} of training job {job_id!r} was already reported with other content"
-        super().__init__(
-            FailureKind.CONFLICT, "ModelArts.3002", message, field="job_version", rule="one report per run"
-        )
+        super().__init__(FailureKind.CONFLICT, codes.EXISTS, message, field="job_version", rule="one report per run")
 
 
 class NotKeepable(Failure):
     """JSON that no document store keeps: numbers that are none, or beyond 64 bits."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field="body", rule="finite 64-bit numbers")
+        super().__init__(
+            FailureKind.INVALID, codes.PARAMETER_INVALID, message, field="body", rule="finite 64-bit numbers"
+        )
 
 
 class TooManyRules(Failure):
     def __init__(self, most: int) -> None:
         message = f"a project has at most {most} import rules"
-        super().__init__(FailureKind.CONFLICT, "ModelArts.3037", message, field="name", rule=f"at most {most} rules")
+        super().__init__(
+            FailureKind.CONFLICT, codes.PARAMETER_INVALID, message, field="name", rule=f"at most {most} rules"
+        )
 
 
 class SourceRefused(Failure):
@@ -45,19 +48,18 @@ class SourceRefused(Failure):
     def __init__(
         self, message: str, *, rule: str, field: str = "source.location", kind: FailureKind = FailureKind.UNPROCESSABLE
     ) -> None:
-        super().__init__(kind, "ModelArts.3017", message, field=field, rule=rule)
+        super().__init__(kind, codes.BAD_SOURCE, message, field=field, rule=rule)
 
 
 class PackageTooLarge(Failure):
     def __init__(self, message: str, *, rule: str) -> None:
-        super().__init__(FailureKind.TOO_LARGE, "ModelArts.3017", message, field="source.location", rule=rule)
+        super().__init__(FailureKind.TOO_LARGE, codes.BAD_SOURCE, message, field="source.location", rule=rule)
 
 
 class UploadRefused(Failure):
     def __init__(self, problems: tuple[Problem, ...], kind: FailureKind = FailureKind.INVALID) -> None:
-        code = "ModelArts.3037"
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(kind, code, problems[0].message + more, problems=problems)
+        super().__init__(kind, codes.PARAMETER_INVALID, problems[0].message + more, problems=problems)
 
 
 class UploadExpired(UploadRefused):
@@ -71,7 +73,7 @@ class ImportBroken(Failure):
     """The machinery, not the package, is at fault, and trying again has been tried."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(FailureKind.INTERNAL, "ModelArts.9000", message)
+        super().__init__(FailureKind.INTERNAL, codes.INTERNAL, message)
 
 
 class ImageRefused(Failure):
@@ -79,12 +81,12 @@ class ImageRefused(Failure):
 
     def __init__(self, message: str, *, rule: str, field: str = "source.reference", file: str | None = None) -> None:
         problem = Problem(message=message, file=file, field=field, rule=rule)
-        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3017", message, problems=(problem,))
+        super().__init__(FailureKind.UNPROCESSABLE, codes.BAD_SOURCE, message, problems=(problem,))
 
 
 class ImageTooLarge(Failure):
     def __init__(self, message: str, *, rule: str) -> None:
-        super().__init__(FailureKind.TOO_LARGE, "ModelArts.3044", message, field="source.reference", rule=rule)
+        super().__init__(FailureKind.TOO_LARGE, codes.TOO_LARGE, message, field="source.reference", rule=rule)
 
 
 class RegistryAway(Away):

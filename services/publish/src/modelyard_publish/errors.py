@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from modelyard_contracts import codes
 from modelyard_contracts.failures import Failure, FailureKind
 
 
@@ -11,14 +12,14 @@ def _moment(instant: int) -> str:
 
 class NotFound(Failure):
     def __init__(self, what: str, identifier: str) -> None:
-        super().__init__(FailureKind.NOT_FOUND, "ModelArts.3001", f"no {what} {identifier!r}")
+        super().__init__(FailureKind.NOT_FOUND, codes.NOT_FOUND, f"no {what} {identifier!r}")
 
 
 class NotPublished(Failure):
     def __init__(self, status: str) -> None:
         super().__init__(
             FailureKind.CONFLICT,
-            "ModelArts.3070",
+            codes.NOT_PUBLISHED,
             f"only a published version can be listed or entered; this one is {status!r}",
             field="model_id",
             rule="status = published",
@@ -28,14 +29,14 @@ class NotPublished(Failure):
 class ListedAlready(Failure):
     def __init__(self, listing_id: str) -> None:
         super().__init__(
-            FailureKind.CONFLICT, "ModelArts.3071", f"this version is in the gallery already, as {listing_id}"
+            FailureKind.CONFLICT, codes.LISTED_ALREADY, f"this version is in the gallery already, as {listing_id}"
         )
 
 
 class NoSuchArtifact(Failure):
     def __init__(self, artifact_id: str) -> None:
         super().__init__(
-            FailureKind.NOT_FOUND, "ModelArts.3001", f"the version has no artifact {artifact_id!r}", field="artifact_id"
+            FailureKind.NOT_FOUND, codes.NOT_FOUND, f"the version has no artifact {artifact_id!r}", field="artifact_id"
         )
 
 
@@ -43,7 +44,7 @@ class DatasetNotHidden(Failure):
     def __init__(self, name: str) -> None:
         super().__init__(
             FailureKind.UNPROCESSABLE,
-            "ModelArts.3072",
+            codes.DATASET_NOT_HIDDEN,
             f"dataset {name!r} is visible to entrants; create it with hidden=true",
             field="dataset_id",
             rule="hidden = true",
@@ -54,7 +55,7 @@ class DeadlinePassed(Failure):
     def __init__(self, deadline: int) -> None:
         super().__init__(
             FailureKind.CONFLICT,
-            "ModelArts.3073",
+            codes.COMPETITION_CLOSED,
             f"the competition closed at {_moment(deadline)}",
             field="deadline",
             rule="now < deadline",
@@ -65,7 +66,7 @@ class DeadlineInThePast(Failure):
     def __init__(self, deadline: int) -> None:
         super().__init__(
             FailureKind.INVALID,
-            "ModelArts.3037",
+            codes.PARAMETER_INVALID,
             f"the deadline {_moment(deadline)} is in the past",
             field="deadline",
             rule="deadline > now",
@@ -76,7 +77,7 @@ class TooManyEntries(Failure):
     def __init__(self, limit: int) -> None:
         super().__init__(
             FailureKind.TOO_MANY,
-            "ModelArts.3074",
+            codes.TOO_MANY_ENTRIES,
             f"this project has used its {limit} entries for today (UTC); try again tomorrow",
             rule="entries_per_day",
         )
@@ -85,5 +86,5 @@ class TooManyEntries(Failure):
 class NotDownloadable(Failure):
     def __init__(self) -> None:
         super().__init__(
-            FailureKind.FORBIDDEN, "ModelArts.9403", "a version made by automatic learning cannot be downloaded"
+            FailureKind.FORBIDDEN, codes.FORBIDDEN, "a version made by automatic learning cannot be downloaded"
         )

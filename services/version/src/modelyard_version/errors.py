@@ -1,9 +1,10 @@
-"""The refusals of the version service. Codes are explained in docs/errors.md."""
+"""The refusals of the version service. Codes are explained in `modelyard_contracts.codes`."""
 
 from typing import Final
 
+from modelyard_contracts import codes
 from modelyard_contracts.calls.version import DamagedFile
-from modelyard_contracts.failures import Failure, FailureKind, Problem
+from modelyard_contracts.failures import Code, Failure, FailureKind, Problem
 
 MOST_NAMED: Final = 50
 
@@ -13,62 +14,70 @@ class NotFound(Failure):
 
     def __init__(self, what: str, identifier: str, field: str) -> None:
         message = f"no {what} {identifier!r} in this project"
-        super().__init__(FailureKind.NOT_FOUND, "ModelArts.3001", message, field=field, rule="exists")
+        super().__init__(FailureKind.NOT_FOUND, codes.NOT_FOUND, message, field=field, rule="exists")
 
 
 class Exists(Failure):
     def __init__(self, model_name: str, model_version: str) -> None:
         message = f"model {model_name!r} has a version {model_version} already"
-        super().__init__(FailureKind.CONFLICT, "ModelArts.3002", message, field="model_version", rule="unique")
+        super().__init__(FailureKind.CONFLICT, codes.EXISTS, message, field="model_version", rule="unique")
 
 
 class NumbersUsedUp(Failure):
     def __init__(self, model_name: str) -> None:
         message = f"model {model_name!r} has a version 99.99.99, no number comes after it; name a free model_version"
-        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field="model_version", rule="N.N.N, 0–99")
+        super().__init__(
+            FailureKind.INVALID, codes.PARAMETER_INVALID, message, field="model_version", rule="N.N.N, 0–99"
+        )
 
 
 class InUse(Failure):
     def __init__(self, reasons: tuple[str, ...]) -> None:
         message = f"the version is in use and cannot be deleted: {'; '.join(reasons)}"
-        super().__init__(FailureKind.CONFLICT, "ModelArts.3009", message)
+        super().__init__(FailureKind.CONFLICT, codes.IN_USE, message)
 
 
 class OneTypeFilter(Failure):
     def __init__(self) -> None:
         message = "model_type and not_model_type exclude each other; give one of them"
         super().__init__(
-            FailureKind.INVALID, "ModelArts.3037", message, field="model_type, not_model_type", rule="at most one"
+            FailureKind.INVALID,
+            codes.PARAMETER_INVALID,
+            message,
+            field="model_type, not_model_type",
+            rule="at most one",
         )
 
 
 class BadCursor(Failure):
     def __init__(self, message: str, field: str) -> None:
-        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field=field, rule="next_cursor of the list")
+        super().__init__(
+            FailureKind.INVALID, codes.PARAMETER_INVALID, message, field=field, rule="next_cursor of the list"
+        )
 
 
 class ComparedTwice(Failure):
     def __init__(self, model_id: str) -> None:
         message = f"version {model_id} is named more than once; a version is compared with others"
-        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field="model_id", rule="every id once")
+        super().__init__(FailureKind.INVALID, codes.PARAMETER_INVALID, message, field="model_id", rule="every id once")
 
 
 class NotPublished(Failure):
     def __init__(self, model_id: str, status: str) -> None:
         message = f"version {model_id} is {status}; only a published one can be used so"
-        super().__init__(FailureKind.CONFLICT, "ModelArts.3070", message, field="model_id", rule="published")
+        super().__init__(FailureKind.CONFLICT, codes.NOT_PUBLISHED, message, field="model_id", rule="published")
 
 
 class NotDownloadable(Failure):
     def __init__(self) -> None:
         message = "a version made by automatic learning (source_type auto) cannot be downloaded"
-        super().__init__(FailureKind.FORBIDDEN, "ModelArts.9403", message, field="source_type", rule="not auto")
+        super().__init__(FailureKind.FORBIDDEN, codes.FORBIDDEN, message, field="source_type", rule="not auto")
 
 
 class Contended(Failure):
     def __init__(self, what: str) -> None:
         message = f"{what} is changed by too many callers at once; try again"
-        super().__init__(FailureKind.UNAVAILABLE, "ModelArts.9002", message)
+        super().__init__(FailureKind.UNAVAILABLE, codes.NO_ANSWER, message)
 
 
 class TemplateMissing(Failure):
@@ -76,25 +85,25 @@ class TemplateMissing(Failure):
 
     def __init__(self, template_id: str, field: str = "template_id") -> None:
         message = f"no template {template_id!r} in this project"
-        super().__init__(FailureKind.NOT_FOUND, "ModelArts.3021", message, field=field, rule="exists")
+        super().__init__(FailureKind.NOT_FOUND, codes.TEMPLATE_MISSING, message, field=field, rule="exists")
 
 
 class TemplateExists(Failure):
     def __init__(self, template_name: str) -> None:
         message = f"there is a template {template_name!r} already"
-        super().__init__(FailureKind.CONFLICT, "ModelArts.3022", message, field="template_name", rule="unique")
+        super().__init__(FailureKind.CONFLICT, codes.TEMPLATE_EXISTS, message, field="template_name", rule="unique")
 
 
 class BuiltInTemplate(Failure):
     def __init__(self, template_id: str) -> None:
         message = f"template {template_id!r} is built in and cannot be deleted"
-        super().__init__(FailureKind.FORBIDDEN, "ModelArts.9403", message, field="template_id", rule="own template")
+        super().__init__(FailureKind.FORBIDDEN, codes.FORBIDDEN, message, field="template_id", rule="own template")
 
 
 class TemplateRefused(Failure):
     """Everything that is wrong with a template, or with how one is used; the code is that of the first problem."""
 
-    def __init__(self, problems: tuple[tuple[str, Problem], ...]) -> None:
+    def __init__(self, problems: tuple[tuple[Code, Problem], ...]) -> None:
         message = "; ".join(problem.message for _, problem in problems)
         super().__init__(
             FailureKind.INVALID, problems[0][0], message, problems=tuple(problem for _, problem in problems)
@@ -104,21 +113,23 @@ class TemplateRefused(Failure):
 class TooManyTemplates(Failure):
     def __init__(self, most: int) -> None:
         message = f"a project has at most {most} templates of its own; delete one first"
-        super().__init__(FailureKind.CONFLICT, "ModelArts.3037", message, field="template_name", rule=f"at most {most}")
+        super().__init__(
+            FailureKind.CONFLICT, codes.PARAMETER_INVALID, message, field="template_name", rule=f"at most {most}"
+        )
 
 
 class NoBatch(Failure):
     def __init__(self, infer_format: str) -> None:
         message = f"a version in the {infer_format} input/output mode can never be deployed as batch"
         rule = f"no batch in mode {infer_format}"
-        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, field="install_type", rule=rule)
+        super().__init__(FailureKind.INVALID, codes.PARAMETER_INVALID, message, field="install_type", rule=rule)
 
 
 class OriginRefused(Failure):
     def __init__(self, place: str, field: str) -> None:
         message = f"{place!r} is not the folder of a version of this project"
         rule = "in the artifacts bucket: a folder of one version that exists"
-        super().__init__(FailureKind.INVALID, "ModelArts.3017", message, field=field, rule=rule)
+        super().__init__(FailureKind.INVALID, codes.BAD_SOURCE, message, field=field, rule=rule)
 
 
 class CopyOfAuto(Failure):
@@ -126,7 +137,7 @@ class CopyOfAuto(Failure):
 
     def __init__(self, model_id: str, field: str) -> None:
         message = f"version {model_id} was made by automatic learning; a copy of it must have source_type auto too"
-        super().__init__(FailureKind.FORBIDDEN, "ModelArts.9403", message, field=field, rule="source_type auto")
+        super().__init__(FailureKind.FORBIDDEN, codes.FORBIDDEN, message, field=field, rule="source_type auto")
 
 
 class ReferenceChanged(Failure):
@@ -137,18 +148,18 @@ class ReferenceChanged(Failure):
         more = f" and {len(damaged) - len(named)} more" if len(damaged) > len(named) else ""
         problems = tuple(Problem(message=each.message, file=each.path, rule="as it was imported") for each in named)
         message = f"files kept by reference have changed: {', '.join(each.path for each in named)}{more}"
-        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3017", message, problems=problems)
+        super().__init__(FailureKind.UNPROCESSABLE, codes.BAD_SOURCE, message, problems=problems)
 
 
 class OneTrace(Failure):
     def __init__(self, given: tuple[str, ...]) -> None:
         message = f"give exactly one of training_job, dataset, code and model_name, not {len(given)}"
         problems = tuple(Problem(message=message, field=name, rule="exactly one") for name in given)
-        super().__init__(FailureKind.INVALID, "ModelArts.3037", message, problems=problems)
+        super().__init__(FailureKind.INVALID, codes.PARAMETER_INVALID, message, problems=problems)
 
 
 class CannotCheck(Failure):
     """There is nothing to look at, and trying again would not help; the message becomes the reason."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3084", message)
+        super().__init__(FailureKind.UNPROCESSABLE, codes.ARTIFACT_DAMAGED, message)

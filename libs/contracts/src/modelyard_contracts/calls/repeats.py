@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from modelyard_contracts import codes
 from modelyard_contracts.calls.call import Call
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Failure, FailureKind
@@ -19,7 +20,7 @@ class KeyReused(Failure):
     def __init__(self) -> None:
         super().__init__(
             FailureKind.CONFLICT,
-            "ModelArts.3002",
+            codes.EXISTS,
             "Idempotency-Key was used with another request",
             field="Idempotency-Key",
             rule="one key, one request",

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
-from modelyard_contracts import catalogue
+from modelyard_contracts import catalogue, codes
 from modelyard_contracts.calls.version import DamagedFile
 from modelyard_contracts.events import VersionFailed
 from modelyard_contracts.jobs import AuditJob
@@ -12,9 +11,6 @@ from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Artifact, FileEntry
 from modelyard_version.domain.checks import Check
 from modelyard_version.domain.versions import Version, VersionOutcome, folder_of
-
-LOST: Final = "ModelArts.3084"
-"""Code of a version whose own files are gone."""
 
 Manifested = Mapping[str, tuple[Artifact, FileEntry]]
 
@@ -79,12 +75,12 @@ def _failed(version: Version, damaged: tuple[DamagedFile, ...], now: int) -> Ver
     """Its artifacts stay named, so that what is left of them is no stray."""
     reason = f"files of the version are gone from the store: {damaged[0].message}"
     problems = [{"message": each.message, "file": each.path, "field": None, "rule": None} for each in damaged[:50]]
-    failure = {"code": LOST, "reason": reason, "problems": problems}
+    failure = {"code": codes.ARTIFACT_DAMAGED, "reason": reason, "problems": problems}
     said = VersionFailed(
         model_id=version.model_id,
         model_name=version.model_name,
         model_version=version.model_version,
-        code=LOST,
+        code=codes.ARTIFACT_DAMAGED,
         reason=reason,
     )
     failed = replace(version, model_status="failed", failure=failure, updated_at=now)

@@ -10,23 +10,18 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from modelyard_contracts import codes
 from modelyard_contracts.calls.templates import ListTemplates, TemplateInputView
 from modelyard_contracts.calls.version import InstallType
 from modelyard_contracts.events import Assembly, PlacedFolder
-from modelyard_contracts.failures import Problem
+from modelyard_contracts.failures import Code, Problem
 from modelyard_contracts.package import Api, PackageConfig
 from modelyard_contracts.runtimes import Runtime, runtime_named, runtimes_of
 from modelyard_contracts.shapes import TemplateSource
 
 EVERY_INSTALL_TYPE: Final[tuple[InstallType, ...]] = ("real-time", "batch", "edge")
-MISSING: Final = "ModelArts.3024"
-UNKNOWN: Final = "ModelArts.3029"
-TWICE: Final = "ModelArts.3034"
-FIXED: Final = "ModelArts.3039"
-NO_MODE: Final = "ModelArts.3019"
-INVALID: Final = "ModelArts.3037"
 
-Coded = tuple[str, Problem]
+Coded = tuple[Code, Problem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +139,7 @@ def _mode_problems(template: Template, asked: str | None, modes: dict[str, Mode]
         yield _no_mode(asked, modes, "source.infer_format")
     elif template.infer_format_fixed:
         message = f"template {template.template_name!r} has the input/output mode {template.infer_format} for good"
-        yield _coded(FIXED, message, "source.infer_format", f"omitted, or {template.infer_format}")
+        yield _coded(codes.MODE_FIXED, message, "source.infer_format", f"omitted, or {template.infer_format}")
 
 
 def _input_problems(template: Template, source: TemplateSource) -> Iterator[Coded]:
@@ -153,27 +148,29 @@ def _input_problems(template: Template, source: TemplateSource) -> Iterator[Code
     for wanted in template.template_inputs:
         if wanted.required and wanted.input_id not in given:
             message = f"template {template.template_name!r} needs the folder of its input {wanted.input_id!r}"
-            yield _coded(MISSING, message, f"source.template_inputs.{wanted.input_id}", "required")
+            yield _coded(codes.INPUT_MISSING, message, f"source.template_inputs.{wanted.input_id}", "required")
     for input_id, times in given.items():
         field = f"source.template_inputs.{input_id}"
         if input_id not in known:
             message = f"template {template.template_name!r} has no input {input_id!r}"
-            yield _coded(UNKNOWN, message, field, f"one of {', '.join(sorted(known))}")
+            yield _coded(codes.INPUT_UNKNOWN, message, field, f"one of {', '.join(sorted(known))}")
         elif times > 1:
-            yield _coded(TWICE, f"input {input_id!r} is given {times} times", field, "at most once")
+            yield _coded(codes.INPUT_TWICE, f"input {input_id!r} is given {times} times", field, "at most once")
 
 
 def _template_problems(template: Template, modes: dict[str, Mode]) -> Iterator[Coded]:
     if template.infer_format not in modes:
         yield _no_mode(template.infer_format, modes, "infer_format")
     for input_id in _repeated(each.input_id for each in template.template_inputs):
-        yield _coded(TWICE, f"two inputs are called {input_id!r}", "template_inputs", "every input_id once")
+        yield _coded(codes.INPUT_TWICE, f"two inputs are called {input_id!r}", "template_inputs", "every input_id once")
     if not any(each.required and each.folder.startswith("model/") for each in template.template_inputs):
         message = "no input is required that brings the model"
-        yield _coded(INVALID, message, "template_inputs", "at least one required input with a folder in model/")
+        yield _coded(
+            codes.PARAMETER_INVALID, message, "template_inputs", "at least one required input with a folder in model/"
+        )
     if not runtimes_of(template.model_type):
         message = f"a template cannot be of type {template.model_type}"
-        yield _coded(INVALID, message, "model_type", "a type that has runtimes")
+        yield _coded(codes.PARAMETER_INVALID, message, "model_type", "a type that has runtimes")
     yield from _config_problems(template)
 
 
@@ -183,7 +180,7 @@ def _config_problems(template: Template) -> Iterator[Coded]:
     except ValidationError as error:
         for found in error.errors():
             field = ".".join(str(part) for part in found["loc"])
-            yield _coded(INVALID, found["msg"].removeprefix("Value error, "), field, found["type"])
+            yield _coded(codes.PARAMETER_INVALID, found["msg"].removeprefix("Value error, "), field, found["type"])
 
 
 def _repeated(names: Iterable[str]) -> list[str]:
@@ -191,8 +188,8 @@ def _repeated(names: Iterable[str]) -> list[str]:
 
 
 def _no_mode(asked: str, modes: dict[str, Mode], field: str) -> Coded:
-    return _coded(NO_MODE, f"there is no input/output mode {asked!r}", field, f"one of {', '.join(modes)}")
+    return _coded(codes.NO_MODE, f"there is no input/output mode {asked!r}", field, f"one of {', '.join(modes)}")
 
 
-def _coded(code: str, message: str, field: str, rule: str) -> Coded:
+def _coded(code: Code, message: str, field: str, rule: str) -> Coded:
     return code, Problem(message=message, field=field, rule=rule)

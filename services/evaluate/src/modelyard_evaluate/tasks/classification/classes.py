@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from modelyard_contracts import codes
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.package import PackageConfig
 from modelyard_evaluate.domain.datasets import Dataset
@@ -14,7 +15,7 @@ class LabelsDiffer(Failure):
     """The dataset's classes and the model's classes do not fit together."""
 
     def __init__(self, message: str, *, field: str, rule: str) -> None:
-        super().__init__(FailureKind.UNPROCESSABLE, "ModelArts.3082", message, field=field, rule=rule)
+        super().__init__(FailureKind.UNPROCESSABLE, codes.LABELS_DIFFER, message, field=field, rule=rule)
 
 
 def check(dataset: Dataset, config: PackageConfig | None) -> None:

@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
-from modelyard_contracts.failures import Failure, FailureKind, Problem
+from modelyard_contracts import codes
+from modelyard_contracts.failures import Code, Failure, FailureKind, Problem
 from modelyard_gateway.middleware import Edge
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -30,7 +31,7 @@ STATUS = {
 
 
 class ErrorReply(BaseModel):
-    error_code: str = Field(examples=["ModelArts.3001"])
+    error_code: str = Field(examples=[codes.NOT_FOUND])
     error_msg: str
     problems: list[Problem] = []
     correlation_id: str
@@ -95,11 +96,11 @@ def invalid(problems: tuple[Problem, ...]) -> Failure:
     return Failure(FailureKind.INVALID, code, words, problems=problems)
 
 
-def _code_of(problems: tuple[Problem, ...]) -> str:
+def _code_of(problems: tuple[Problem, ...]) -> Code:
     if all(problem.rule == "missing" for problem in problems):
-        return "ModelArts.3036"
+        return codes.PARAMETER_MISSING
     only_labels = all((problem.field or "").split(".")[0] == "labels" for problem in problems)
-    return "ModelArts.3023" if only_labels else "ModelArts.3037"
+    return codes.BAD_LABELS if only_labels else codes.PARAMETER_INVALID
 
 
 def install(app: FastAPI, max_body_bytes: int) -> None:
@@ -119,7 +120,8 @@ def install(app: FastAPI, max_body_bytes: int) -> None:
         if error.status_code == 400:
             message = "the body is not JSON that can be read"
             return error_response(request, invalid((Problem(message=message, field="body", rule="JSON"),)))
-        kind = FailureKind.NOT_FOUND if error.status_code == 404 else FailureKind.INVALID
-        reply = error_response(request, Failure(kind, f"ModelArts.9{error.status_code}", str(error.detail)))
+        absent = error.status_code == 404  # the router raises 405 otherwise
+        kind, code = (FailureKind.NOT_FOUND, codes.NO_PATH) if absent else (FailureKind.INVALID, codes.NO_METHOD)
+        reply = error_response(request, Failure(kind, code, str(error.detail)))
         reply.status_code = error.status_code
         return reply

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import ValidationError
 
+from modelyard_contracts import codes
 from modelyard_contracts.calls import imports
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.catalogue import TRAINING_COMPLETED
@@ -47,7 +48,7 @@ async def complete_training(caller: Writer, body: examples.Training) -> imports.
     if body.type != TRAINING_COMPLETED.subject or body.project != caller.project:
         raise Failure(
             FailureKind.INVALID,
-            "ModelArts.3037",
+            codes.PARAMETER_INVALID,
             f"type must be {TRAINING_COMPLETED.subject!r} and project {caller.project!r}",
             field="type" if body.type != TRAINING_COMPLETED.subject else "project",
             rule="const",
