@@ -11,7 +11,7 @@ from modelyard_bus.calls import PROBE, CallClient, CallServer
 from modelyard_bus.connection import Bus
 from modelyard_contracts.calls import Call
 from modelyard_contracts.calls.context import CallContext
-from modelyard_contracts.failures import Away, Failure, FailureKind, Problem
+from modelyard_contracts.failures import Away, Code, Failure, FailureKind, Problem
 from modelyard_contracts.shapes import Role
 
 from .conftest import Connect
@@ -66,7 +66,7 @@ async def test_a_failure_arrives_as_it_was_raised(wire: Wire) -> None:
     problem = Problem(message="must be even", field="number", rule="even")
 
     async def refuse(context: CallContext, request: Ask) -> Told:
-        raise Failure(FailureKind.CONFLICT, "ModelArts.0042", "odd", problems=(problem,))
+        raise Failure(FailureKind.CONFLICT, Code("ModelArts.0042"), "odd", problems=(problem,))
 
     await wire.answering(refuse)
     with pytest.raises(Failure, match="odd") as caught:

@@ -3,7 +3,7 @@
 import pytest
 
 from modelyard_bus.consume import Retry
-from modelyard_contracts.failures import Away, Failure, FailureKind
+from modelyard_contracts.failures import Away, Code, Failure, FailureKind
 from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.attempts import Counts, Over
 from modelyard_store.claims import Lost
@@ -12,10 +12,10 @@ from modelyard_work.ending import Again, Failed, GivenUp, Policy, ending_of
 
 POLICY = Policy(tries=3, crashes=1)
 FRESH = Counts(attempt=1)
-AWAY = Failure(FailureKind.UNAVAILABLE, "ModelArts.9001", "no worker answers version.get")
-BUSY = Failure(FailureKind.TOO_MANY, "ModelArts.9001", "busy")
-BROKEN = Failure(FailureKind.INTERNAL, "ModelArts.9000", "internal error")
-REFUSED = Failure(FailureKind.UNPROCESSABLE, "ModelArts.3017", "not a model")
+AWAY = Failure(FailureKind.UNAVAILABLE, Code("ModelArts.9001"), "no worker answers version.get")
+BUSY = Failure(FailureKind.TOO_MANY, Code("ModelArts.9001"), "busy")
+BROKEN = Failure(FailureKind.INTERNAL, Code("ModelArts.9000"), "internal error")
+REFUSED = Failure(FailureKind.UNPROCESSABLE, Code("ModelArts.3017"), "not a model")
 SIGNAL = SubprocessFailed("crashed", "killed by SIGSEGV", -11)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.failures import Code, Failure, FailureKind
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.attempts import SILENT_MS
@@ -60,7 +60,7 @@ async def test_three_orderly_stops_and_one_more_delivery(yard: Yard) -> None:
 
 
 async def test_another_service_that_is_away_kills_no_workers(yard: Yard) -> None:
-    away = Failure(FailureKind.UNAVAILABLE, "ModelArts.9001", "no worker answers version.get")
+    away = Failure(FailureKind.UNAVAILABLE, Code("ModelArts.9001"), "no worker answers version.get")
     for _ in range(2):
         assert await yard.deliver(raising(away)) == "no worker answers version.get"
     assert await yard.deliver(raising(away)) == "done"

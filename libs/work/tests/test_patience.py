@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.failures import Code, Failure, FailureKind
 from modelyard_work.patience import patiently
 
 
@@ -11,7 +11,7 @@ async def test_without_patience_a_refusal_is_not_repeated() -> None:
 
     async def refuse() -> None:
         asked.append(1)
-        raise Failure(FailureKind.CONFLICT, "ModelArts.3009", "no")
+        raise Failure(FailureKind.CONFLICT, Code("ModelArts.3009"), "no")
 
     with pytest.raises(Failure):
         await patiently(refuse, seconds=10)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.failures import Code, Failure, FailureKind
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.attempts import SILENT_MS
@@ -60,7 +60,7 @@ class Story:
         await self._raise("crashes", SubprocessFailed("crashed", "killed by SIGSEGV", -11))
 
     async def other_service_away(self) -> None:
-        await self._raise("tries", Failure(FailureKind.UNAVAILABLE, "ModelArts.9001", "no worker answers"))
+        await self._raise("tries", Failure(FailureKind.UNAVAILABLE, Code("ModelArts.9001"), "no worker answers"))
 
     async def store_away(self) -> None:
         self.yard.faults.away = ALWAYS

@@ -11,7 +11,7 @@ from modelyard_contracts.calls import evaluate, imports, version
 from modelyard_contracts.calls.call import Call, Nothing
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.envelope import Envelope
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.failures import Code, Failure, FailureKind
 from modelyard_contracts.jobs import EvaluationJob
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import (
@@ -64,11 +64,13 @@ class Others:
     async def __call__(self, call: Call[Any, Any], asking: CallContext, request: Any, timeout: float = 5) -> Any:
         self.asked.append(asking)
         if self.away:
-            raise Failure(FailureKind.UNAVAILABLE, "ModelArts.9001", f"no worker answers {call.service}.{call.verb}")
+            raise Failure(
+                FailureKind.UNAVAILABLE, Code("ModelArts.9001"), f"no worker answers {call.service}.{call.verb}"
+            )
         known: dict[str, Any] = self.versions if call is version.GET else self.uploads
         found = known.get(request.model_id if call is version.GET else request.upload_id)
         if found is None:
-            raise Failure(FailureKind.NOT_FOUND, "ModelArts.3001", "no such thing")
+            raise Failure(FailureKind.NOT_FOUND, Code("ModelArts.3001"), "no such thing")
         if call is imports.KEEP_UPLOAD:
             held = (request.upload_id, request.holder)
             self.kept = {*self.kept, held} if request.keep else self.kept - {held}

@@ -22,7 +22,7 @@ from modelyard_contracts.calls.imports import (
 from modelyard_contracts.catalogue import IMPORT_MATCH, TRAINING_COMPLETED
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import TrainingCompleted
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.failures import Code, Failure, FailureKind
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.jobs import MatchJob
 from modelyard_contracts.shapes import Role
@@ -144,7 +144,7 @@ async def test_rules_that_do_not_take_a_run_say_why_or_stay_silent(desk: Desk) -
 async def test_a_definite_refusal_is_kept_and_the_other_rules_go_on(desk: Desk) -> None:
     await desk.rule("a")
     await desk.training.heard(*event())
-    desk.versions.failure = Failure(FailureKind.CONFLICT, "ModelArts.3002", "exists")
+    desk.versions.failure = Failure(FailureKind.CONFLICT, Code("ModelArts.3002"), "exists")
     shown = await desk.match()
     assert [(refusal["code"], refusal["reason"]) for refusal in shown.refusals] == [("ModelArts.3002", "exists")]
 
@@ -152,7 +152,7 @@ async def test_a_definite_refusal_is_kept_and_the_other_rules_go_on(desk: Desk) 
 async def test_an_absent_version_service_loses_nothing(desk: Desk) -> None:
     await desk.rule()
     await desk.training.heard(*event())
-    desk.versions.failure = Failure(FailureKind.UNAVAILABLE, "ModelArts.9001", "no worker answers version.create")
+    desk.versions.failure = Failure(FailureKind.UNAVAILABLE, Code("ModelArts.9001"), "no worker answers version.create")
     with pytest.raises(Retry, match="no worker"):
         await desk.match()
     desk.versions.failure = None

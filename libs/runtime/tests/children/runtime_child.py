@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from modelyard_contracts.failures import Failure, FailureKind, Problem
+from modelyard_contracts.failures import Code, Failure, FailureKind, Problem
 from modelyard_runtime.subprocess_child import Log, serve
 
 
@@ -41,7 +41,7 @@ def surroundings(request: dict[str, Any], log: Log) -> dict[str, Any]:
 
 def refuse(request: dict[str, Any], log: Log) -> dict[str, Any]:
     problems = (Problem(message="no", file="config.json", field="a.b", rule="r"), Problem(message="nor this"))
-    raise Failure(FailureKind.UNPROCESSABLE, "ModelArts.1234", "bad package", problems=problems)
+    raise Failure(FailureKind.UNPROCESSABLE, Code("ModelArts.1234"), "bad package", problems=problems)
 
 
 def stumble(request: dict[str, Any], log: Log) -> dict[str, Any]:
