@@ -26,7 +26,7 @@ FORMER: dict[str, Any] = json.loads((Path(__file__).parent / "former_documents.j
 @pytest.fixture
 async def former(yard: Yard) -> Yard:
     for collection in COLLECTIONS:
-        for identifier, body in FORMER["documents"][collection.name].items():
+        for identifier, body in FORMER["documents"].get(collection.name, {}).items():
             await yard.documents.add(collection, identifier, body)
             if body.get("scores"):
                 place, result = body["scores"]["location"], FORMER["shown"]["result"]["result"]

@@ -69,6 +69,7 @@ class Attempts(Aggregates[ValueT]):
         about: Callable[[ValueT], str] | None = None,
     ) -> None:
         super().__init__(documents, collection, kind, service, nudge, about=about)
+        self.collection = collection
         self._open_states = open_states
         self.now = now
 

@@ -32,6 +32,7 @@ class Ground:
     relay: Relay
     calls: CallServer
     consumer: Consumer
+    telling: Sequence[Collection]
 
     @classmethod
     async def open(cls, name: str, settings: ServiceSettings, telling: Sequence[Collection]) -> "Ground":
@@ -39,7 +40,7 @@ class Ground:
         documents = open_documents(settings.document_url)
         bus = await Bus.connect(BusSettings(**settings.nats(name)))
         relay = Relay(bus, [Outbox(documents, collection) for collection in telling])
-        return cls(name, settings, bus, documents, relay, CallServer(bus, name), Consumer(bus, name))
+        return cls(name, settings, bus, documents, relay, CallServer(bus, name), Consumer(bus, name), telling)
 
     def service(
         self,
@@ -51,7 +52,10 @@ class Ground:
         chores: Sequence[Chore] = (),
         closing: Sequence[Step] = (),
     ) -> Service:
-        """`workers` start before anything is taken, `closing` are what the service opened besides."""
+        """`workers` start before anything is taken, `closing` are what the service opened besides. Raises ValueError
+        for attempts whose collection is not `telling`: their jobs would never leave."""
+        if mute := [each.collection.name for each in attempts if each.collection not in self.telling]:
+            raise ValueError(f"{self.name}: {', '.join(mute)} holds attempts and is not among the telling collections")
         cleaning = Chores(chores, self.settings.housekeeping_seconds)
         bucket = self.settings.artifacts_bucket
         checks = {"nats": self.bus.check, "documents": self.documents.check}
