@@ -16,12 +16,13 @@ from pydantic import BaseModel
 
 from modelyard_bus.calls import CallClient, CallServer
 from modelyard_bus.connection import Bus, BusSettings
+from modelyard_contracts import codes
 from modelyard_contracts.calls import version
 from modelyard_contracts.calls.call import Call
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.catalogue import Event
 from modelyard_contracts.envelope import Envelope
-from modelyard_contracts.failures import Code, Failure, FailureKind
+from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.shapes import Role
 from modelyard_local.servers import S3Server
 from modelyard_store.objects import Objects, ObjectSettings
@@ -82,7 +83,7 @@ class ServiceStack:
         async def get(context: CallContext, request: version.GetVersion) -> version.VersionView:
             view = known.get(request.model_id)
             if view is None or view.project != context.project:
-                raise Failure(FailureKind.NOT_FOUND, Code("ModelArts.3001"), "there is no such version")
+                raise Failure(FailureKind.NOT_FOUND, codes.NOT_FOUND, "there is no such version")
             return view
 
         await self.answer(version.GET, get)
