@@ -67,7 +67,9 @@ class Bus:
             await asyncio.wait_for(bus._connect(), CONNECT_TIMEOUT)
         except (nats.errors.Error, OSError, TimeoutError) as error:
             address = urlsplit(settings.url if "://" in settings.url else f"nats://{settings.url}")
-            reason = bus._last_error or error
+            reason = str(bus._last_error or error)
+            if isinstance(bus._last_error or error, ConnectionResetError):  # its word may be lost with the connection
+                reason += "; a server that refuses the authorization ends a connection so"
             raise Unreachable(f"NATS at {address.hostname}:{address.port} as {settings.user}: {reason}") from error
         return bus
 
