@@ -17,8 +17,10 @@ from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Role
 from modelyard_gateway.app import create_app
+from modelyard_gateway.attempts import Attempts
 from modelyard_gateway.backends import Backends
 from modelyard_gateway.domain import Token, token_id_of
+from modelyard_gateway.lanes import Lanes
 from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
@@ -124,6 +126,7 @@ class Yard:
     calls: RecordingCalls
     access: AccessRepository
     beats: Beats
+    attempt_beats: Beats
     announcements: Announcements
 
     async def token(self, role: Role, project: str = "default", name: str | None = None) -> dict[str, str]:
@@ -140,14 +143,24 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
     await documents.open((PROJECTS, TOKENS))
     access = AccessRepository(documents)
     await access.keep_operator("default", OPERATOR, 1)
-    settings = GatewaySettings(max_body_bytes=10_000, max_streams=3)
-    calls, beats, announcements = RecordingCalls(), Beats(), Announcements()
-    streams, watches = StreamCount(settings.max_streams), Watches(announcements, beats)
-    backends = Backends(settings, None, calls, access, None, lambda: 1_000, streams, watches)  # type: ignore[arg-type]  # no bus
+    settings = GatewaySettings(max_body_bytes=10_000)
+    calls, beats, attempt_beats, announcements = RecordingCalls(), Beats(), Beats(), Announcements()
+    backends = Backends(
+        settings=settings,
+        bus=None,  # type: ignore[arg-type]  # no bus
+        calls=calls,  # type: ignore[arg-type]  # stands in for it
+        access=access,
+        dead_letters=None,  # type: ignore[arg-type]  # no bus
+        now=lambda: 1_000,
+        streams=StreamCount(3, 3, 3),
+        lanes=Lanes(per_token=2, per_project=3),
+        attempts=Attempts(lambda: 1_000, attempt_beats),
+        watches=Watches(announcements, beats),
+    )
     app = create_app(settings, backends)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     # captured: drawing the traceback of an expected failure for a terminal takes seconds
     async with httpx.AsyncClient(transport=transport, base_url="http://yard") as http:
         with capture_logs():
-            yield Yard(backends, app, http, calls, access, beats, announcements)
+            yield Yard(backends, app, http, calls, access, beats, attempt_beats, announcements)
     await documents.close()

@@ -21,8 +21,8 @@ from modelyard_contracts.shapes import Role
 from modelyard_gateway.app import DOORS, create_app
 from modelyard_gateway.backends import Backends, backends_of
 from modelyard_gateway.caller import Caller
+from modelyard_gateway.edge import Edge
 from modelyard_gateway.errors import Unauthenticated
-from modelyard_gateway.middleware import Edge
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_testkit.refusals import refused
 

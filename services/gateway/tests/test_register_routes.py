@@ -214,11 +214,11 @@ async def test_json_deeper_than_any_reader_goes(yard) -> None:
     assert problem["field"] == "body"
 
 
-async def test_many_problems_are_counted_and_the_first_hundred_shown(yard) -> None:
+async def test_of_many_problems_the_first_hundred_are_shown(yard) -> None:
     headers = await yard.token(Role.WRITER)
     reply = await yard.http.post("/v1/default/uploads", headers=headers, json={"files": [{}] * 900})
     assert len(refused(reply, 400, "ModelArts.3037")) == 100
-    assert reply.json()["error_msg"].endswith("; and 1,701 more")  # two of each file, and the list has no good one
+    assert reply.json()["error_msg"].endswith("; and more")
 
 
 async def test_the_schema_of_config_json_is_published(yard) -> None:

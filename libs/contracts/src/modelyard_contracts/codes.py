@@ -179,4 +179,12 @@ UNAUTHENTICATED: Final = _code(9401, Kind.UNAUTHENTICATED, "no valid token", _AS
 FORBIDDEN: Final = _code(9403, Kind.FORBIDDEN, "not allowed", _ASK)
 NO_PATH: Final = _code(9404, Kind.NOT_FOUND, "no such path", "`docs/api.md`")
 NO_METHOD: Final = _code(9405, Kind.INVALID, "not with this method", "`docs/api.md`", status=405)
+TOO_SLOW: Final = _code(9408, Kind.INVALID, "the body came too slowly", "send it again", status=408)
+NO_ENCODING: Final = _code(9415, Kind.INVALID, "a compressed body", "send JSON as it is", status=415)
+TOO_MANY_ATTEMPTS: Final = _code(
+    9427, Kind.TOO_MANY, "too many wrong tokens from one address", "correct the token; a valid one always passes"
+)
+TOO_MANY_REQUESTS: Final = _code(
+    9428, Kind.TOO_MANY, "too many requests at once", "wait for answers before asking more; `Retry-After`"
+)
 TOO_MANY_STREAMS: Final = _code(9429, Kind.TOO_MANY, "too many event streams", "close one, or poll")

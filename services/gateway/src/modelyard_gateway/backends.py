@@ -8,6 +8,8 @@ from starlette.requests import Request
 from modelyard_bus.calls import CallClient
 from modelyard_bus.connection import Bus
 from modelyard_bus.deadletters import DeadLetters
+from modelyard_gateway.attempts import Attempts
+from modelyard_gateway.lanes import Lanes
 from modelyard_gateway.repository import AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
@@ -23,6 +25,8 @@ class Backends:
     dead_letters: DeadLetters
     now: Callable[[], int]
     streams: StreamCount
+    lanes: Lanes
+    attempts: Attempts
     watches: Watches
 
 

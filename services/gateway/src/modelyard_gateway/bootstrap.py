@@ -9,7 +9,9 @@ from modelyard_bus.connection import Bus, BusSettings
 from modelyard_bus.deadletters import DeadLetters
 from modelyard_contracts.calls import Call, convert, evaluate, imports, publish, version
 from modelyard_gateway.app import create_app
+from modelyard_gateway.attempts import Attempts
 from modelyard_gateway.backends import Backends
+from modelyard_gateway.lanes import Lanes
 from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
@@ -76,7 +78,11 @@ class _Api:
             access=AccessRepository(self.documents),
             dead_letters=DeadLetters(self.bus),
             now=now_ms,
-            streams=StreamCount(self.settings.max_streams),
+            streams=StreamCount(
+                self.settings.max_streams, self.settings.max_project_streams, self.settings.max_token_streams
+            ),
+            lanes=Lanes(self.settings.max_token_requests, self.settings.max_project_requests),
+            attempts=Attempts(now_ms),
             watches=Watches(self.bus.watch_live),
         )
 

@@ -39,12 +39,55 @@ class BodyTooLarge(Failure):
         )
 
 
+class BodyTooSlow(Failure):
+    def __init__(self, seconds: float) -> None:
+        message = f"the request body did not arrive within {seconds:g} s"
+        super().__init__(FailureKind.INVALID, codes.TOO_SLOW, message)
+
+
+class EncodedBody(Failure):
+    def __init__(self) -> None:
+        super().__init__(
+            FailureKind.INVALID,
+            codes.NO_ENCODING,
+            "bodies are read as they are; send it without Content-Encoding",
+            field="Content-Encoding",
+            rule="identity",
+        )
+
+
+class Crowded(Failure):
+    """`what` of the request there is more of than `most`."""
+
+    def __init__(self, what: str, field: str, most: int) -> None:
+        text, rule = f"more than {most:,} {what}; send less at once", f"at most {most:,} {what}"
+        super().__init__(FailureKind.INVALID, codes.PARAMETER_INVALID, text, field=field, rule=rule)
+
+
 class TooManyStreams(Failure):
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, whose: str) -> None:
         super().__init__(
             FailureKind.TOO_MANY,
             codes.TOO_MANY_STREAMS,
-            f"{limit} event streams are open already; close one or poll instead",
+            f"{limit} event streams of {whose} are open already; close one or poll instead",
+        )
+
+
+class TooManyRequests(Failure):
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            FailureKind.TOO_MANY,
+            codes.TOO_MANY_REQUESTS,
+            f"{limit} requests of this token wait already; wait for their answers before asking more",
+        )
+
+
+class TooManyAttempts(Failure):
+    def __init__(self) -> None:
+        super().__init__(
+            FailureKind.TOO_MANY,
+            codes.TOO_MANY_ATTEMPTS,
+            "too many wrong tokens from this address; correct the token and try again later",
         )
 
 

@@ -42,7 +42,7 @@ async def followed(caller: Caller, kind: Kind, read: Callable[[], Awaitable[Base
         return _seen(kind, (await read()).model_dump(mode="json"))
 
     backends = caller.backends
-    return backends.streams.respond(backends.watches.follow(entity, _seen(kind, view), look))
+    return backends.streams.respond(caller.token, backends.watches.follow(entity, _seen(kind, view), look))
 
 
 def _seen(kind: Kind, view: dict[str, object]) -> Seen:

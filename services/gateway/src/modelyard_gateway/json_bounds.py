@@ -1,6 +1,7 @@
 """JSON that Python reads and nobody behind the gateway can keep: too deep, too large a number, half a character.
 
 `access` looks at every body before a route does; without it such a body would be an internal error somewhere behind.
+How much there is of it, `edge` asks before it is parsed.
 """
 
 import math

@@ -1,23 +1,29 @@
-"""Around every request: `Trace` once before all doors, `Edge` within each. Plain ASGI: streams stay streams."""
+"""Around all doors: the correlation id, the headers that every answer has, the access log. Plain ASGI: streams stay
+streams."""
 
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modelyard_contracts.failures import Away, Failure
 from modelyard_contracts.ids import new_id
-from modelyard_gateway.errors import BodyTooLarge, unavailable, unexpected
 
 log = structlog.get_logger()
 
+GUARDED: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",  # tokens and links are secrets, and what is said of a task is over soon
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""Of every answer that says nothing else itself."""
+
 
 class Trace:
-    """Binds the correlation id to everything logged meanwhile, returns it as `X-Correlation-Id`, logs one line."""
+    """Binds the correlation id to everything logged meanwhile, returns it as `X-Correlation-Id`, logs one line. A HEAD
+    is answered as the GET is, without the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -35,7 +41,10 @@ class Trace:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-correlation-id", request.state.correlationid.encode()))
+                headers = MutableHeaders(scope=message)
+                headers["X-Correlation-Id"] = request.state.correlationid
+                for name, value in GUARDED.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(correlationid=request.state.correlationid):
@@ -43,62 +52,6 @@ class Trace:
                 await self.app(scope, receive, tell)
             finally:
                 log.info("http.request", **_facts(scope), status=status, ms=_since(started))
-
-
-class Edge:
-    """Bounds the body, and answers in the door's own shape (`refuse`) for what no handler of the door expects."""
-
-    def __init__(self, app: ASGIApp, max_body_bytes: int, refuse: Callable[[Request, Failure], Response]) -> None:
-        self.app = app
-        self.max_body_bytes = max_body_bytes
-        self.refuse = refuse
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request = Request(scope)
-        started_to_answer = False
-
-        async def tell(message: Message) -> None:
-            nonlocal started_to_answer
-            started_to_answer = True
-            await send(message)
-
-        try:
-            await self._within_bounds(request, receive, tell)
-        except Away as away:
-            log.warning("request.unanswerable", reason=str(away), **_facts(scope))
-            if not started_to_answer:
-                await self.refuse(request, unavailable())(scope, receive, tell)
-        except Exception:
-            log.exception("request.failed", **_facts(scope))
-            if not started_to_answer:
-                await self.refuse(request, unexpected())(scope, receive, tell)
-
-    async def _within_bounds(self, request: Request, receive: Receive, send: Send) -> None:
-        declared = request.headers.get("content-length", "0")
-        if not declared.isdigit() or int(declared) > self.max_body_bytes:
-            await self.refuse(request, BodyTooLarge(self.max_body_bytes))(request.scope, receive, send)
-            return
-        read = 0
-
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self.max_body_bytes:
-                raise BodyTooLarge(self.max_body_bytes)
-            return message
-
-        async def unless_too_large(message: Message) -> None:
-            """The framework takes whatever a body raises for bad JSON; its answer gives way to the true one."""
-            if read <= self.max_body_bytes:
-                await send(message)
-
-        await self.app(request.scope, counted, unless_too_large)
-        if read > self.max_body_bytes:
-            await self.refuse(request, BodyTooLarge(self.max_body_bytes))(request.scope, receive, send)
 
 
 def correlation_of(request: Request) -> str:

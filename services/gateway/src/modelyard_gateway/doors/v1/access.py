@@ -14,6 +14,7 @@ from modelyard_gateway.domain import Token
 from modelyard_gateway.doors.v1.replies import invalid
 from modelyard_gateway.errors import Forbidden, Unauthenticated
 from modelyard_gateway.json_bounds import misfits
+from modelyard_gateway.lanes import Lane
 
 
 def presented_secret(request: Request) -> str | None:
@@ -23,12 +24,24 @@ def presented_secret(request: Request) -> str | None:
     return request.headers.get("x-auth-token")
 
 
+async def admit(request: Request) -> Lane:
+    """Before the body is read. Raises Failure."""
+    request.state.token = await authenticate(request)
+    return await backends_of(request).lanes.enter(request.state.token)
+
+
 async def authenticate(request: Request) -> Token:
+    """The token of who was admitted, or, where nobody is asked to be, the one that is presented."""
+    admitted: Token | None = getattr(request.state, "token", None)
+    if admitted is not None:
+        return admitted
     secret = presented_secret(request)
-    token = await backends_of(request).access.token_of(secret) if secret else None
-    if token is None:
+    if not secret:
         raise Unauthenticated
-    return token
+    backends = backends_of(request)
+    if token := await backends.access.token_of(secret):
+        return token
+    raise await backends.attempts.refuse(request.client.host if request.client else "unknown")
 
 
 def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from modelyard_gateway.backends import Backends
-from modelyard_gateway.doors.v1 import replies
+from modelyard_gateway.doors.v1 import access, replies
 from modelyard_gateway.doors.v1.routes import (
     administration,
     aliases,
@@ -56,7 +56,7 @@ def door(settings: GatewaySettings, backends: Backends | None) -> FastAPI:
     }
     app = FastAPI(title="modelyard", version="1", description=DESCRIPTION, responses=errors, openapi_url=None)
     app.state.backends = backends
-    replies.install(app, settings.max_body_bytes)
+    replies.install(app, settings.max_body_bytes, access.admit)
     for router in ROUTERS:
         app.include_router(router)
     return app

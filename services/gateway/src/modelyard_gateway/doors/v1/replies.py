@@ -1,6 +1,6 @@
 """Refusals as HTTP: one error shape for everything that goes wrong (docs/errors.md)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -11,10 +11,11 @@ from starlette.exceptions import HTTPException
 
 from modelyard_contracts import codes
 from modelyard_contracts.failures import Code, Failure, FailureKind, Problem
-from modelyard_gateway.middleware import Edge
+from modelyard_gateway.edge import Admit, Edge
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 MOST_PROBLEMS = 100  # shown of one request
+LONGEST_FIELD = 500  # characters
 
 STATUS = {
     FailureKind.INVALID: 400,
@@ -30,6 +31,9 @@ STATUS = {
 }
 
 
+_RETRY_AFTER = {codes.TOO_MANY_REQUESTS: 1, codes.TOO_MANY_STREAMS: 5, codes.TOO_MANY_ATTEMPTS: 10}  # seconds
+
+
 class ErrorReply(BaseModel):
     error_code: str = Field(examples=[codes.NOT_FOUND])
     error_msg: str
@@ -37,39 +41,47 @@ class ErrorReply(BaseModel):
     correlation_id: str
 
 
-def error_response(request: Request, failure: Failure) -> JSONResponse:
+def error_response(request: Request, failure: Failure, more: Mapping[str, str] | None = None) -> JSONResponse:
     reply = ErrorReply(
         error_code=failure.code,
         error_msg=failure.message,
         problems=list(failure.problems),
         correlation_id=request.state.correlationid,
     )
-    headers = {"Retry-After": "1"} if failure.kind is FailureKind.UNAVAILABLE else {}
+    explained = codes.EXPLAINED.get(failure.code)
+    status = (explained and explained.status) or STATUS[failure.kind]
+    return JSONResponse(
+        reply.model_dump(exclude_none=True), status_code=status, headers={**(more or {}), **_headers(failure)}
+    )
+
+
+def _headers(failure: Failure) -> dict[str, str]:
+    headers = {}
+    if seconds := _RETRY_AFTER.get(failure.code, 1 if failure.kind is FailureKind.UNAVAILABLE else None):
+        headers["Retry-After"] = str(seconds)
     if failure.kind is FailureKind.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
-    if failure.kind is FailureKind.TOO_LARGE:
+    if failure.kind is FailureKind.TOO_LARGE or failure.code == codes.TOO_SLOW:
         headers["Connection"] = "close"  # the rest of the body is not wanted
-    return JSONResponse(reply.model_dump(exclude_none=True), status_code=STATUS[failure.kind], headers=headers)
+    return headers
 
 
-def problems_of(errors: Sequence[Any]) -> tuple[Problem, ...]:
-    """Pydantic's findings as problems; `body`, `query` and union tags are left out of the field path."""
-    return tuple(
-        Problem(
-            message=error["msg"],
-            field=".".join(str(part) for part in error["loc"][1:]) or str(error["loc"][0]),
-            rule=error["type"],
-        )
-        for error in errors
-    )
+def invalid_request(errors: Sequence[Any]) -> Failure:
+    """Pydantic's findings; `body` and `query` are left out of the field path."""
+    return _invalid(errors, lambda place: place[1:] or place[:1])
 
 
-def problems_at(prefix: str, errors: Sequence[Any]) -> tuple[Problem, ...]:
-    """As `problems_of`, for findings inside the named field."""
-    return tuple(
-        Problem(message=error["msg"], field=".".join([prefix, *map(str, error["loc"])]).strip("."), rule=error["type"])
-        for error in errors
-    )
+def invalid_at(prefix: str, errors: Sequence[Any]) -> Failure:
+    """As `invalid_request`, for findings inside the named field."""
+    return _invalid(errors, lambda place: (prefix, *place) if prefix else place)
+
+
+def _invalid(errors: Sequence[Any], shown: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Failure:
+    """A field that nobody knows may have any name: what is shown of it has an end."""
+    found = [(".".join(map(str, shown(error["loc"])))[:LONGEST_FIELD], error["type"], error["msg"]) for error in errors]
+    code = _code_of([(field, rule) for field, rule, _ in found])
+    problems = (Problem(message=message, field=field, rule=rule) for field, rule, message in found[:MOST_PROBLEMS])
+    return _refusal(code, tuple(problems), "; and more" if len(found) > MOST_PROBLEMS else "")
 
 
 def validated(model: type[ModelT], fields: dict[str, Any]) -> ModelT:
@@ -77,7 +89,7 @@ def validated(model: type[ModelT], fields: dict[str, Any]) -> ModelT:
     try:
         return model.model_validate(fields, extra="forbid")
     except ValidationError as error:
-        raise invalid(problems_at("", error.errors())) from error
+        raise invalid_at("", error.errors(include_url=False, include_input=False)) from error
 
 
 def renamed(failure: Failure, name: Callable[[str], str]) -> Failure:
@@ -89,23 +101,25 @@ def renamed(failure: Failure, name: Callable[[str], str]) -> Failure:
 
 
 def invalid(problems: tuple[Problem, ...]) -> Failure:
-    code = _code_of(problems)
-    more = f"; and {len(problems) - MOST_PROBLEMS:,} more" if len(problems) > MOST_PROBLEMS else ""
-    problems = problems[:MOST_PROBLEMS]
+    return _refusal(_code_of([(problem.field or "", problem.rule) for problem in problems]), problems)
+
+
+def _refusal(code: Code, problems: tuple[Problem, ...], more: str = "") -> Failure:
     words = "; ".join(f"{problem.field}: {problem.message}" for problem in problems) + more
     return Failure(FailureKind.INVALID, code, words, problems=problems)
 
 
-def _code_of(problems: tuple[Problem, ...]) -> Code:
-    if all(problem.rule == "missing" for problem in problems):
+def _code_of(broken: Sequence[tuple[str, str | None]]) -> Code:
+    """By each field and the rule that it breaks."""
+    if all(rule == "missing" for _, rule in broken):
         return codes.PARAMETER_MISSING
-    only_labels = all((problem.field or "").split(".")[0] == "labels" for problem in problems)
+    only_labels = all(field.split(".")[0] == "labels" for field, _ in broken)
     return codes.BAD_LABELS if only_labels else codes.PARAMETER_INVALID
 
 
-def install(app: FastAPI, max_body_bytes: int) -> None:
+def install(app: FastAPI, max_body_bytes: int, admit: Admit | None = None) -> None:
     """From now on the application refuses in this shape, whatever goes wrong in it."""
-    app.add_middleware(Edge, max_body_bytes=max_body_bytes, refuse=error_response)
+    app.add_middleware(Edge, max_body_bytes=max_body_bytes, refuse=error_response, admit=admit)
 
     @app.exception_handler(Failure)
     async def refused(request: Request, failure: Failure) -> JSONResponse:
@@ -113,7 +127,7 @@ def install(app: FastAPI, max_body_bytes: int) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
-        return error_response(request, invalid(problems_of(error.errors())))
+        return error_response(request, invalid_request(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
@@ -122,6 +136,4 @@ def install(app: FastAPI, max_body_bytes: int) -> None:
             return error_response(request, invalid((Problem(message=message, field="body", rule="JSON"),)))
         absent = error.status_code == 404  # the router raises 405 otherwise
         kind, code = (FailureKind.NOT_FOUND, codes.NO_PATH) if absent else (FailureKind.INVALID, codes.NO_METHOD)
-        reply = error_response(request, Failure(kind, code, str(error.detail)))
-        reply.status_code = error.status_code
-        return reply
+        return error_response(request, Failure(kind, code, str(error.detail)), error.headers)

@@ -13,4 +13,4 @@ router = APIRouter(prefix="/v1/{project_id}", tags=["events"])
 async def tail(caller: Reader) -> EventSourceResponse:
     """Server-sent events: every event of this project from now on, as CloudEvents."""
     events = project_events(caller.backends.bus, caller.project)
-    return caller.backends.streams.respond(events)
+    return caller.backends.streams.respond(caller.token, events)

@@ -13,7 +13,7 @@ from modelyard_contracts.events import TrainingCompleted
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_gateway.doors.v1 import examples
 from modelyard_gateway.doors.v1.access import Reader, Writer
-from modelyard_gateway.doors.v1.replies import invalid, problems_at
+from modelyard_gateway.doors.v1.replies import invalid_at
 
 router = APIRouter(prefix="/v1/{project_id}")
 
@@ -56,7 +56,7 @@ async def complete_training(caller: Writer, body: examples.Training) -> imports.
     try:
         completed = TrainingCompleted.model_validate(body.data, extra="forbid")
     except ValidationError as error:
-        raise invalid(problems_at("data", error.errors())) from error
+        raise invalid_at("data", error.errors(include_url=False, include_input=False)) from error
     return await caller.ask(imports.COMPLETE_TRAINING, imports.CompleteTraining(event_id=body.id, completed=completed))
 
 

@@ -1,7 +1,7 @@
 """What public bodies have in common: strictness, `s3://` places, and the rule that one of several is given."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -23,6 +23,7 @@ ConfigFile = Annotated[
     ),
 ]
 ModelT = TypeVar("ModelT", bound=BaseModel)
+MOST_FOUND: Final = 101  # of one body; one more than is shown, so that it is said that there are more
 
 
 class HttpModel(BaseModel):
@@ -59,7 +60,7 @@ def all_at_once(
     except ValidationError as error:
         found = [
             InitErrorDetails(type=PydanticCustomError(each["type"], each["msg"]), loc=each["loc"], input=None)
-            for each in error.errors(include_url=False, include_context=False, include_input=False)
+            for each in error.errors(include_url=False, include_context=False, include_input=False)[:MOST_FOUND]
         ]
         raise ValidationError.from_exception_data(model.__name__, [*found, *problems]) from None
     if problems:

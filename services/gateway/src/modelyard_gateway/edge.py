@@ -1,0 +1,148 @@
+"""In each door, before a route sees the request: who may come in, how much of it is read, and what is said when
+something fails that no handler of the door expects. Plain ASGI: streams stay streams."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from modelyard_contracts.failures import Away, Failure
+from modelyard_contracts.json_text import crowded
+from modelyard_gateway.errors import BodyTooLarge, BodyTooSlow, Crowded, EncodedBody, unavailable, unexpected
+
+log = structlog.get_logger()
+
+BODY_WITHIN: Final = 20.0  # seconds from head to end
+MOST_VALUES: Final = 10_000  # in one body
+MOST_PARAMETERS: Final = 100  # in one query
+_STREAM: Final = b"text/event-stream"
+
+
+class Place(Protocol):
+    """What a caller takes while it is served. Leaving twice is harmless."""
+
+    def leave(self) -> None: ...
+
+
+Admit = Callable[[Request], Awaitable[Place]]
+"""Knows the caller, and waits until it may be served. Raises Failure."""
+
+
+class Edge:
+    """A caller is admitted before its body is read. Refusals have the door's own shape (`refuse`)."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_body_bytes: int,
+        refuse: Callable[[Request, Failure], Response],
+        admit: Admit | None = None,
+    ) -> None:
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+        self.refuse = refuse
+        self.admit = admit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        answer = _Answer(send, headed=scope["method"] == "HEAD")
+        try:
+            await self._serve(request, answer)
+        except ClientDisconnect:
+            return
+        except Failure as failure:
+            await answer.unless_begun(self.refuse(request, failure), request)
+        except Away as away:
+            log.warning("request.unanswerable", reason=str(away), method=scope["method"], path=scope["path"])
+            await answer.unless_begun(self.refuse(request, unavailable()), request)
+        except Exception:
+            log.exception("request.failed", method=scope["method"], path=scope["path"])
+            await answer.unless_begun(self.refuse(request, unexpected()), request)
+        finally:
+            answer.end()
+
+    async def _serve(self, request: Request, answer: "_Answer") -> None:
+        _within_bounds(request, self.max_body_bytes)
+        if self.admit is not None:
+            answer.place = await self.admit(request)
+        body = await _body_of(request, self.max_body_bytes)
+        scope = {**request.scope, "method": "GET"} if answer.headed else request.scope
+        await self.app(scope, _repeated(body, request.receive), answer.send)
+
+
+class _Answer:
+    """What goes back. An event stream has bounds of its own: with its head it leaves the place of a request."""
+
+    def __init__(self, send: Send, headed: bool) -> None:
+        self.headed = headed
+        self.place: Place | None = None
+        self._send = send
+        self._begun = False
+        self._ended = False
+
+    async def send(self, message: Message) -> None:
+        if self._ended:
+            return
+        if message["type"] == "http.response.start":
+            self._begun = True
+            if any(value.startswith(_STREAM) for name, value in message["headers"] if name == b"content-type"):
+                self.end()
+        await self._send(message)
+        if self.headed:
+            self._ended = True
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def unless_begun(self, response: Response, request: Request) -> None:
+        if not self._begun:
+            await response(request.scope, request.receive, self.send)
+
+    def end(self) -> None:
+        if self.place is not None:
+            self.place.leave()
+
+
+def _within_bounds(request: Request, most: int) -> None:
+    """What can be told from the head. Raises Failure."""
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdigit() or int(declared) > most:
+        raise BodyTooLarge(most)
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise EncodedBody
+    if request.scope["query_string"].count(b"&") >= MOST_PARAMETERS:
+        raise Crowded("parameters", "query", MOST_PARAMETERS)
+
+
+async def _body_of(request: Request, most: int) -> bytes:
+    """Raises Failure, and ClientDisconnect."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > most:
+                    raise BodyTooLarge(most)
+    except TimeoutError as error:
+        raise BodyTooSlow(BODY_WITHIN) from error
+    if crowded(bytes(body), MOST_VALUES):
+        raise Crowded("values", "body", MOST_VALUES)
+    return bytes(body)
+
+
+def _repeated(body: bytes, receive: Receive) -> Receive:
+    told = False
+
+    async def repeat() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return repeat

@@ -1,0 +1,205 @@
+"""Bounds before work: what one caller may send, ask at once and guess, and that the others do not notice."""
+
+import asyncio
+import json
+from contextlib import ExitStack
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from modelyard_contracts.calls import version
+from modelyard_contracts.shapes import Role
+from modelyard_gateway import attempts, edge, lanes
+from modelyard_gateway.app import create_app
+from modelyard_gateway.domain import Token
+from modelyard_gateway.errors import TooManyStreams
+from modelyard_gateway.settings import GatewaySettings
+from modelyard_gateway.streams import StreamCount
+from modelyard_testkit.refusals import refused
+
+LIST = version.LIST.subject
+EMPTY = version.VersionPage(total_count=0, count=0, models=())
+MODELS = "/v1/default/models"
+
+
+@pytest.fixture
+async def roomy(yard):
+    """The same yard with the bytes that are allowed by default, so that other bounds are met first."""
+    transport = httpx.ASGITransport(create_app(GatewaySettings(), yard.backends), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://yard") as http:
+        yield http
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {f"unknown-{number}": number for number in range(20_000)},
+        {"labels": ["x"] * 20_000},
+        {"plan": {"convert": [{}] * 20_000}},
+        [[[]] * 10] * 2_000,
+    ],
+)
+async def test_more_values_than_anybody_needs_are_refused_unread(yard, roomy, body) -> None:
+    reply = await roomy.post(MODELS, headers=await yard.token(Role.WRITER), json=body)
+    [problem] = refused(reply, 400, "ModelArts.3037")
+    assert (problem["field"], problem["rule"]) == ("body", "at most 10,000 values")
+
+
+async def test_of_many_unknown_fields_the_first_hundred_are_named_and_none_at_length(yard, roomy) -> None:
+    body = {"a": 1, "b" * 100_000: 1, **{f"unknown-{number}": number for number in range(5_000)}}
+    reply = await roomy.post(MODELS, headers=await yard.token(Role.WRITER), json=body)
+    assert len(refused(reply, 400, "ModelArts.3037")) == 100
+    assert len(reply.content) < 50_000
+
+
+async def test_a_large_upload_is_no_crowd(yard, roomy) -> None:
+    files = [{"path": f"model/shard-{number:04d}-of-1000.safetensors", "size": 1 << 30} for number in range(1_000)]
+    reply = await roomy.post("/v1/default/uploads", headers=await yard.token(Role.WRITER), json={"files": files})
+    assert len(yard.calls.asked[0][2].files) == 1_000, reply.text
+
+
+async def test_a_query_of_many_parameters_is_refused_unread(yard) -> None:
+    query = "&".join(f"unknown{number}=1" for number in range(101))
+    reply = await yard.http.get(f"{MODELS}?{query}", headers=await yard.token(Role.READER))
+    [problem] = refused(reply, 400, "ModelArts.3037")
+    assert (problem["field"], problem["rule"]) == ("query", "at most 100 parameters")
+
+
+async def test_a_compressed_body_is_refused(yard) -> None:
+    headers = {**await yard.token(Role.WRITER), "Content-Encoding": "gzip"}
+    [problem] = refused(await yard.http.post(MODELS, headers=headers, content=b"\x1f\x8b"), 415, "ModelArts.9415")
+    assert problem["field"] == "Content-Encoding"
+
+
+async def test_the_body_of_a_stranger_is_not_read(yard) -> None:
+    async def body():
+        raise AssertionError("somebody reads it")
+        yield b""
+
+    reply = await yard.http.post(MODELS, headers={"X-Auth-Token": "wrong"}, content=body())
+    refused(reply, 401, "ModelArts.9401")
+
+
+async def test_a_body_that_does_not_come_is_given_up(yard, monkeypatch) -> None:
+    monkeypatch.setattr(edge, "BODY_WITHIN", 0.01)
+
+    async def body():
+        yield b'{"model_name":'
+        await asyncio.Event().wait()
+
+    reply = await yard.http.post(MODELS, headers=await yard.token(Role.WRITER), content=body())
+    refused(reply, 408, "ModelArts.9408")
+    assert reply.headers["connection"] == "close"
+
+
+class Blocked:
+    """A service that answers these tokens when it is told to, and all others at once."""
+
+    def __init__(self, calls) -> None:
+        self.names = {"reader"}
+        self.asked = 0
+        self.go = asyncio.Event()
+        self._calls, self._changed = calls, asyncio.Condition()
+
+    async def relayed(self, call, context, request, timeout=5) -> bytes:
+        if context.actor.removeprefix("token:") in self.names:
+            async with self._changed:
+                self.asked += 1
+                self._changed.notify_all()
+            await self.go.wait()
+        return await self._calls.relayed(call, context, request, timeout)
+
+    async def reached(self, number: int) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.asked == number)
+
+
+@pytest.fixture
+async def blocked(yard, monkeypatch):
+    yard.calls.answers[LIST] = EMPTY
+    service = Blocked(yard.calls)
+    object.__setattr__(yard.backends, "calls", service)
+    return service
+
+
+async def test_who_asks_much_at_once_waits_for_itself_and_nobody_else_does(yard, blocked) -> None:
+    greedy = await yard.token(Role.READER)
+    asking = [asyncio.create_task(yard.http.get(MODELS, headers=greedy)) for _ in range(10)]
+    await blocked.reached(2)
+    other = await yard.token(Role.WRITER)
+    assert (await yard.http.get(MODELS, headers=other)).status_code == 200
+    assert blocked.asked == 2
+    blocked.go.set()
+    assert {reply.status_code for reply in await asyncio.gather(*asking)} == {200}
+
+
+async def test_a_project_of_many_tokens_is_bounded_too(yard, blocked) -> None:
+    blocked.names = {"a", "b"}
+    tokens = [await yard.token(Role.READER, name=name) for name in ("a", "b")]
+    asking = [asyncio.create_task(yard.http.get(MODELS, headers=token)) for token in tokens * 2]
+    await blocked.reached(3)
+    other = await yard.token(Role.READER, project="other")
+    assert (await yard.http.get("/v1/other/models", headers=other)).status_code == 200
+    assert blocked.asked == 3
+    blocked.go.set()
+    assert {reply.status_code for reply in await asyncio.gather(*asking)} == {200}
+
+
+async def test_more_that_wait_than_may_are_refused(yard, blocked, monkeypatch) -> None:
+    monkeypatch.setattr(lanes, "MOST_WAITING", 1)
+    greedy = await yard.token(Role.READER)
+    asking = [asyncio.create_task(yard.http.get(MODELS, headers=greedy)) for _ in range(3)]
+    await blocked.reached(2)
+    reply = await yard.http.get(MODELS, headers=greedy)
+    refused(reply, 429, "ModelArts.9428")
+    assert reply.headers["retry-after"] == "1"
+    blocked.go.set()
+    assert {reply.status_code for reply in await asyncio.gather(*asking)} == {200}
+    assert (await yard.http.get(MODELS, headers=greedy)).status_code == 200
+
+
+async def test_who_guesses_tokens_is_slowed_down_and_the_honest_is_not(yard) -> None:
+    yard.calls.answers[LIST] = EMPTY
+    honest = await yard.token(Role.READER)
+    for number in range(attempts.FREE):
+        refused(await yard.http.get(MODELS, headers={"X-Auth-Token": f"guess-{number}"}), 401, "ModelArts.9401")
+    guess = asyncio.create_task(yard.http.get(MODELS, headers={"X-Auth-Token": "guess"}))
+    assert (await yard.http.get(MODELS, headers=honest)).status_code == 200
+    await yard.attempt_beats.tick()
+    reply = await guess
+    refused(reply, 429, "ModelArts.9427")
+    assert reply.headers["retry-after"] == "10"
+
+
+async def test_wrong_tokens_are_logged_without_the_token_and_not_each_of_a_flood(yard) -> None:
+    with capture_logs() as entries:
+        for number in range(attempts.FREE):
+            await yard.http.get(MODELS, headers={"X-Auth-Token": f"guess-{number}"})
+        for _ in range(5):
+            guess = asyncio.create_task(yard.http.get(MODELS, headers={"X-Auth-Token": "guess-again"}))
+            await yard.attempt_beats.tick()
+            await guess
+    told = [entry for entry in entries if entry["event"] == "token.wrong"]
+    assert len(told) == attempts.FREE
+    assert {entry["address"] for entry in told} == {"127.0.0.1"}
+    assert "guess" not in json.dumps(entries)
+
+
+def token_of(name: str, project: str) -> Token:
+    return Token(name, name, project, Role.READER, 1, "test")
+
+
+@pytest.mark.parametrize(
+    ("asking", "whose"),
+    [(("a", "mine"), "this token"), (("c", "mine"), "this project"), (("e", "third"), "all projects")],
+)
+def test_streams_are_bounded_by_token_by_project_and_together(asking, whose) -> None:
+    count = StreamCount(total=4, per_project=3, per_token=2)
+    with ExitStack() as opened:
+        for name in ("a", "a", "b"):
+            opened.enter_context(count.counted(token_of(name, "mine")))
+        with count.counted(token_of("d", "other")), pytest.raises(TooManyStreams, match=whose), ExitStack() as more:
+            more.enter_context(count.counted(token_of(*asking)))
+    with count.counted(token_of(*asking)):
+        pass
