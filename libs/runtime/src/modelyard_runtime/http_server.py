@@ -12,6 +12,8 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from modelyard_runtime.http_connection import Connection
+
 _DRAIN = 2  # seconds for requests in flight; event streams end only when they are cut
 
 
@@ -31,6 +33,8 @@ class HttpServer:
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
             self._app,
+            http=Connection,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -38,6 +42,10 @@ class HttpServer:
         )
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+
+    @property
+    def connections(self) -> int:
+        return 0 if self._server is None else len(self._server.server_state.connections)
 
     async def stop(self) -> None:
         """Finishes requests in flight, at most `_DRAIN` seconds. Safe to call twice."""
