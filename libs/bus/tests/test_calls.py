@@ -7,7 +7,8 @@ import structlog
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from modelyard_bus.calls import PROBE, CallClient, CallServer
+from modelyard_bus.answerers import PROBE
+from modelyard_bus.calls import CallClient, CallServer
 from modelyard_bus.connection import Bus
 from modelyard_contracts.calls import Call
 from modelyard_contracts.calls.context import CallContext

@@ -18,7 +18,9 @@ from starlette.routing import Route
 
 from modelyard_runtime import health, process
 from modelyard_runtime.clock import now_ms
+from modelyard_runtime.health import Readiness
 from modelyard_runtime.http_server import HttpServer
+from modelyard_runtime.metrics import ServiceMetrics
 from modelyard_runtime.process import Service, supervise
 
 OWN_PROCESS = Path(__file__).parent / "children" / "own_process.py"
@@ -78,6 +80,29 @@ async def test_ready_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> N
     async with supervise(Service("version", {"hangs": hangs, "broken": broken})) as running:
         checks = (await get(running.port, "/readyz")).json()["checks"]
         assert checks == {"hangs": "no answer within 0.05 s", "broken": "the check itself failed, see the log"}
+
+
+async def test_a_check_that_hangs_is_named_and_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_TELL_WITHIN", 0.05)
+    monkeypatch.setattr(health, "_KEEP", 0)
+    released, asked = asyncio.Event(), 0
+
+    async def hangs() -> str | None:
+        nonlocal asked
+        asked += 1
+        await released.wait()
+        return None
+
+    readiness = Readiness({"nats": well, "store": hangs}, ServiceMetrics("version", {}))
+    readiness.phase = "running"
+    assert readiness.known("store") is None, "nobody has asked yet"
+    for _ in range(3):
+        assert await readiness.ask() == {"nats": "ok", "store": "no answer within 0.05 s"}
+    assert (asked, readiness.known("store"), readiness.known("nats")) == (1, "no answer within 0.05 s", None)
+    monkeypatch.setattr(health, "_TELL_WITHIN", 25)
+    released.set()
+    assert await readiness.ask() == {"nats": "ok", "store": "ok"}
+    assert readiness.known("store") is None
 
 
 async def test_checks_run_once_however_many_ask() -> None:

@@ -156,6 +156,7 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
         lanes=Lanes(per_token=2, per_project=3),
         attempts=Attempts(lambda: 1_000, attempt_beats),
         watches=Watches(announcements, beats),
+        missing=lambda _: None,
     )
     app = create_app(settings, backends)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

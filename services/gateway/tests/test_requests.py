@@ -1,10 +1,13 @@
 """What the gateway makes of requests: fields, bounds, and the translation of refusals."""
 
+import asyncio
+
 import pytest
 
 from modelyard_contracts.calls import convert, version
 from modelyard_contracts.failures import Away, Failure, FailureKind, Problem
 from modelyard_contracts.shapes import Role, StorageSource
+from modelyard_gateway.doors.v1 import access
 from modelyard_testkit.refusals import refused
 
 GOOD = {"model_name": "手写数字", "source_location": "s3://training/digits/V001"}
@@ -98,6 +101,24 @@ async def test_a_store_that_is_away_is_a_503_with_a_hint_to_try_again(yard, monk
     refused(reply, 503, "ModelArts.9002")
     assert reply.headers["retry-after"] == "1"
     assert "/secret/place" not in reply.text
+
+
+async def test_while_the_documents_are_known_to_be_away_nobody_waits_for_them(yard) -> None:
+    token = await yard.token(Role.READER)
+    object.__setattr__(yard.backends, "missing", {"documents": "disk I/O error in /secret/place"}.get)
+    reply = await yard.http.get("/v1/default/models", headers=token)
+    refused(reply, 503, "ModelArts.9002")
+    assert reply.headers["retry-after"] == "1"
+    assert "/secret/place" not in reply.text
+
+
+async def test_documents_that_hang_are_waited_for_no_longer_than_it_takes(yard, monkeypatch) -> None:
+    async def hang(_self, _secret):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(type(yard.access), "token_of", hang)
+    monkeypatch.setattr(access, "_LOOKED_UP_WITHIN", 0.01)
+    refused(await yard.http.get("/v1/default/models", headers={"X-Auth-Token": "x"}), 503, "ModelArts.9002")
 
 
 async def test_a_large_body_is_refused_before_it_is_read(yard) -> None:

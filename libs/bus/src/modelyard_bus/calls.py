@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from pydantic import BaseModel, ValidationError
 
+from modelyard_bus.answerers import PROBE, Answerers
 from modelyard_bus.connection import Bus
 from modelyard_contracts import codes
 from modelyard_contracts.calls import Call
@@ -25,7 +26,7 @@ log = structlog.get_logger()
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ReplyT = TypeVar("ReplyT", bound=BaseModel)
 
-PROBE: Final = "Modelyard-Probe"
+_MOST_PROBLEMS: Final = 100  # told of one request
 _REPLY: Final = b'{"reply":'
 """An answer is this, the reply as JSON, and a brace; or an object with `failure`."""
 
@@ -46,12 +47,14 @@ class _Answer:
 
 
 class CallServer:
-    """Answers calls of one service, at most `limit` at a time; more wait their turn in the order they came."""
+    """Answers calls of one service, at most `limit` at a time; more wait their turn in the order they came, and those
+    beyond `most` are refused."""
 
-    def __init__(self, bus: Bus, service: str, limit: int = 64) -> None:
+    def __init__(self, bus: Bus, service: str, limit: int = 64, most: int = 2_000) -> None:
         self._bus = bus
         self._service = service
         self._slots = asyncio.Semaphore(limit)
+        self._most = most
         self._answers: list[_Answer] = []
         self._subscriptions: list[Subscription] = []
         self._running: set[asyncio.Task[None]] = set()
@@ -87,23 +90,26 @@ class CallServer:
 
     def _receiver(self, answer: _Answer) -> Callable[[Msg], Awaitable[None]]:
         async def receive(message: Msg) -> None:
+            """Nothing waits in here: behind it stand the probes of those who ask whether anybody is there."""
             if PROBE in (message.headers or {}):
                 await self._send(message, b"")
                 return
-            await self._slots.acquire()
+            if len(self._running) >= self._most:
+                await self._send(message, _refusal(self._busy()))
+                return
             task = asyncio.create_task(self._serve(answer, message), name=answer.call.subject)
             self._running.add(task)
-            task.add_done_callback(self._on_done)
+            task.add_done_callback(self._running.discard)
 
         return receive
 
-    def _on_done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._slots.release()
+    def _busy(self) -> Failure:
+        return Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, f"the {self._service} service is busy; try again")
 
     async def _serve(self, answer: _Answer, message: Msg) -> None:
         try:
-            answered = await self._ask(answer, message)
+            async with self._slots:
+                answered = await self._ask(answer, message)
             self._bus.stats.calls_answered += 1
         except Failure as failure:
             answered = _refusal(failure)
@@ -161,12 +167,14 @@ class CallClient:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._answerers = Answerers(bus)
 
     async def __call__(
         self, call: Call[RequestT, ReplyT], context: CallContext, request: RequestT, timeout: float = 5
     ) -> ReplyT:
-        """Raises Failure: the server's own, or UNAVAILABLE when nobody answers within `timeout` seconds. Then the
-        server may have done what was asked; only calls with an idempotency key are safe to repeat."""
+        """Raises Failure: the server's own, or UNAVAILABLE when nobody answers within `timeout` seconds, or sooner when
+        nobody is there. Then the server may have done what was asked; only calls with an idempotency key are safe to
+        repeat."""
         return call.reply.model_validate_json(await self.relayed(call, context, request, timeout), extra="ignore")
 
     async def relayed(
@@ -177,30 +185,14 @@ class CallClient:
         if len(data) > self._bus.limit:
             text = f"the request has {len(data)} bytes, at most {self._bus.limit} fit"
             raise Failure(FailureKind.TOO_LARGE, codes.MESSAGE_TOO_LARGE, text)
-        message = await self._request(call, data, timeout)
+        message = await self._answerers.ask(call, data, timeout)
         if not message.data.startswith(_REPLY):
             raise _Refused.model_validate_json(message.data).failure.to_failure()
         return bytes(message.data[len(_REPLY) : -1])
 
     async def answered(self, call: Call[Any, Any]) -> bool:
         """Someone is there to answer it, within a second."""
-        try:
-            await self._bus.nats.request(call.subject, b"", timeout=1, headers={PROBE: "1"})
-        except (nats.errors.Error, OSError):
-            return False
-        return True
-
-    async def _request(self, call: Call[Any, Any], data: bytes, timeout: float) -> Msg:
-        name = f"{call.service}.{call.verb}"
-        try:
-            return await self._bus.nats.request(call.subject, data, timeout=timeout)
-        except nats.errors.NoRespondersError as error:
-            raise Failure(FailureKind.UNAVAILABLE, codes.NO_WORKER, f"no worker answers {name}") from error
-        except nats.errors.TimeoutError as error:
-            text = f"{name} did not answer within {timeout:g} s"
-            raise Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, text) from error
-        except (nats.errors.Error, OSError) as error:
-            raise Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, f"{name} cannot be asked: no connection") from error
+        return await self._answerers.hears(call)
 
 
 def _refusal(failure: Failure) -> bytes:
@@ -209,7 +201,6 @@ def _refusal(failure: Failure) -> bytes:
 
 def _malformed(error: ValidationError) -> Failure:
     """Between our own services only a version mismatch leads here; the values stay out of the text."""
-    problems = tuple(
-        Problem(message=e["msg"], field=".".join(map(str, e["loc"])), rule=e["type"]) for e in error.errors()
-    )
+    found = error.errors(include_url=False, include_input=False)[:_MOST_PROBLEMS]
+    problems = tuple(Problem(message=e["msg"], field=".".join(map(str, e["loc"])), rule=e["type"]) for e in found)
     return Failure(FailureKind.INVALID, codes.MALFORMED, "the request does not have the agreed form", problems=problems)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -56,6 +57,7 @@ class Bus:
         self.nats = OrderedClient()  # for this package only
         self.on_reconnect: list[Callable[[], None]] = []  # for this package only
         self._settings = settings
+        self._back = asyncio.Event()
         self._refused: set[str] = set()
         self._last_error: Exception | None = None
 
@@ -113,6 +115,13 @@ class Bus:
     def limit(self) -> int:
         """Bytes that payload and headers of one stored message may have together."""
         return self.nats.max_payload - RESERVE
+
+    async def connected(self, within: float) -> bool:
+        """Now, or again within so many seconds: most interruptions are shorter than it takes to tell somebody."""
+        if not self.nats.is_connected:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._back.wait(), within)
+        return self.nats.is_connected
 
     async def declare(self, replicas: int = 1) -> None:
         """With the operator's identity: makes or updates all streams and durables of the catalogue."""
@@ -196,9 +205,11 @@ class Bus:
         self.closed.set()
 
     async def _on_disconnected(self) -> None:
+        self._back.clear()
         log.warning("nats_disconnected")
 
     async def _on_reconnected(self) -> None:
+        self._back.set()
         self.stats.reconnects += 1
         self._refused.clear()  # permissions may have changed with the server's configuration
         log.info("nats_reconnected")

@@ -28,6 +28,8 @@ class Backends:
     lanes: Lanes
     attempts: Attempts
     watches: Watches
+    missing: Callable[[str], str | None]
+    """What is known to be missing of a check of `/readyz`."""
 
 
 def backends_of(request: Request) -> Backends:

@@ -1,5 +1,6 @@
 """The one place where the gateway opens its clients and builds its application."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,9 +33,10 @@ async def build(settings: GatewaySettings | None = None) -> Service:
     settings = settings or GatewaySettings()
     bus = await Bus.connect(BusSettings(**settings.nats("gateway")))
     documents = open_documents(settings.document_url)
-    checks = {"nats": bus.check, "documents": documents.check, **_service_checks(CallClient(bus))}
+    calls = CallClient(bus)
+    checks = {"nats": bus.check, "documents": documents.check, **_service_checks(calls)}
     metrics = ServiceMetrics("gateway", {"bus": bus.stats})
-    api = _Api(settings, bus, documents, Readiness(checks, metrics), metrics)
+    api = _Api(settings, bus, calls, documents, Readiness(checks, metrics), metrics)
     return Service(
         name="gateway",
         checks=checks,
@@ -53,10 +55,12 @@ class _Api:
 
     settings: GatewaySettings
     bus: Bus
+    calls: CallClient
     documents: Documents
     readiness: Readiness
     metrics: ServiceMetrics
     server: HttpServer | None = None
+    watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         await self.documents.open((PROJECTS, TOKENS))
@@ -69,12 +73,13 @@ class _Api:
         self.server = HttpServer(app, self.settings.api_host, self.settings.api_port)
         await self.server.start()
         self.readiness.phase = "running"
+        self.watching = asyncio.create_task(self.readiness.keep_asking())
 
     def _backends(self) -> Backends:
         return Backends(
             settings=self.settings,
             bus=self.bus,
-            calls=CallClient(self.bus),
+            calls=self.calls,
             access=AccessRepository(self.documents),
             dead_letters=DeadLetters(self.bus),
             now=now_ms,
@@ -84,10 +89,13 @@ class _Api:
             lanes=Lanes(self.settings.max_token_requests, self.settings.max_project_requests),
             attempts=Attempts(now_ms),
             watches=Watches(self.bus.watch_live),
+            missing=self.readiness.known,
         )
 
     async def stop(self) -> None:
         self.readiness.phase = "stopping"
+        if self.watching is not None:
+            self.watching.cancel()
         if self.server is not None:
             await self.server.stop()
 
