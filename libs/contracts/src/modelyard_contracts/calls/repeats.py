@@ -1,7 +1,8 @@
 """Repeated requests: the same Idempotency-Key meets what it made before. Used by every call that creates something.
 
-The id of what is made is derived from the key, so two requests under one key race for one document; the digest of the
-request, kept with it, tells a repeat from another request that reuses the key.
+The id of what is made is derived from the caller and the key, so two requests under one key race for one document, and
+nobody meets what somebody else made under the same key; the digest of the request, kept with it, tells a repeat from
+another request that reuses the key.
 """
 
 import hashlib
@@ -28,9 +29,14 @@ class KeyReused(Failure):
 
 
 def created_id(context: CallContext, call: Call[Any, Any]) -> str:
-    """The id of what this call makes: a new one, or with a key always the same."""
+    """The id of what this call makes: a new one, or with a key always the same for this caller."""
     key = context.idempotency_key
-    return derived_id(context.project, call.subject, key) if key else new_id()
+    return derived_id(context.project, call.subject, *_whose(context), key) if key else new_id()
+
+
+def _whose(context: CallContext) -> tuple[str, ...]:
+    """A service's keys come from ids that are its own, and what it asked before this rule must be met after it."""
+    return () if context.actor.startswith("service:") else (context.actor,)
 
 
 def request_digest(request: BaseModel) -> str:
