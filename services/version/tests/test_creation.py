@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from modelyard_contracts import catalogue
+from modelyard_contracts.calls.repeats import created_id
 from modelyard_contracts.calls.version import CREATE, ListVersions
 from modelyard_contracts.events import VersionRequested
 from modelyard_contracts.failures import Failure, FailureKind
-from modelyard_contracts.ids import derived_id
 from modelyard_store.documents import Query, StoreUnavailable
 from modelyard_testkit.faults import Faults
 from modelyard_version.errors import Exists
@@ -138,5 +138,5 @@ async def test_a_repeat_after_a_write_that_happened_makes_no_second_version(regi
     with pytest.raises(StoreUnavailable):
         await register.create(key="k")
     register.build(real)
-    assert await register.create(key="k") == derived_id("p1", CREATE.subject, "k")
+    assert await register.create(key="k") == created_id(register.context(key="k"), CREATE)
     assert len(await register.said()) == 1
