@@ -184,7 +184,7 @@ async def test_links_are_signed_for_a_week_at_most(objects: Objects, bucket: str
     with pytest.raises(ObjectError):
         await objects.presign_get(bucket, "x", 8 * 86400)
     with pytest.raises(ObjectError):
-        await objects.presign_parts(bucket, "x", "0" * 32, 2, 8 * 86400)
+        await objects.presign_part(bucket, "x", "0" * 32, 2, 8 * 86400, length=1)
 
 
 async def test_an_upload_is_not_made_of_parts_that_never_arrived(objects: Objects, bucket: str) -> None:

@@ -185,12 +185,12 @@ async def test_bulk_work_does_not_hold_up_small_calls(objects: Objects, bucket: 
     assert len(set(await asyncio.gather(*hashing))) == 1
 
 
-async def request(method: str, url: str, body: bytes | None = None) -> urllib3.BaseHTTPResponse:
+async def request(method: str, url: str, body: Any = None) -> urllib3.BaseHTTPResponse:
     return await asyncio.to_thread(urllib3.request, method, url, body=body, retries=False)
 
 
 async def test_presigned_links(objects: Objects, bucket: str) -> None:
-    put = await objects.presign_put(bucket, "up/模型.bin", 60)
+    put = await objects.presign_put(bucket, "up/模型.bin", 60, length=7)
     assert (await request("PUT", put, b"content")).status == 200
     assert (await request("GET", put)).status == 403
     get = await objects.presign_get(bucket, "up/模型.bin", 60, "卷积 网络 “v1”.onnx")
@@ -203,6 +203,19 @@ async def test_presigned_links(objects: Objects, bucket: str) -> None:
         await objects.presign_get(bucket, "x", 8 * 86400)
 
 
+@pytest.mark.parametrize("length", [0, 1000])
+@pytest.mark.parametrize("key", ["plain", "with space+plus/模型~(1)=&?.bin"])
+async def test_a_link_takes_exactly_the_bytes_it_was_made_for(
+    objects: Objects, bucket: str, length: int, key: str
+) -> None:
+    url = await objects.presign_put(bucket, key, 60, length=length)
+    for sent in (noise(length + 1), noise(5 * MIB), iter([noise(length), b""])):
+        assert (await request("PUT", url, sent)).status in (403, 411)
+    assert await objects.stat(bucket, key) is None
+    assert (await request("PUT", url, noise(length))).status == 200
+    assert (await objects.read(bucket, key, 2000)) == noise(length)
+
+
 def test_attachment_names_are_exact_and_cannot_break_out() -> None:
     assert attachment("a.onnx") == "attachment; filename=\"a.onnx\"; filename*=UTF-8''a.onnx"
     assert (
@@ -212,7 +225,7 @@ def test_attachment_names_are_exact_and_cannot_break_out() -> None:
 
 async def test_presigned_links_name_the_public_endpoint(connect: Connect, bucket: str) -> None:
     objects = connect(public_endpoint="models.example.com", public_secure=True)
-    for url in (await objects.presign_get(bucket, "x", 60), await objects.presign_put(bucket, "x", 60)):
+    for url in (await objects.presign_get(bucket, "x", 60), await objects.presign_put(bucket, "x", 60, length=1)):
         assert urlsplit(url)[:3] == ("https", "models.example.com", f"/{bucket}/x")
     assert await objects.stat(bucket, "x") is None
 
@@ -230,8 +243,11 @@ async def test_a_link_signed_for_another_name_works_under_that_name(
 async def test_a_client_uploads_parts_by_links(objects: Objects, bucket: str) -> None:
     data = noise(11 * MIB)
     upload_id = await objects.begin_multipart(bucket, "x")
-    urls = await objects.presign_parts(bucket, "x", upload_id, 3, 60)
     parts = [data[start : start + 5 * MIB] for start in range(0, len(data), 5 * MIB)]
+    urls = [
+        await objects.presign_part(bucket, "x", upload_id, n, 60, length=len(part)) for n, part in enumerate(parts, 1)
+    ]
+    assert (await request("PUT", urls[2], parts[2] + b"more")).status == 403
     answers = [await request("PUT", url, part) for url, part in zip(urls, parts, strict=True)]
     etag = await objects.complete_multipart(bucket, "x", upload_id, [each.headers["etag"] for each in answers])
     assert await objects.stat(bucket, "x") == ObjectInfo("x", len(data), etag)
@@ -240,7 +256,7 @@ async def test_a_client_uploads_parts_by_links(objects: Objects, bucket: str) ->
 
 async def test_an_upload_that_is_given_up_frees_its_parts(objects: Objects, bucket: str) -> None:
     upload_id = await objects.begin_multipart(bucket, "x")
-    url = await objects.presign_part(bucket, "x", upload_id, 1, 60)
+    url = await objects.presign_part(bucket, "x", upload_id, 1, 60, length=1000)
     assert (await request("PUT", url, noise(1000))).status == 200
     with pytest.raises(ObjectError):
         await objects.complete_multipart(bucket, "x", upload_id, ["0" * 32])

@@ -85,6 +85,10 @@ def part_length(size: int, part_size: int, number: int) -> int:
     return min(part_size, size - (number - 1) * part_size)
 
 
+def part_lengths(size: int, part_size: int) -> list[int]:
+    return [part_length(size, part_size, number) for number in range(1, part_count(size, part_size) + 1)]
+
+
 def part_count(size: int, part_size: int) -> int:
     """Parts of a file; 1 means it is sent whole."""
     return max(1, -(-size // part_size))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from modelyard_contracts.calls.imports import UploadFile, UploadProgress
 from modelyard_contracts.outcome import Outcome
-from modelyard_import.domain.uploads import Upload, part_count, part_length
+from modelyard_import.domain.uploads import Upload, part_length, part_lengths
 from modelyard_import.repository import Repository
 from modelyard_store.keys import safe_key
 from modelyard_store.objects import NoSuchObject, ObjectInfo, Objects
@@ -51,7 +51,7 @@ class Arrivals:
         if upload.state != "open":  # it was complete, and somebody has written to it or taken it away
             return UploadProgress(path=file.path, size=file.size, part_size=length, done=False, parts={}, missing={})
         if not in_parts:
-            missing = {1: await self.objects.presign_put(bucket, key, link_seconds)}
+            missing = {1: await self.objects.presign_put(bucket, key, link_seconds, length=file.size)}
             return UploadProgress(
                 path=file.path, size=file.size, part_size=length, done=False, parts={}, missing=missing
             )
@@ -59,8 +59,8 @@ class Arrivals:
         parts = await self.parts(upload, file)
         multipart = upload.multiparts[file.path]
         missing = {
-            number: await self.objects.presign_part(bucket, key, multipart, number, link_seconds)
-            for number in range(1, part_count(file.size, upload.part_size) + 1)
+            number: await self.objects.presign_part(bucket, key, multipart, number, link_seconds, length=length)
+            for number, length in enumerate(part_lengths(file.size, upload.part_size), 1)
             if number not in parts
         }
         return UploadProgress(

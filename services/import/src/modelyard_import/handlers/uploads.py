@@ -31,6 +31,7 @@ from modelyard_import.domain.uploads import (
     keep,
     let_go,
     part_count,
+    part_lengths,
     part_size_for,
     refuse_expired,
     renew,
@@ -154,10 +155,12 @@ class UploadCalls:
         if upload.state != "open" or seconds < 1:
             return UploadTarget(path=file.path, urls=(), part_size=part_size)
         if multipart is None:
-            urls = [await self.objects.presign_put(upload.location.bucket, key, seconds)]
+            urls = [await self.objects.presign_put(upload.location.bucket, key, seconds, length=file.size)]
         else:
-            count = part_count(file.size, upload.part_size)
-            urls = await self.objects.presign_parts(upload.location.bucket, key, multipart, count, seconds)
+            urls = [
+                await self.objects.presign_part(upload.location.bucket, key, multipart, number, seconds, length=length)
+                for number, length in enumerate(part_lengths(file.size, upload.part_size), 1)
+            ]
         return UploadTarget(path=file.path, urls=tuple(urls), part_size=part_size)
 
     async def _join_parts(self, upload: Upload, said: Sequence[CompletedFile]) -> None:
