@@ -16,12 +16,14 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import ConversionSucceeded, VersionPublished
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Artifact, ConversionOrder, Plan
-from modelyard_convert.bootstrap import build, versions_of
+from modelyard_convert.bootstrap import build
 from modelyard_convert.conversion import CHILDREN, Converter
+from modelyard_convert.offering import versions_of
 from modelyard_convert.settings import ConvertSettings
 from modelyard_convert.toolchains import TOOLCHAINS
 from modelyard_runtime.preloaded import PreloadedPython
 from modelyard_runtime.process import supervise
+from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_testkit.service_stack import ServiceStack
 
 pytestmark = pytest.mark.servers
@@ -82,6 +84,8 @@ async def test_a_plan_is_carried_out_with_nobody_pressing_a_button(town: Town, y
     async with supervise(await build(town.settings)) as running:
         assert {name: await check() for name, check in running.service.checks.items()} == {
             "nats": None,
+            "durables": None,
+            "toolchains": None,
             "documents": None,
             "objects": None,
         }
@@ -132,8 +136,9 @@ async def test_a_toolchain_that_does_not_load_is_not_offered(monkeypatch: pytest
     assert await versions_of(replace(bare, modules=("json",))) == {"json": json.__version__}
     assert await versions_of(bare) is None, "it is there, but not in the toolchain's interpreter"
     assert await versions_of(replace(chain, python=tmp_path / "gone")) is None
-    monkeypatch.setattr("modelyard_convert.bootstrap.PROBE", tmp_path / "no_such_probe.py")
-    assert await versions_of(chain) is None
+    monkeypatch.setattr("modelyard_convert.offering.PROBE", tmp_path / "no_such_probe.py")
+    with pytest.raises(SubprocessFailed):  # not known: it is looked for again
+        await versions_of(chain)
 
 
 async def test_roles_come_as_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
