@@ -4,7 +4,7 @@ Not `nats.micro`: that runs one request at a time per endpoint and tells callers
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -26,6 +26,9 @@ RequestT = TypeVar("RequestT", bound=BaseModel)
 ReplyT = TypeVar("ReplyT", bound=BaseModel)
 
 PROBE: Final = "Modelyard-Probe"
+"""A request with this header asks whether somebody is there ("1"), or what he misses (READY)."""
+READY: Final = "ready"
+Missing = Callable[[], Awaitable[str | None]]
 _REPLY: Final = b'{"reply":'
 """An answer is this, the reply as JSON, and a brace; or an object with `failure`."""
 
@@ -52,29 +55,49 @@ class CallServer:
         self._bus = bus
         self._service = service
         self._slots = asyncio.Semaphore(limit)
-        self._answers: list[_Answer] = []
-        self._subscriptions: list[Subscription] = []
+        self._answers: dict[str, _Answer] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._started = False
+        self.missing: Missing | None = None
+        """What the service misses, in words, for who asks whether it is ready."""
 
     def answer(
         self, call: Call[RequestT, ReplyT], handler: Callable[[CallContext, RequestT], Awaitable[ReplyT]]
     ) -> None:
         """Before `start`. Raises ValueError for another service's call, or one that is answered already."""
-        if call.service != self._service or any(a.call.subject == call.subject for a in self._answers):
+        if call.service != self._service or call.subject in self._answers:
             raise ValueError(f"{self._service} cannot answer {call.service}.{call.verb} (again)")
-        self._answers.append(_Answer(call, handler))
+        self._answers[call.subject] = _Answer(call, handler)
+
+    async def answer_from_now(
+        self, call: Call[RequestT, ReplyT], handler: Callable[[CallContext, RequestT], Awaitable[ReplyT]]
+    ) -> None:
+        """As `answer`, also after `start`."""
+        self.answer(call, handler)
+        if self._started:
+            await self._listen(self._answers[call.subject])
+
+    async def answer_no_longer(self, call: Call[Any, Any]) -> None:
+        del self._answers[call.subject]
+        if subscription := self._subscriptions.pop(call.subject, None):
+            await subscription.unsubscribe()
 
     async def start(self) -> None:
-        for answer in self._answers:
-            receive = self._receiver(answer)
-            subscription = await self._bus.nats.subscribe(answer.call.subject, queue=self._service, cb=receive)
-            self._subscriptions.append(subscription)
+        for answer in tuple(self._answers.values()):
+            await self._listen(answer)
+        self._started = True
         await self._bus.nats.flush()
+
+    async def _listen(self, answer: _Answer) -> None:
+        self._subscriptions[answer.call.subject] = await self._bus.nats.subscribe(
+            answer.call.subject, queue=self._service, cb=self._receiver(answer)
+        )
 
     async def stop(self, grace: float = 5.0) -> None:
         """Takes no more requests, answers those it has within `grace` seconds, then refuses the rest."""
         if self._bus.nats.is_connected:
-            draining = (s.drain() for s in self._subscriptions)  # type: ignore[no-untyped-call]  # nats-py lacks it
+            draining = (s.drain() for s in self._subscriptions.values())  # type: ignore[no-untyped-call]  # nats-py lacks it
             drained = await asyncio.gather(*draining, return_exceptions=True)
             for error in filter(None, drained):
                 log.info("calls_not_drained", error=str(error))
@@ -87,19 +110,23 @@ class CallServer:
 
     def _receiver(self, answer: _Answer) -> Callable[[Msg], Awaitable[None]]:
         async def receive(message: Msg) -> None:
-            if PROBE in (message.headers or {}):
-                await self._send(message, b"")
+            if probe := (message.headers or {}).get(PROBE):
+                self._spawn(self._tell(message, probe), lambda _: None)
                 return
             await self._slots.acquire()
-            task = asyncio.create_task(self._serve(answer, message), name=answer.call.subject)
-            self._running.add(task)
-            task.add_done_callback(self._on_done)
+            self._spawn(self._serve(answer, message), lambda _: self._slots.release())
 
         return receive
 
-    def _on_done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._slots.release()
+    def _spawn(self, work: Coroutine[Any, Any, None], then: Callable[[object], None]) -> None:
+        task = asyncio.create_task(work, name=f"call of {self._service}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(then)
+
+    async def _tell(self, message: Msg, probe: str) -> None:
+        missing = await self.missing() if self.missing and probe == READY else None
+        await self._send(message, (missing or "").encode())
 
     async def _serve(self, answer: _Answer, message: Msg) -> None:
         try:
@@ -189,6 +216,14 @@ class CallClient:
         except (nats.errors.Error, OSError):
             return False
         return True
+
+    async def missing(self, call: Call[Any, Any], within: float) -> str | None:
+        """What the service that answers this call misses, in words; None when it is ready."""
+        try:
+            told = await self._bus.nats.request(call.subject, b"", timeout=within, headers={PROBE: READY})
+        except (nats.errors.Error, OSError):
+            return f"the {call.service} service does not answer"
+        return f"the {call.service} service: {told.data.decode()}" if told.data else None
 
     async def _request(self, call: Call[Any, Any], data: bytes, timeout: float) -> Msg:
         name = f"{call.service}.{call.verb}"

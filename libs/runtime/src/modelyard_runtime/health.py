@@ -21,7 +21,7 @@ Check = Callable[[], Awaitable[str | None]]
 """None: all is well; otherwise what is missing, in words for an operator."""
 
 OK: Final = "ok"
-_ANSWER_WITHIN: Final = 3.0  # seconds
+ANSWER_WITHIN: Final = 2.0  # seconds; the gateway, which asks the services, gives them a little longer
 _KEEP: Final = 1.0  # seconds: a check may write (the bus does), and anybody may ask
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -31,10 +31,11 @@ log = structlog.get_logger()
 class Readiness:
     """Runs the checks side by side, at most once per second however many ask."""
 
-    def __init__(self, checks: Mapping[str, Check], metrics: ServiceMetrics) -> None:
+    def __init__(self, checks: Mapping[str, Check], metrics: ServiceMetrics, within: float = ANSWER_WITHIN) -> None:
         self.phase: str = "starting"  # then "running", then "stopping"
         self._checks = checks
         self._metrics = metrics
+        self._within = within
         self._asking = asyncio.Lock()
         self._answers: dict[str, str] = {}
         self._answered = float("-inf")
@@ -48,12 +49,17 @@ class Readiness:
                 self._answered = time.monotonic()
         return self._answers if self.phase == "running" else {**self._answers, "process": self.phase}
 
+    async def missing(self) -> str | None:
+        """All that is missing, in one line."""
+        answers = await self.ask()
+        return "; ".join(f"{name}: {answer}" for name, answer in answers.items() if answer != OK) or None
+
     async def _one(self, name: str, check: Check) -> str:
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN):
+            async with asyncio.timeout(self._within):
                 missing = await check()
         except TimeoutError:
-            missing = f"no answer within {_ANSWER_WITHIN:g} s"
+            missing = f"no answer within {self._within:g} s"
         except Exception:
             log.exception("check failed", check=name)
             missing = "the check itself failed, see the log"
