@@ -13,7 +13,7 @@ from modelyard_contracts.calls import version as version_calls
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.catalogue import VERSION_PUBLISHED
 from modelyard_contracts.envelope import Envelope
-from modelyard_contracts.events import ConversionSucceeded, VersionPublished
+from modelyard_contracts.events import ConversionCreated, ConversionSucceeded, VersionPublished
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Artifact, ConversionOrder, Plan
 from modelyard_convert.bootstrap import build
@@ -125,6 +125,20 @@ async def test_roles_live_apart_and_a_missing_worker_is_noticed(town: Town, yard
             assert said == ["created", "started", "succeeded"]
             found = await town.stack.ask(calls.GET, calls.GetConversion(conversion_id=created.conversion_id))
             assert found.state == "succeeded"
+
+
+async def test_a_plan_that_is_heard_before_any_worker_is_back_is_carried_out(town: Town, yard: Any) -> None:
+    api = town.settings.model_copy(update={"convert_roles": frozenset({"api"})})
+    worker = town.settings.model_copy(update={"convert_roles": frozenset({"worker"})})
+    view = await town.publish(yard)
+    async with supervise(await build(api)):
+        await town.say(view, Plan(convert=(ConversionOrder(target="onnx-fp16"),)))
+        created = ConversionCreated.model_validate((await town.next_said()).data)
+        waiting = await town.stack.ask(calls.GET, calls.GetConversion(conversion_id=created.conversion_id))
+        assert (waiting.state, waiting.progress) == ("initialising", "no worker offers `onnx` now; it waits for one")
+        async with supervise(await build(worker)):
+            said = [(await town.next_said()).type.split(".")[3] for _ in range(2)]
+            assert said == ["started", "succeeded"]
 
 
 async def test_a_toolchain_that_does_not_load_is_not_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

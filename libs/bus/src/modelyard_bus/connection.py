@@ -122,6 +122,18 @@ class Bus:
         """With the operator's identity: makes or updates all streams and durables of the catalogue."""
         await streams.declare(self.js, replicas)
 
+    async def declared(self) -> bool:
+        """With the operator's identity: whether they are all there. Raises nats.errors.Error."""
+        return await streams.complete(self.js)
+
+    async def answers(self) -> bool:
+        """The server itself does, whatever its streams do."""
+        try:
+            await self.nats.flush(1)
+        except (nats.errors.Error, OSError):
+            return False
+        return True
+
     async def publish(self, subject: str, envelope: Envelope) -> None:
         """Stored once, also when called again with the same envelope id within the stream's duplicate window.
 
