@@ -35,7 +35,7 @@ PLACES = {durable.name: f"{durable.stream.name}.{durable.name}" for durable in a
 PUBLISH = (
     *(event.subject for event in ALL_EVENTS),
     *(job.subject for job in ALL_JOBS),
-    *(f"modelyard.canary.{service}" for service in SERVICES),
+    *(stream.probe(service) for service in SERVICES for stream in STREAMS),
     *(f"modelyard.rpc.{service}.get" for service in SERVICES),
     *(f"modelyard.dlq.{name}" for name in PLACES),
     *(f"$JS.API.CONSUMER.{verb}.{place}" for verb in ("MSG.NEXT", "INFO", "DELETE") for place in PLACES.values()),
@@ -75,7 +75,7 @@ def may_publish(identity: str) -> set[str]:
         return said
     own = {d.name: PLACES[d.name] for d in durables_of(identity)}
     granted = said | {f"modelyard.job.{job.subject.split('.', 2)[2]}" for job in ALL_JOBS if job.service == identity}
-    granted |= {f"modelyard.canary.{identity}", "modelyard.live.conversion.c1"}
+    granted |= {*(stream.probe(identity) for stream in STREAMS), "modelyard.live.conversion.c1"}
     granted |= {f"modelyard.rpc.{service}.get" for service in SERVICES}
     granted |= {f"modelyard.dlq.{name}" for name in own}
     granted |= {f"$JS.API.CONSUMER.{verb}.{place}" for verb in ("MSG.NEXT", "INFO") for place in own.values()}

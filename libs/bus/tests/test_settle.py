@@ -5,7 +5,8 @@ import pytest
 
 from modelyard_bus.errors import PublishFailed
 from modelyard_bus.settle import Ending, Reject, Retry, Verdict, decide, settle, spent
-from modelyard_contracts import catalogue
+from modelyard_contracts import catalogue, codes
+from modelyard_contracts.failures import Away, Failure, FailureKind
 
 LIMITS = catalogue.Retry(max_deliver=3, ack_wait=10, first_delay=1, max_delay=5)
 MIDDLE = 0.5  # of the jitter: exactly the nominal delay
@@ -77,12 +78,35 @@ def test_reasons_stay_short_enough_for_a_header() -> None:
     assert len(decide(RuntimeError("x" * 5000), 3, LIMITS, MIDDLE).reason) < 450
 
 
-def test_a_delivery_beyond_the_attempts_is_not_handled_again() -> None:
-    assert spent(3, LIMITS) is None
-    verdict = spent(4, LIMITS)
+def test_a_message_that_is_never_settled_is_not_handled_for_ever() -> None:
+    assert spent(50 * LIMITS.max_deliver, LIMITS) is None
+    verdict = spent(50 * LIMITS.max_deliver + 1, LIMITS)
     assert verdict is not None
     assert verdict.ending is Ending.DEAD
-    assert "never answered" in verdict.reason
+    assert "never settled" in verdict.reason
+
+
+def waited_for(cause: Exception) -> Retry:
+    waiting = Retry("later")
+    waiting.__cause__ = cause
+    return waiting
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Away("the store"),
+        Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, "the service"),
+        waited_for(Failure(FailureKind.TOO_MANY, codes.NO_ANSWER, "it is busy")),
+    ],
+)
+def test_while_somebody_is_away_no_attempt_is_the_last(error: Exception) -> None:
+    assert decide(error, 1000, LIMITS, MIDDLE) == Verdict(Ending.RETRIED, 5, f"{type(error).__name__}: {error}")
+
+
+def test_a_refusal_is_no_absence() -> None:
+    refusal = Failure(FailureKind.INVALID, codes.MALFORMED, "no")
+    assert decide(waited_for(refusal), 3, LIMITS, MIDDLE).ending is Ending.DEAD
 
 
 async def test_settling_does_what_was_decided() -> None:

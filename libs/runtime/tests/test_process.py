@@ -55,7 +55,6 @@ async def well() -> str | None:
 
 async def test_ready_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_KEEP", 0)
-    monkeypatch.setattr(health, "_ANSWER_WITHIN", 0.05)
     missing: dict[str, str | None] = {"nats": "no stream MODELYARD_EVENTS"}
 
     async def nats() -> str | None:
@@ -68,7 +67,7 @@ async def test_ready_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> N
     async def broken() -> str | None:
         raise ValueError("password=hush")
 
-    async with supervise(Service("version", {"nats": nats, "documents": well})) as running:
+    async with supervise(Service("version", {"nats": nats, "documents": well}, answer_within=0.05)) as running:
         assert (await get(running.port, "/healthz")).json() == {"alive": True}
         answer = await get(running.port, "/readyz")
         assert answer.status_code == 503
@@ -77,7 +76,7 @@ async def test_ready_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> N
         missing["nats"] = None
         answer = await get(running.port, "/readyz")
         assert (answer.status_code, answer.json()["ready"]) == (200, True)
-    async with supervise(Service("version", {"hangs": hangs, "broken": broken})) as running:
+    async with supervise(Service("version", {"hangs": hangs, "broken": broken}, answer_within=0.05)) as running:
         checks = (await get(running.port, "/readyz")).json()["checks"]
         assert checks == {"hangs": "no answer within 0.05 s", "broken": "the check itself failed, see the log"}
 

@@ -146,6 +146,32 @@ async def test_claim_renew_finish(documents: Documents, versions: Collection) ->
     assert await claim(documents, versions, "gone", now=5000, lease_ms=100, states=STATES) is None
 
 
+async def test_a_clock_that_was_set_back_holds_nobody_up(documents: Documents, versions: Collection) -> None:
+    """A lease that is longer than any is counted anew: of the dead it ends in time, and who lives renews it."""
+    hour = 3_600_000
+    await job(documents, versions)
+    await claim(documents, versions, "job", now=2 * hour, lease_ms=100, states=STATES)
+    with pytest.raises(Held) as held:
+        await claim(documents, versions, "job", now=hour, lease_ms=100, states=STATES)
+    assert held.value.until == hour + 100
+    await renew(documents, versions, "job", 1, now=hour + 90, lease_ms=100)
+    with pytest.raises(Held):
+        await claim(documents, versions, "job", now=hour + 100, lease_ms=100, states=STATES)
+    taken = await claim(documents, versions, "job", now=hour + 190, lease_ms=100, states=STATES)
+    assert taken is not None
+    assert attempt_of(taken) == 2
+
+
+async def test_a_clock_that_was_set_forward_lets_one_of_two_finish(documents: Documents, versions: Collection) -> None:
+    await job(documents, versions)
+    await claim(documents, versions, "job", now=0, lease_ms=100, states=STATES)
+    second = await claim(documents, versions, "job", now=3_600_000, lease_ms=100, states=STATES)
+    assert second is not None
+    with pytest.raises(Lost):
+        await finish(documents, versions, "job", 1, dict)
+    await finish(documents, versions, "job", 2, dict)
+
+
 async def test_a_late_worker_is_fenced(documents: Documents, versions: Collection) -> None:
     await job(documents, versions)
     await claim(documents, versions, "job", now=0, lease_ms=100, states=STATES)

@@ -18,10 +18,11 @@ from modelyard_contracts.jobs import AuditJob
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_local.servers import S3Server
 from modelyard_store.aggregates import Decide
-from modelyard_store.attempts import DUE, SILENT_MS, Attempts
+from modelyard_store.attempts import DUE, Attempts
 from modelyard_store.documents import Collection
 from modelyard_store.objects import NoSuchObject, Objects, ObjectSettings
 from modelyard_store.sqlite import SqliteDocuments
+from modelyard_store.watched import SILENT_MS
 from modelyard_work.ending import Policy
 from modelyard_work.long_job import LongJob
 from modelyard_work.long_work import Attempt, LongWork, Progress

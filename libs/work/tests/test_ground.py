@@ -13,5 +13,5 @@ from .conftest import TASKS, Yard
 def test_attempts_that_would_never_tell_are_refused(yard: Yard) -> None:
     nothing = cast(Any, None)
     ground = Ground("version", ServiceSettings(), nothing, nothing, nothing, nothing, nothing, telling=())
-    with pytest.raises(ValueError, match="tasks holds attempts and is not among the telling collections"):
-        ground.service((TASKS,), attempts=(yard.attempts,))
+    with pytest.raises(ValueError, match="tasks is watched and is not among the telling collections"):
+        ground.service((TASKS,), watched=(yard.attempts,))

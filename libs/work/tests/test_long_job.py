@@ -9,7 +9,7 @@ import pytest
 from modelyard_contracts.failures import Code, Failure, FailureKind
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_runtime.subprocesses import SubprocessFailed
-from modelyard_store.attempts import SILENT_MS
+from modelyard_store.watched import SILENT_MS
 from modelyard_testkit.faults import ALWAYS
 from modelyard_work import long_job
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from modelyard_contracts.failures import Code, Failure, FailureKind
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_runtime.subprocesses import SubprocessFailed
-from modelyard_store.attempts import SILENT_MS
+from modelyard_store.watched import SILENT_MS
 from modelyard_testkit.faults import ALWAYS
 
 from .conftest import Yard

@@ -10,6 +10,8 @@ from modelyard_contracts.calls.convert import ListConversions
 from modelyard_contracts.catalogue import VERSION_DELETED, VERSION_PUBLISHED
 from modelyard_contracts.events import VersionDeleted, VersionPublished
 from modelyard_contracts.shapes import ConversionOrder, Plan
+from modelyard_convert.handlers.unoffered import Unoffered
+from modelyard_runtime.clock import now_ms
 
 
 def published(yard: Any, version: Any, *targets: str, **more: Any) -> Any:
@@ -66,15 +68,38 @@ async def test_what_a_plan_cannot_do_is_kept_with_its_reason(yard: Any) -> None:
     assert await yard.said(found["ascend-om"].conversion_id) == ["failed"]
 
 
-async def test_a_plan_waits_a_while_for_a_worker_then_fails(yard: Any) -> None:
+async def test_what_is_planned_waits_for_a_worker_however_late_the_plan_is_heard(yard: Any) -> None:
     yard.others.offered = set()
     version = yard.publish()
-    with pytest.raises(Retry, match="no worker offers `onnx`"):
-        await yard.events.published(*published(yard, version, "onnx-fp16"))
-    assert await made(yard) == {}
-    old = datetime.now(UTC) - timedelta(minutes=1)
+    old = datetime.now(UTC) - timedelta(days=1)
     await yard.events.published(*published(yard, version, "onnx-fp16", time=old))
-    assert (await made(yard))["onnx-fp16"].reason == "no worker offers `onnx`"
+    waiting = (await made(yard))["onnx-fp16"]
+    assert waiting.state == "initialising"
+    assert waiting.progress == "no worker offers `onnx` now; it waits for one"
+    yard.others.offered = {"onnx"}
+    assert (await yard.work(waiting.conversion_id)).state == "succeeded"
+
+
+async def test_one_that_no_worker_comes_for_ends_when_it_was_asked_for_long_enough(yard: Any) -> None:
+    """Not counted: what passed before somebody could be asked."""
+    clock, day = [0.0], 86_400.0
+    chore = Unoffered(yard.repository, yard.admission, lambda: now_ms() + int(clock[0] * 1000), day, lambda: clock[0])
+    waiting = await yard.create()
+    yard.others.offered = set()
+    clock[0] = 2 * day
+    assert await chore.sweep() == 0
+    clock[0] = 3 * day - 1
+    assert await chore.sweep() == 0
+    yard.others.offered = {"onnx"}
+    assert await chore.sweep() == 0
+    yard.others.offered = set()
+    clock[0] = 3 * day
+    assert await chore.sweep() == 0
+    clock[0] = 4 * day
+    assert await chore.sweep() == 1
+    ended = await yard.known(waiting)
+    assert (ended.state, ended.reason) == ("failed", "no worker offers `onnx`")
+    assert await chore.sweep() == 0
 
 
 async def test_a_version_service_that_is_away_is_asked_again(yard: Any) -> None:

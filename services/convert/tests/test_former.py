@@ -14,7 +14,7 @@ from modelyard_convert import domain
 from modelyard_convert.bootstrap import asked_again
 from modelyard_convert.repository import CONVERSIONS
 from modelyard_runtime.clock import now_ms
-from modelyard_store.attempts import SILENT_MS
+from modelyard_store.watched import SILENT_MS
 from modelyard_work.revival import Revival
 
 FORMER: dict[str, Any] = json.loads((Path(__file__).parent / "former_documents.json").read_text("utf-8"))

@@ -18,9 +18,10 @@ from modelyard_convert.domain import Conversion
 from modelyard_convert.repository import CONVERSIONS
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.subprocesses import SubprocessFailed, run_python
-from modelyard_store.attempts import SILENT_MS, Taken
+from modelyard_store.attempts import Taken
 from modelyard_store.documents import StoreUnavailable
 from modelyard_store.objects import ObjectStoreUnavailable
+from modelyard_store.watched import SILENT_MS
 from modelyard_work.ending import Policy
 from modelyard_work.revival import Revival
 

@@ -13,15 +13,17 @@ from modelyard_contracts.calls import version as version_calls
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.catalogue import VERSION_PUBLISHED
 from modelyard_contracts.envelope import Envelope
-from modelyard_contracts.events import ConversionSucceeded, VersionPublished
+from modelyard_contracts.events import ConversionCreated, ConversionSucceeded, VersionPublished
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Artifact, ConversionOrder, Plan
-from modelyard_convert.bootstrap import build, versions_of
+from modelyard_convert.bootstrap import build
 from modelyard_convert.conversion import CHILDREN, Converter
+from modelyard_convert.offering import versions_of
 from modelyard_convert.settings import ConvertSettings
 from modelyard_convert.toolchains import TOOLCHAINS
 from modelyard_runtime.preloaded import PreloadedPython
 from modelyard_runtime.process import supervise
+from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_testkit.service_stack import ServiceStack
 
 pytestmark = pytest.mark.servers
@@ -82,6 +84,8 @@ async def test_a_plan_is_carried_out_with_nobody_pressing_a_button(town: Town, y
     async with supervise(await build(town.settings)) as running:
         assert {name: await check() for name, check in running.service.checks.items()} == {
             "nats": None,
+            "durables": None,
+            "toolchains": None,
             "documents": None,
             "objects": None,
         }
@@ -123,6 +127,20 @@ async def test_roles_live_apart_and_a_missing_worker_is_noticed(town: Town, yard
             assert found.state == "succeeded"
 
 
+async def test_a_plan_that_is_heard_before_any_worker_is_back_is_carried_out(town: Town, yard: Any) -> None:
+    api = town.settings.model_copy(update={"convert_roles": frozenset({"api"})})
+    worker = town.settings.model_copy(update={"convert_roles": frozenset({"worker"})})
+    view = await town.publish(yard)
+    async with supervise(await build(api)):
+        await town.say(view, Plan(convert=(ConversionOrder(target="onnx-fp16"),)))
+        created = ConversionCreated.model_validate((await town.next_said()).data)
+        waiting = await town.stack.ask(calls.GET, calls.GetConversion(conversion_id=created.conversion_id))
+        assert (waiting.state, waiting.progress) == ("initialising", "no worker offers `onnx` now; it waits for one")
+        async with supervise(await build(worker)):
+            said = [(await town.next_said()).type.split(".")[3] for _ in range(2)]
+            assert said == ["started", "succeeded"]
+
+
 async def test_a_toolchain_that_does_not_load_is_not_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     chain = TOOLCHAINS["onnx"]
     assert set(await versions_of(chain) or ()) == {"onnx", "onnxruntime", "onnxconverter_common"}
@@ -132,8 +150,9 @@ async def test_a_toolchain_that_does_not_load_is_not_offered(monkeypatch: pytest
     assert await versions_of(replace(bare, modules=("json",))) == {"json": json.__version__}
     assert await versions_of(bare) is None, "it is there, but not in the toolchain's interpreter"
     assert await versions_of(replace(chain, python=tmp_path / "gone")) is None
-    monkeypatch.setattr("modelyard_convert.bootstrap.PROBE", tmp_path / "no_such_probe.py")
-    assert await versions_of(chain) is None
+    monkeypatch.setattr("modelyard_convert.offering.PROBE", tmp_path / "no_such_probe.py")
+    with pytest.raises(SubprocessFailed):  # not known: it is looked for again
+        await versions_of(chain)
 
 
 async def test_roles_come_as_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from modelyard_contracts.outcome import Cause
 from modelyard_import.domain.imports import asked_again, start, view
 from modelyard_import.repository import IMPORTS, Repository
-from modelyard_store.attempts import SILENT_MS
 from modelyard_store.sqlite import SqliteDocuments
+from modelyard_store.watched import SILENT_MS
 from modelyard_work.revival import Revival
 
 FORMER: dict[str, Any] = json.loads((Path(__file__).parent / "former_documents.json").read_text("utf-8"))

@@ -9,8 +9,9 @@ from modelyard_contracts.catalogue import IMPORT_FAILED, IMPORT_FETCH
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_contracts.shapes import Location
 from modelyard_import.domain.imports import OPEN, Import, asked_again, start
-from modelyard_store.attempts import SILENT_MS, Taken
+from modelyard_store.attempts import Taken
 from modelyard_store.documents import AnyOf, Between, Equals, Query, Sort
+from modelyard_store.watched import SILENT_MS
 from modelyard_testkit import models
 from modelyard_work.revival import Revival
 

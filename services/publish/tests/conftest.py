@@ -165,7 +165,7 @@ class Yard:
     nudges: int = 0
 
     def __post_init__(self) -> None:
-        self.repository = Repository(self.documents, self._nudge)
+        self.repository = Repository(self.documents, self._nudge, lambda: 0)
         register = Register(cast(CallClient, self.others))
         self.gallery = GalleryCalls(self.repository, register, lambda: self.now)
         self.competitions = CompetitionCalls(self.repository, register, lambda: self.now)

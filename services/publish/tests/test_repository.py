@@ -54,7 +54,7 @@ async def test_documents_from_before_refusals_were_kept_are_read(document_url: s
     try:
         await documents.add(LISTINGS, "l", {**names, **listing})
         await documents.add(ENTRIES, "e", {**names, **entry})
-        kept = Repository(documents, lambda: None)
+        kept = Repository(documents, lambda: None, lambda: 0)
         found = await kept.listings.get("p1", "l")
         assert found is not None
         assert (found.state, found.code, found.reason) == ("listed", None, None)

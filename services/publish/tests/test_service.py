@@ -80,7 +80,7 @@ async def town(document_url: str, nats_server: Any, yard: Any) -> AsyncIterator[
         await _play(stack, buses, yard.others)
         running = await stack.enter_async_context(supervise(await build(settings)))
         checks = {name: await check() for name, check in running.service.checks.items()}
-        assert checks == {"nats": None, "documents": None}
+        assert checks == {"nats": None, "durables": None, "documents": None}
         heard = buses["gateway"].watch_events(since=datetime.now(UTC))
         yield Town(buses, yard.others, f"p-{uuid4().hex[:8]}", heard)
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from modelyard_store.attempts import SILENT_MS
+from modelyard_store.watched import SILENT_MS
 from modelyard_version.domain.verification import asked
 from modelyard_version.repository.checks import VERIFICATIONS, verifications_in
 from modelyard_work.revival import Revival

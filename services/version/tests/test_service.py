@@ -34,6 +34,7 @@ async def stack(service_stack: ServiceStack) -> AsyncIterator[ServiceStack]:
     async with supervise(await build(settings)) as running:
         assert {name: await check() for name, check in running.service.checks.items()} == {
             "nats": None,
+            "durables": None,
             "documents": None,
             "objects": None,
         }

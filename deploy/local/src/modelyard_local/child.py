@@ -103,6 +103,11 @@ class ChildServer(ABC):
         self._wanted = False
         await self._end()
 
+    def end_process(self) -> None:
+        """For `keep_running` to start it again."""
+        if self._process is not None:
+            self._process.terminate()
+
     async def keep_running(self, report: Callable[[str], None]) -> None:
         """Start the server again whenever it dies, on the same ports, with growing waits; each death is reported.
 

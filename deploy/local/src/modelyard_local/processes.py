@@ -21,6 +21,7 @@ class ServiceProcess(ChildServer):
         self.name = f"modelyard-{service}"  # type: ignore[misc]  # a class of servers that differ in name only
         self._module = f"modelyard_{service}"
         self._environment = environment
+        self._was_ready = False
 
     def _draw_ports(self) -> dict[str, int]:
         return {"main": free_port()}
@@ -29,14 +30,19 @@ class ServiceProcess(ChildServer):
         return [sys.executable, "-m", self._module], {**self._environment, "MODELYARD_HTTP_PORT": str(self.port)}
 
     async def _answers(self) -> bool:
+        """Ready, at the first start. Started again it need only be alive: what it misses then, or whom, another start
+        does not bring."""
         async with asyncio.timeout(_ANSWER_WITHIN):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             try:
-                writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                path = b"/healthz" if self._was_ready else b"/readyz"
+                writer.write(b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path)
                 status = await reader.readline()
             finally:
                 writer.close()
-        return status.split()[1:2] == [b"200"]
+        well = status.split()[1:2] == [b"200"]
+        self._was_ready = self._was_ready or well
+        return well
 
     def _clean(self, ports: Mapping[str, int]) -> None:
         """Leaves nothing outside its folder."""

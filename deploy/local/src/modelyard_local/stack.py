@@ -19,6 +19,7 @@ from modelyard_local.credentials import Credentials, write_private
 from modelyard_local.ports import free_port
 from modelyard_local.processes import ServiceProcess
 from modelyard_local.servers import NatsServer, S3Server
+from modelyard_local.stream_keeping import StreamKeeper
 from modelyard_runtime.process import Service, supervise
 from modelyard_store.objects import Objects, ObjectSettings
 
@@ -53,6 +54,8 @@ async def running_stack(
         async with asyncio.TaskGroup() as preparing:
             preparing.create_task(_declare(nats.url, credentials))
             preparing.create_task(_make_buckets(s3.endpoint, credentials))
+        keeper = StreamKeeper(nats, lambda: _as_operator(nats.url, credentials), report)
+        stack.push_async_callback(_cancelled, asyncio.create_task(keeper.run(), name="streams"))
         lost = asyncio.Event()
         settings = {service: settings_of(service, data_dir, credentials, nats.url, s3.endpoint) for service in SERVICES}
         settings["gateway"]["api_port"] = port
@@ -102,8 +105,12 @@ async def _cancelled(task: "asyncio.Task[Any]") -> None:
     await asyncio.wait({task})
 
 
+async def _as_operator(nats_url: str, credentials: Credentials) -> Bus:
+    return await Bus.connect(BusSettings(nats_url, OPERATOR, OPERATOR, credentials.nats[OPERATOR]))
+
+
 async def _declare(nats_url: str, credentials: Credentials) -> None:
-    bus = await Bus.connect(BusSettings(nats_url, OPERATOR, OPERATOR, credentials.nats[OPERATOR]))
+    bus = await _as_operator(nats_url, credentials)
     try:
         await bus.declare()
     finally:

@@ -9,6 +9,7 @@ import asyncio
 from typing import Any, Final
 
 import nats.errors
+import structlog
 from nats.aio.msg import Msg
 
 from modelyard_bus.connection import Bus
@@ -16,7 +17,11 @@ from modelyard_contracts import codes
 from modelyard_contracts.calls import Call
 from modelyard_contracts.failures import Failure, FailureKind
 
+log = structlog.get_logger()
+
 PROBE: Final = "Modelyard-Probe"
+"""A request with this header asks whether somebody is there ("1"), or what he misses (READY)."""
+READY: Final = "ready"
 INTERRUPTION: Final = 0.5  # seconds without NATS that a call waits out
 _LOOK_EVERY: Final = 0.5  # seconds
 _PROBED_WITHIN: Final = 1.0
@@ -61,6 +66,18 @@ class Answerers:
             return False
         self._silent.discard(call.service)
         return True
+
+    async def missing(self, call: Call[Any, Any], within: float) -> str | None:
+        """What the service misses, in words; None when it is ready. `within` seconds for that it hears, and as many for
+        what it says."""
+        if await self.hears(call, within):
+            try:
+                told = await self._bus.nats.request(call.subject, b"", timeout=within, headers={PROBE: READY})
+            except (nats.errors.Error, OSError) as error:
+                log.info("readiness_unknown", service=call.service, error=str(error))
+            else:
+                return f"the {call.service} service: {told.data.decode()}" if told.data else None
+        return f"the {call.service} service does not answer"
 
     async def _until_answered(self, call: Call[Any, Any], asked: asyncio.Future[Msg]) -> None:
         """Raises Failure when nobody is there any more. Twice unheard, since one probe may meet a busy moment."""

@@ -4,7 +4,7 @@ Not `nats.micro`: that runs one request at a time per endpoint and tells callers
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from pydantic import BaseModel, ValidationError
 
-from modelyard_bus.answerers import PROBE, Answerers
+from modelyard_bus.answerers import PROBE, READY, Answerers
 from modelyard_bus.connection import Bus
 from modelyard_contracts import codes
 from modelyard_contracts.calls import Call
@@ -27,6 +27,7 @@ RequestT = TypeVar("RequestT", bound=BaseModel)
 ReplyT = TypeVar("ReplyT", bound=BaseModel)
 
 _MOST_PROBLEMS: Final = 100  # told of one request
+Missing = Callable[[], Awaitable[str | None]]
 _REPLY: Final = b'{"reply":'
 """An answer is this, the reply as JSON, and a brace; or an object with `failure`."""
 
@@ -55,29 +56,49 @@ class CallServer:
         self._service = service
         self._slots = asyncio.Semaphore(limit)
         self._most = most
-        self._answers: list[_Answer] = []
-        self._subscriptions: list[Subscription] = []
+        self._answers: dict[str, _Answer] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._started = False
+        self.missing: Missing | None = None
+        """What the service misses, in words, for who asks whether it is ready."""
 
     def answer(
         self, call: Call[RequestT, ReplyT], handler: Callable[[CallContext, RequestT], Awaitable[ReplyT]]
     ) -> None:
         """Before `start`. Raises ValueError for another service's call, or one that is answered already."""
-        if call.service != self._service or any(a.call.subject == call.subject for a in self._answers):
+        if call.service != self._service or call.subject in self._answers:
             raise ValueError(f"{self._service} cannot answer {call.service}.{call.verb} (again)")
-        self._answers.append(_Answer(call, handler))
+        self._answers[call.subject] = _Answer(call, handler)
+
+    async def answer_from_now(
+        self, call: Call[RequestT, ReplyT], handler: Callable[[CallContext, RequestT], Awaitable[ReplyT]]
+    ) -> None:
+        """As `answer`, also after `start`."""
+        self.answer(call, handler)
+        if self._started:
+            await self._listen(self._answers[call.subject])
+
+    async def answer_no_longer(self, call: Call[Any, Any]) -> None:
+        del self._answers[call.subject]
+        if subscription := self._subscriptions.pop(call.subject, None):
+            await subscription.unsubscribe()
 
     async def start(self) -> None:
-        for answer in self._answers:
-            receive = self._receiver(answer)
-            subscription = await self._bus.nats.subscribe(answer.call.subject, queue=self._service, cb=receive)
-            self._subscriptions.append(subscription)
+        for answer in tuple(self._answers.values()):
+            await self._listen(answer)
+        self._started = True
         await self._bus.nats.flush()
+
+    async def _listen(self, answer: _Answer) -> None:
+        self._subscriptions[answer.call.subject] = await self._bus.nats.subscribe(
+            answer.call.subject, queue=self._service, cb=self._receiver(answer)
+        )
 
     async def stop(self, grace: float = 5.0) -> None:
         """Takes no more requests, answers those it has within `grace` seconds, then refuses the rest."""
         if self._bus.nats.is_connected:
-            draining = (s.drain() for s in self._subscriptions)  # type: ignore[no-untyped-call]  # nats-py lacks it
+            draining = (s.drain() for s in self._subscriptions.values())  # type: ignore[no-untyped-call]  # nats-py lacks it
             drained = await asyncio.gather(*draining, return_exceptions=True)
             for error in filter(None, drained):
                 log.info("calls_not_drained", error=str(error))
@@ -91,17 +112,28 @@ class CallServer:
     def _receiver(self, answer: _Answer) -> Callable[[Msg], Awaitable[None]]:
         async def receive(message: Msg) -> None:
             """Nothing waits in here: behind it stand the probes of those who ask whether anybody is there."""
-            if PROBE in (message.headers or {}):
-                await self._send(message, b"")
-                return
-            if len(self._running) >= self._most:
+            if probe := (message.headers or {}).get(PROBE):
+                await self._answer_probe(message, probe)
+            elif len(self._running) >= self._most:
                 await self._send(message, _refusal(self._busy()))
-                return
-            task = asyncio.create_task(self._serve(answer, message), name=answer.call.subject)
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            else:
+                self._spawn(self._serve(answer, message))
 
         return receive
+
+    async def _answer_probe(self, message: Msg, probe: str) -> None:
+        if probe == READY and self.missing:
+            self._spawn(self._tell(message, self.missing))
+        else:
+            await self._send(message, b"")
+
+    async def _tell(self, message: Msg, missing: Missing) -> None:
+        await self._send(message, (await missing() or "").encode())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"call of {self._service}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     def _busy(self) -> Failure:
         return Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, f"the {self._service} service is busy; try again")
@@ -193,6 +225,10 @@ class CallClient:
     async def answered(self, call: Call[Any, Any]) -> bool:
         """Someone is there to answer it, within a second."""
         return await self._answerers.hears(call)
+
+    async def missing(self, call: Call[Any, Any], within: float) -> str | None:
+        """What the service that answers this call misses, in words; None when it is ready. Within seconds."""
+        return await self._answerers.missing(call, within)
 
 
 def _refusal(failure: Failure) -> bytes:

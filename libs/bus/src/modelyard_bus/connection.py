@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +20,8 @@ from modelyard_bus import streams, watch
 from modelyard_bus.client import OrderedClient
 from modelyard_bus.errors import MessageTooLarge, PublishFailed, Unreachable
 from modelyard_bus.stats import BusStats
-from modelyard_contracts.catalogue import ALL_EVENTS, ALL_JOBS
+from modelyard_contracts.catalogue import ALL_EVENTS, ALL_JOBS, STREAMS, Stream
+from modelyard_contracts.durables import Durable
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.permissions import inbox_prefix
 
@@ -29,7 +30,10 @@ log = structlog.get_logger()
 CONNECT_TIMEOUT: Final = 5.0
 PUBLISH_TIMEOUT: Final = 2.0
 PUBLISH_ATTEMPTS: Final = 3
-CANARY_TIMEOUT: Final = 1.0
+PROBE_TIMEOUT: Final = 1.0
+PROBE_LIVES: Final = "5s"
+PROBE: Final = bytes(4096)
+"""Larger than what may be left of a block that a full disk has given already."""
 RESERVE: Final = 8 * 1024
 """Bytes kept free below the server's limit: a dead letter is the message plus one header of up to 5 KiB."""
 
@@ -39,7 +43,7 @@ _REFUSED = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNO
 
 @dataclass(frozen=True, slots=True)
 class BusSettings:
-    """`name` is the service: it names the connection, its inbox and its canary subject."""
+    """`name` is the service: it names the connection, its inbox and what it probes streams with."""
 
     url: str
     name: str
@@ -127,6 +131,18 @@ class Bus:
         """With the operator's identity: makes or updates all streams and durables of the catalogue."""
         await streams.declare(self.js, replicas)
 
+    async def declared(self) -> bool:
+        """With the operator's identity: whether they are all there. Raises nats.errors.Error."""
+        return await streams.complete(self.js)
+
+    async def answers(self) -> bool:
+        """The server itself does, whatever its streams do."""
+        try:
+            await self.nats.flush(1)
+        except (nats.errors.Error, OSError):
+            return False
+        return True
+
     async def publish(self, subject: str, envelope: Envelope) -> None:
         """Stored once, also when called again with the same envelope id within the stream's duplicate window.
 
@@ -167,11 +183,27 @@ class Bus:
         return None
 
     async def check(self) -> str | None:
-        """None when JetStream stores what this service publishes, else what is missing. Takes at most a second."""
+        """None when every stream stores what this service writes, else what is missing. Takes at most a second."""
         if not self.nats.is_connected:
             return "not connected to NATS"
-        error = await self._publish_once(f"modelyard.canary.{self.name}", b"", {}, CANARY_TIMEOUT)
-        return None if error is None else f"JetStream does not store: {error}"
+        missing = await asyncio.gather(*(self._missing(stream) for stream in STREAMS))
+        return "; ".join(filter(None, missing)) or None
+
+    async def _missing(self, stream: Stream) -> str | None:
+        error = await self._publish_once(stream.probe(self.name), PROBE, {"Nats-TTL": PROBE_LIVES}, PROBE_TIMEOUT)
+        match error:
+            case None:
+                return None
+            case nats.js.errors.NoStreamResponseError():
+                return f"JetStream has no stream {stream.name}: run `python -m modelyard_bus.declare`"
+            case nats.errors.TimeoutError():
+                return f"JetStream does not store on {stream.name}; if its disk was full, make room and restart NATS"
+        return f"JetStream does not store on {stream.name}: {error}"
+
+    async def born(self, durables: Iterable[Durable]) -> dict[str, str | None] | None:
+        """When each was made, None for one that is missing: another time means that its stream may be another one,
+        without what it held. None instead of all that while JetStream does not answer."""
+        return await streams.born(self.js, durables)
 
     async def announce(self, kind: str, entity_id: str, payload: dict[str, Any]) -> None:
         """Volatile progress for whoever watches now. Lost without a trace while disconnected; never raises for that."""

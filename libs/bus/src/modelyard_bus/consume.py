@@ -48,6 +48,7 @@ class Consumer:
         self._service = service
         self._durables = {durable.name: durable for durable in durables_of(service)}
         self._lanes: dict[str, _Lane] = {}
+        self._started = False
 
     def on_event(self, event: Event[DataT], handler: Handler[DataT]) -> None:
         """Events about one entity (`envelope.subject`) are handled one after the other, others side by side."""
@@ -56,6 +57,16 @@ class Consumer:
     def on_job(self, job: Job[DataT], handler: Handler[DataT], *, parallel: int = 1) -> None:
         self._bind(job.durable, job.subject, _Binding(job.data, handler), parallel)
 
+    async def take_from_now(self, job: Job[DataT], handler: Handler[DataT], *, parallel: int = 1) -> None:
+        """As `on_job`, also after `start`."""
+        self.on_job(job, handler, parallel=parallel)
+        if self._started:
+            await self._lanes[job.durable].start()
+
+    async def take_no_longer(self, job: Job[Any], grace: float) -> None:
+        """As `stop`, of one job."""
+        await self._lanes.pop(job.durable).stop(grace)
+
     async def start(self) -> None:
         """Raises NotDeclared when a durable does not exist, ValueError when an event has no handler."""
         for lane in self._lanes.values():
@@ -63,6 +74,7 @@ class Consumer:
             await self._check_declared(lane.durable)
         for lane in self._lanes.values():
             await lane.start()
+        self._started = True
 
     async def stop(self, grace: float = 5.0) -> None:
         """Takes no more, lets handlers finish for `grace` seconds, then cancels them: their messages are delivered

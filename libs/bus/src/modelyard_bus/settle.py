@@ -11,12 +11,16 @@ import structlog
 
 from modelyard_bus.errors import PublishFailed
 from modelyard_contracts import catalogue
+from modelyard_contracts.failures import Away, Failure, FailureKind
 
 log = structlog.get_logger()
 
 INTERRUPTED_DELAY: Final = 0.1
 JITTER: Final = 0.2
 MAX_REASON: Final = 400
+MOST_DELIVERIES: Final = 50
+"""Times `max_deliver`."""
+_ABSENT: Final = (FailureKind.UNAVAILABLE, FailureKind.TOO_MANY)
 
 
 class Retry(Exception):
@@ -68,19 +72,18 @@ def decide(outcome: BaseException | None, delivered: int, retry: catalogue.Retry
     if isinstance(outcome, asyncio.CancelledError):
         return Verdict(Ending.INTERRUPTED, INTERRUPTED_DELAY, "the service stops")
     reason = f"{type(outcome).__name__}: {outcome}"[:MAX_REASON]
-    if delivered >= retry.max_deliver:
+    if delivered >= retry.max_deliver and not _somebody_is_away(outcome):
         return Verdict(Ending.DEAD, _delay(delivered, retry, chance), f"{delivered} attempts used up; {reason}")
     after = outcome.after if isinstance(outcome, Retry) else None
     return Verdict(Ending.RETRIED, _delay(delivered, retry, chance) if after is None else after, reason)
 
 
 def spent(delivered: int, retry: catalogue.Retry) -> Verdict | None:
-    """Asked before the handler runs. More deliveries than attempts mean that the last one was never answered: it
-    killed its process, or hung. Another run could do the same for ever."""
-    if delivered <= retry.max_deliver:
+    """Asked before the handler runs. So many deliveries are more than an outage of days makes: the handler kills its
+    process, or hangs. Another run could do the same for ever."""
+    if delivered <= MOST_DELIVERIES * retry.max_deliver:
         return None
-    reason = f"{retry.max_deliver} attempts used up; the last was never answered"
-    return Verdict(Ending.DEAD, retry.max_delay, reason)
+    return Verdict(Ending.DEAD, retry.max_delay, f"delivered {delivered - 1} times; it was never settled")
 
 
 async def settle(message: Delivered, verdict: Verdict, bury: Callable[[str], Awaitable[None]]) -> Ending:
@@ -101,6 +104,14 @@ async def settle(message: Delivered, verdict: Verdict, bury: Callable[[str], Awa
         log.warning("settling_lost", ending=verdict.ending.value, error=str(error))  # delivered again after ack_wait
         return Ending.INTERRUPTED
     return verdict.ending
+
+
+def _somebody_is_away(outcome: BaseException) -> bool:
+    """No fault of the message: it waits for as long as that takes."""
+    return any(
+        isinstance(error, Away) or (isinstance(error, Failure) and error.kind in _ABSENT)
+        for error in (outcome, outcome.__cause__)
+    )
 
 
 def _delay(delivered: int, retry: catalogue.Retry, chance: float) -> float:

@@ -20,7 +20,8 @@ TRAINING_JOB = "training"  # an outside party: it may publish one event and noth
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Seconds. The delay doubles from `first_delay` to `max_delay`, with jitter; then the dead-letter stream."""
+    """Seconds. The delay doubles from `first_delay` to `max_delay`, with jitter; then the dead-letter stream. While
+    somebody whom the handler needs is away, a message waits as long as that takes, however often it is delivered."""
 
     max_deliver: int
     ack_wait: float
@@ -28,7 +29,7 @@ class Retry:
     max_delay: float
 
 
-EVENT_RETRY = Retry(max_deliver=200, ack_wait=10, first_delay=0.2, max_delay=60)  # some three hours without a store
+EVENT_RETRY = Retry(max_deliver=200, ack_wait=10, first_delay=0.2, max_delay=60)  # some three hours of errors
 # Of long jobs: so many that stops, evictions and outages never use them up. What may fail how often is counted in the
 # document (modelyard_work), which knows an interruption from a failure.
 JOB_RETRY = Retry(max_deliver=1000, ack_wait=10, first_delay=0.5, max_delay=60)
@@ -36,21 +37,33 @@ JOB_RETRY = Retry(max_deliver=1000, ack_wait=10, first_delay=0.5, max_delay=60)
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """`max_age` in seconds; `work_queue` deletes a message once it is acked. `max_messages` -1: unbounded."""
+    """`max_age` in seconds; `work_queue` deletes a message once it is acked.
+
+    The first subject is what the stream is for. On the second each service writes what shows whether the stream stores
+    (a stream whose disk was full stores nothing, while its neighbour does); nobody hears it and it ages out in seconds.
+    """
 
     name: str
-    subjects: tuple[str, ...]
+    subjects: tuple[str, str]
     work_queue: bool
     max_age: int
     duplicate_window: int = 1200
-    max_messages: int = -1
+
+    def probe(self, identity: str) -> str:
+        return self.subjects[1].replace("*", identity)
 
 
-EVENTS = Stream("MODELYARD_EVENTS", ("modelyard.evt.>",), work_queue=False, max_age=30 * 86400)
-JOBS = Stream("MODELYARD_JOBS", ("modelyard.job.>",), work_queue=True, max_age=30 * 86400)
-DEAD_LETTERS = Stream("MODELYARD_DEAD_LETTERS", ("modelyard.dlq.>",), work_queue=False, max_age=90 * 86400)
-CANARY = Stream("MODELYARD_CANARY", ("modelyard.canary.>",), work_queue=False, max_age=3600, max_messages=100)
-STREAMS = (EVENTS, JOBS, DEAD_LETTERS, CANARY)
+EVENTS = Stream(
+    "MODELYARD_EVENTS", ("modelyard.evt.>", "modelyard.probe.events.*"), work_queue=False, max_age=30 * 86400
+)
+JOBS = Stream("MODELYARD_JOBS", ("modelyard.job.>", "modelyard.probe.jobs.*"), work_queue=True, max_age=30 * 86400)
+DEAD_LETTERS = Stream(
+    "MODELYARD_DEAD_LETTERS",
+    ("modelyard.dlq.>", "modelyard.probe.dead-letters.*"),
+    work_queue=False,
+    max_age=90 * 86400,
+)
+STREAMS = (EVENTS, JOBS, DEAD_LETTERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from modelyard_contracts.catalogue import (
     DEAD_LETTERS,
     EVENTS,
     SERVICES,
+    STREAMS,
     TRAINING_JOB,
     events_said_by,
     jobs_of,
@@ -75,7 +76,7 @@ def _bind(durable: Durable) -> tuple[str, ...]:
 
 
 def _shared(service: str) -> tuple[str, ...]:
-    return ("modelyard.rpc.>", "modelyard.live.>", f"modelyard.canary.{service}")
+    return ("modelyard.rpc.>", "modelyard.live.>", *(stream.probe(service) for stream in STREAMS))
 
 
 def _watching() -> tuple[str, ...]:

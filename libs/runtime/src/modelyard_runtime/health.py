@@ -21,7 +21,7 @@ Check = Callable[[], Awaitable[str | None]]
 """None: all is well; otherwise what is missing, in words for an operator."""
 
 OK: Final = "ok"
-_ANSWER_WITHIN: Final = 3.0  # seconds
+ANSWER_WITHIN: Final = 2.0  # seconds; the gateway, which asks the services, gives them a little longer
 _TELL_WITHIN: Final = 0.8  # seconds, to whoever asks; what has not answered until then is missing
 _KEEP: Final = 1.0  # seconds: a check may write (the bus does), and anybody may ask
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -33,10 +33,11 @@ class Readiness:
     """Runs the checks side by side, at most once per second however many ask. A check that hangs delays nobody who
     asks: it is told as missing, and waited for in the background."""
 
-    def __init__(self, checks: Mapping[str, Check], metrics: ServiceMetrics) -> None:
+    def __init__(self, checks: Mapping[str, Check], metrics: ServiceMetrics, within: float = ANSWER_WITHIN) -> None:
         self.phase: str = "starting"  # then "running", then "stopping"
         self._checks = checks
         self._metrics = metrics
+        self._within = within
         self._looking: asyncio.Task[None] | None = None
         self._unanswered: set[str] = set()
         self._silent: set[str] = set()
@@ -81,12 +82,17 @@ class Readiness:
         finally:
             self._looking = None
 
+    async def missing(self) -> str | None:
+        """All that is missing, in one line."""
+        answers = await self.ask()
+        return "; ".join(f"{name}: {answer}" for name, answer in answers.items() if answer != OK) or None
+
     async def _one(self, name: str, check: Check) -> str:
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN):
+            async with asyncio.timeout(self._within):
                 missing = await check()
         except TimeoutError:
-            missing = f"no answer within {_ANSWER_WITHIN:g} s"
+            missing = f"no answer within {self._within:g} s"
         except Exception:
             log.exception("check failed", check=name)
             missing = "the check itself failed, see the log"

@@ -18,7 +18,7 @@ import uvloop
 from structlog.contextvars import bound_contextvars
 
 from modelyard_runtime import logging
-from modelyard_runtime.health import Check, Readiness, health_app
+from modelyard_runtime.health import ANSWER_WITHIN, Check, Readiness, health_app
 from modelyard_runtime.http_server import HttpServer
 from modelyard_runtime.metrics import ServiceMetrics
 from modelyard_runtime.settings import ServiceSettings
@@ -50,6 +50,8 @@ class Service:
     stats: Mapping[str, Any] = field(default_factory=dict)  # dataclasses of integers by prefix, for /metrics
     http_host: str = "127.0.0.1"
     http_port: int = 0
+    answer_within: float = ANSWER_WITHIN  # seconds, for a check
+    on_readiness: Callable[[Readiness], None] = lambda _: None  # who tells others whether it is ready
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def run(build: Build) -> NoReturn:
 async def supervise(service: Service) -> AsyncIterator[Running]:
     """Started and ready inside, drained behind. Raises what a start step raised, after stopping."""
     metrics = ServiceMetrics(service.name, service.stats)
-    readiness = Readiness(service.checks, metrics)
+    readiness = Readiness(service.checks, metrics, service.answer_within)
+    service.on_readiness(readiness)
     health = HttpServer(health_app(readiness, metrics), service.http_host, service.http_port)
     try:
         with bound_contextvars(service=service.name):  # tasks started in here keep the name

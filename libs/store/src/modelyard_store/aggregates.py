@@ -27,7 +27,13 @@ class Untold(Exception):
 class Aggregates(Generic[ValueT]):
     """Documents of one collection as domain values of one project."""
 
-    kept_fields: ClassVar[tuple[str, ...]] = ("events", "outbox", "event_seq")  # `outbox` alone writes these
+    kept_fields: ClassVar[tuple[str, ...]] = (
+        "events",
+        "outbox",
+        "event_seq",
+        "told",
+        "told_at",
+    )  # `outbox` writes these
 
     def __init__(
         self,

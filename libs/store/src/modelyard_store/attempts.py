@@ -2,28 +2,24 @@
 `modelyard_work`, and by repositories to make, stop and look for such documents.
 
 The claim lies in the document beside the value (`claims`); a value only learns the number of the newest attempt, in its
-field `attempt`. Beside it lies `due_at` (ms): when an open document has been silent for so long that somebody must look
-at it again. Whatever saves the document keeps that right, so no open one is without.
+field `attempt`. While it is open it is watched (`watched`).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_store import claims
-from modelyard_store.aggregates import Aggregates, Decide, Nudge
+from modelyard_store.aggregates import Decide, Nudge
 from modelyard_store.claims import Edit, Trouble
-from modelyard_store.documents import AnyOf, Between, Body, Collection, Document, Documents, Equals, Index, Query, Stale
+from modelyard_store.documents import Body, Collection, Document, Documents
+from modelyard_store.watched import SILENT_MS, Watched, due_by
 
 ValueT = TypeVar("ValueT")
 
-SILENT_MS: Final = 900_000
-"""Far longer than any delivery of a job waits for the next one."""
-DUE: Final = Index(("state", "due_at"))
+DUE: Final = due_by("state")
 """Every collection of attempts declares it."""
-_MOST_DOUBLINGS: Final = 5
-_AT_ONCE: Final = 100
 
 
 class Over(Exception):
@@ -51,10 +47,10 @@ class Taken(Generic[ValueT]):
     over: bool = False
 
 
-class Attempts(Aggregates[ValueT]):
+class Attempts(Watched[ValueT]):
     """Aggregates with a `state` and an `attempt`. Transitions of open ones to any other state end the work."""
 
-    kept_fields = (*Aggregates.kept_fields, "claim", "due_at", "revived")
+    kept_fields = (*Watched.kept_fields, "claim")
 
     def __init__(
         self,
@@ -68,10 +64,10 @@ class Attempts(Aggregates[ValueT]):
         open_states: tuple[str, ...],
         about: Callable[[ValueT], str] | None = None,
     ) -> None:
-        super().__init__(documents, collection, kind, service, nudge, about=about)
-        self.collection = collection
+        super().__init__(
+            documents, collection, kind, service, nudge, now=now, waits_by="state", waits_in=open_states, about=about
+        )
         self._open_states = open_states
-        self.now = now
 
     async def take(
         self, identifier: str, begin: Callable[[ValueT, Counts], Outcome[ValueT]], cause: Cause, lease_ms: int
@@ -124,47 +120,6 @@ class Attempts(Aggregates[ValueT]):
         self._nudge()
         return self._value(done)
 
-    async def due(self) -> list[str]:
-        """Ids of some open documents, of any project, that have been silent for too long."""
-        return [document.id for document in await self._open_with(Between("due_at", 0, self.now()))]
-
-    async def revive(self, identifier: str, decide: Decide[ValueT]) -> bool:
-        """If it is still silent and nobody holds it, do what asks for it again; otherwise look at it later. False when
-        it was left alone. Each time in a row waits twice as long: its job may merely stand in a long queue."""
-        document = await self._document(None, identifier)
-        if document is None or not 0 <= document.body.get("due_at", -1) <= self.now():
-            return False
-        body = dict(document.body)
-        held_until, revived = (body.get("claim") or {}).get("lease_until", 0), body.get("revived", 0)
-        held = held_until > self.now()
-        if not held:
-            self._apply(identifier, body, decide, Cause(body.get("correlationid")))
-            body["revived"] = revived + 1
-        body["due_at"] = max(held_until, self.now()) + SILENT_MS * 2 ** min(revived, _MOST_DOUBLINGS)
-        try:
-            await self._documents.save(self._collection, Document(identifier, document.revision, body))
-        except Stale:  # somebody has taken care of it just now
-            return False
-        self._nudge()
-        return not held
-
-    async def adopt(self) -> int:
-        """Give open documents of earlier releases, which know no `due_at`, one; how many there were. At every start."""
-        adopted = 0
-        while found := await self._open_with(Equals("due_at", None)):
-            for document in found:
-                body = document.body | {"due_at": self.now() + SILENT_MS}
-                try:
-                    await self._documents.save(self._collection, Document(document.id, document.revision, body))
-                except Stale:  # its next look finds it changed, and so with one
-                    continue
-            adopted += len(found)
-        return adopted
-
-    async def _open_with(self, due: Between | Equals) -> list[Document]:
-        query = Query(where=(AnyOf("state", self._open_states), due), limit=_AT_ONCE)
-        return await self._documents.find(self._collection, query)
-
     def _place(self, taken: Taken[ValueT]) -> tuple[Documents, Collection, str, int]:
         return self._documents, self._collection, taken.identifier, taken.counts.attempt
 
@@ -190,16 +145,6 @@ class Attempts(Aggregates[ValueT]):
     def _value(self, document: Document) -> ValueT:
         attempt = (document.body.get("claim") or {}).get("attempt", document.body.get("attempt", 0))
         return self._adapter.validate_python(document.body | {"attempt": attempt}, extra="ignore")
-
-    def _body(
-        self, project: str, identifier: str, outcome: Outcome[ValueT], former: Body, cause: Cause | None
-    ) -> dict[str, Any]:
-        body = super()._body(project, identifier, outcome, former, cause)
-        if body["state"] not in self._open_states:
-            body.pop("due_at", None)
-        elif body.get("due_at") is None:
-            body["due_at"] = self.now() + SILENT_MS
-        return body
 
 
 def _counts(body: Body) -> Counts:

@@ -10,6 +10,7 @@ said nothing until the lease was over has died.
 
 from collections.abc import Callable
 from collections.abc import Collection as Values
+from contextlib import suppress
 from typing import Any, Literal
 
 from modelyard_contracts.ids import new_id
@@ -61,8 +62,14 @@ async def claim(
             return document
         if document is None or value_at(document.body, state_field) not in states:
             return None
-        if held.get("lease_until", 0) > now:
-            raise Held(held["lease_until"])
+        if (until := held.get("lease_until", 0)) > now:
+            if until - now <= lease_ms:
+                raise Held(until)
+            # Longer than any lease: the clock was set back. Whoever is at it renews it; of the dead it ends in time.
+            shorter = document.body | {"claim": held | {"lease_until": now + lease_ms}}
+            with suppress(Stale):
+                await documents.save(collection, Document(id, document.revision, shorter))
+            raise Held(now + lease_ms)
         died = held.get("lease_until", 0) > 0  # not finished, not let go of
         terms = {
             "attempt": held.get("attempt", 0) + 1,

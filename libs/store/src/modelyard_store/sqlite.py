@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import local
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from modelyard_store import rules, sqlite_schema, sqlite_sql
 from modelyard_store.documents import (
@@ -29,11 +29,14 @@ from modelyard_store.documents import (
     Stale,
     StoreUnavailable,
 )
-from modelyard_store.sqlite_writer import Writer, connect
+from modelyard_store.sqlite_writer import Writer, connect, damage_in
 
 T = TypeVar("T")
 _READERS = 4
 _CHECK = Collection("modelyard_check")
+_ROOM = json.dumps({"room": "." * 32_768})
+"""What a check writes: about what a change of one document needs of the disk."""
+CHECK_SECONDS: Final = 1.0
 
 
 class SqliteDocuments:
@@ -48,6 +51,7 @@ class SqliteDocuments:
         self._declared: set[Collection] = set()
         self._opening = asyncio.Lock()
         self._closed = False
+        self._damage: str | None = None
 
     async def open(self, collections: Sequence[Collection]) -> None:
         async with self._opening:
@@ -119,12 +123,17 @@ class SqliteDocuments:
         return await self._off_loop(read)
 
     async def check(self) -> str | None:
-        sql = f"INSERT OR REPLACE INTO {_CHECK.name}(id,revision,body) VALUES ('check',1,'{{}}')"  # noqa: S608 - names of ours
+        """A write takes as long as the lock of another process does; it is not waited for longer than a moment."""
+        sql = f"INSERT OR REPLACE INTO {_CHECK.name}(id,revision,body) VALUES ('check',1,?)"  # noqa: S608 - names of ours
         try:
-            await self._write(lambda connection: connection.execute(sql))
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._write(lambda connection: connection.execute(sql, (_ROOM,)))
+        except TimeoutError:
+            return f"{self._path}: a write takes longer than {CHECK_SECONDS:g} s; another process may hold its lock"
         except StoreUnavailable as error:
             return str(error)
-        return None
+        damage = self._damage or (self._writer.damage if self._writer else None)
+        return damage and f"{self._path} is damaged: stop the service and restore it from a backup ({damage})"
 
     async def close(self) -> None:
         """Waits until everything submitted is committed."""
@@ -166,6 +175,7 @@ class SqliteDocuments:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, run)
         except sqlite3.Error as error:
+            self._damage = self._damage or damage_in(error)
             raise StoreUnavailable(f"{self._path}: {error}") from error
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:

@@ -40,6 +40,8 @@ class Writer:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = Thread(target=self._work, name=f"writes {path.name}", daemon=True)
         self._closed = False
+        self.damage: str | None = None
+        """What was found wrong with the file itself; it does not heal."""
 
     def start(self) -> None:
         """Blocks. Raises sqlite3.Error when the file cannot be opened."""
@@ -87,10 +89,17 @@ class Writer:
             outcomes = [_attempt(job, self._connection) for job in jobs]
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
+            self.damage = self.damage or damage_in(error)
             with suppress(sqlite3.Error):  # some errors have rolled back already
                 self._connection.execute("ROLLBACK")
             return [(None, StoreUnavailable(f"{self._path}: {error}"))] * len(jobs)
         return outcomes
+
+
+def damage_in(error: sqlite3.Error) -> str | None:
+    """What the error says is wrong with the file itself, None when it tells of something else."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # an error of the module itself has none
+    return str(error) if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else None
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -68,6 +68,11 @@ def created(conversion: Conversion, job: Job[ConversionJob]) -> Outcome[Conversi
     return Outcome(conversion, ((CONVERSION_CREATED, said), (job, work)))
 
 
+def unoffered(conversion: Conversion) -> Conversion:
+    """It waits for a worker, and says so."""
+    return replace(conversion, progress=f"no worker offers `{conversion.toolchain}` now; it waits for one")
+
+
 def asked_again(conversion: Conversion, job: Job[ConversionJob]) -> Outcome[Conversion]:
     """Nobody has taken care of it for a long time."""
     waiting = _logged(conversion, ("nobody took care of it for a long time: asked for again",))

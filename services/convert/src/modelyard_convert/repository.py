@@ -17,6 +17,7 @@ from modelyard_store.documents import (
     Query,
     Sort,
 )
+from modelyard_store.outbox import TOLD
 
 CONVERSIONS = Collection(
     "conversions",
@@ -25,6 +26,7 @@ CONVERSIONS = Collection(
         Index(("project", "model_id", "created_at")),
         Index(("project", "state", "created_at")),
         DUE,
+        TOLD,
     ),
 )
 COLLECTIONS = (CONVERSIONS,)
@@ -63,6 +65,11 @@ class Repository:
     async def unfinished_of(self, project: str, model_id: str) -> list[Conversion]:
         where = (Equals("project", project), Equals("model_id", model_id), AnyOf("state", UNFINISHED))
         return await self.conversions.find(Query(where=where))
+
+    async def unfinished_before(self, moment: int) -> list[Conversion]:
+        """Of all projects, some of those that were ordered before this moment (ms)."""
+        found = await self.conversions.find(Query(where=(AnyOf("state", UNFINISHED),)))
+        return [each for each in found if each.created_at <= moment]
 
     async def remove(self, project: str, conversion_id: str) -> str | None:
         """Why it was not removed; None when it is gone. Raises Stale when it was changed at the same moment."""

@@ -32,6 +32,10 @@ class ConvertSettings(ServiceSettings):
     convert_wall_seconds: float = Field(default=1800, gt=0)
     convert_patience: float = Field(default=300, ge=0, description="how long to wait for a store that is away")
 
+    convert_worker_patience: float = Field(
+        default=86_400, gt=0, description="how long an ordered conversion waits for a worker that offers its toolchain"
+    )
+
     @property
     def limits(self) -> Limits:
         return Limits(

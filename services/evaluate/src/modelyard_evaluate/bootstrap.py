@@ -56,7 +56,7 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
         for task in TASKS.values():
             ground.calls.answer(evaluate.offers(task.name), _offer)
             ground.consumer.on_job(task.job, jobs.evaluate, parallel=settings.evaluate_parallel)
-    return ground.service(COLLECTIONS, objects=objects, attempts=(repository.runs,), workers=workers, chores=chores)
+    return ground.service(COLLECTIONS, objects=objects, watched=(repository.runs,), workers=workers, chores=chores)
 
 
 def _asked_again(run: Run) -> Outcome[Run]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from modelyard_bus.calls import CallClient
 from modelyard_bus.connection import Bus, BusSettings
@@ -18,13 +18,15 @@ from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
 from modelyard_gateway.watching import Watches
 from modelyard_runtime.clock import now_ms
-from modelyard_runtime.health import Readiness
+from modelyard_runtime.health import ANSWER_WITHIN, Readiness
 from modelyard_runtime.http_server import HttpServer
 from modelyard_runtime.metrics import ServiceMetrics
 from modelyard_runtime.process import Service
 from modelyard_store.documents import Documents
 from modelyard_store.opening import open_documents
 
+SERVICES_WITHIN: Final = ANSWER_WITHIN + 0.5
+"""Seconds for a service to say whether it is ready."""
 _PROBED = (version.GET, imports.GET, convert.GET, evaluate.GET, publish.GET_LISTING)
 
 
@@ -36,7 +38,8 @@ async def build(settings: GatewaySettings | None = None) -> Service:
     calls = CallClient(bus)
     checks = {"nats": bus.check, "documents": documents.check, **_service_checks(calls)}
     metrics = ServiceMetrics("gateway", {"bus": bus.stats})
-    api = _Api(settings, bus, calls, documents, Readiness(checks, metrics), metrics)
+    readiness = Readiness(checks, metrics, SERVICES_WITHIN + 1)
+    api = _Api(settings, bus, calls, documents, readiness, metrics)
     return Service(
         name="gateway",
         checks=checks,
@@ -46,6 +49,7 @@ async def build(settings: GatewaySettings | None = None) -> Service:
         stats={"bus": bus.stats},
         http_host=settings.http_host,
         http_port=settings.http_port,
+        answer_within=SERVICES_WITHIN + 1,
     )
 
 
@@ -101,12 +105,9 @@ class _Api:
 
 
 def _service_checks(calls: CallClient) -> dict[str, Callable[[], Awaitable[str | None]]]:
-    """The gateway is ready when every service answers: without one of them a part of the API would fail."""
+    """The gateway is ready when every service is: without one of them a part of the API would fail."""
 
     def check(call: Call[Any, Any]) -> Callable[[], Awaitable[str | None]]:
-        async def answered() -> str | None:
-            return None if await calls.answered(call) else f"the {call.service} service does not answer"
-
-        return answered
+        return lambda: calls.missing(call, SERVICES_WITHIN)
 
     return {call.service: check(call) for call in _PROBED}

@@ -49,7 +49,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
         _listen(ground.consumer, ImportHandlers(repository, now_ms), training)
         expiry = UploadExpiry(repository, objects, now_ms)
         revival = Revival(repository.imports, lambda job: asked_again(job, now=now_ms()))
-        chores = (expiry.sweep, revival.sweep)
+        chores = (expiry.sweep, revival.sweep, Revival(repository.training_jobs).sweep)
     if "worker" in settings.import_roles:
         limits = PackageLimits(settings.max_package_files, settings.max_package_bytes)
         places = Places(settings.source_buckets, settings.source_prefixes)
@@ -61,7 +61,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
     return ground.service(
         COLLECTIONS,
         objects=objects,
-        attempts=(repository.imports,),
+        watched=(repository.imports, repository.training_jobs),
         workers=workers,
         chores=chores,
         closing=(http.aclose, inspector.stop),

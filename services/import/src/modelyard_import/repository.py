@@ -9,8 +9,10 @@ from modelyard_import.domain.uploads import Upload
 from modelyard_store.aggregates import Aggregates, Nudge
 from modelyard_store.attempts import DUE, Attempts
 from modelyard_store.documents import AnyOf, Between, Collection, Documents, Equals, Index, Query, Sort
+from modelyard_store.outbox import TOLD
+from modelyard_store.watched import Watched, due_by
 
-IMPORTS = Collection("imports", indexes=(Index(("source.upload_id", "state")), DUE))
+IMPORTS = Collection("imports", indexes=(Index(("source.upload_id", "state")), DUE, TOLD))
 TRAINING_JOBS = Collection(
     "training_jobs",
     indexes=(
@@ -18,6 +20,8 @@ TRAINING_JOBS = Collection(
         Index(("project", "job_name", "received_at")),
         Index(("project", "training.job_version", "received_at")),
         Index(("project", "status", "received_at")),
+        due_by("matched"),
+        TOLD,
     ),
 )
 JOB_NAMES = Collection("training_job_names", indexes=(Index(("project", "job_name"), unique=True),))
@@ -32,7 +36,9 @@ class Repository:
         self.imports = Attempts(
             documents, IMPORTS, Import, "import", nudge, now=now, open_states=OPEN, about=_version_of
         )
-        self.training_jobs = Aggregates(documents, TRAINING_JOBS, TrainingJob, "import", nudge)
+        self.training_jobs = Watched(
+            documents, TRAINING_JOBS, TrainingJob, "import", nudge, now=now, waits_by="matched", waits_in=(False,)
+        )
         self.job_names = Aggregates(documents, JOB_NAMES, JobName, "import", nudge)
         self.rules = Aggregates(documents, RULES, Rule, "import", nudge)
         self.uploads = Aggregates(documents, UPLOADS, Upload, "import", nudge)

@@ -15,20 +15,21 @@ from modelyard_publish.settings import PublishSettings
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.process import Service
 from modelyard_work.ground import Ground
+from modelyard_work.revival import Revival
 
 
 async def build(settings: PublishSettings | None = None) -> Service:
     """Raises what the clients raise when they cannot connect."""
     settings = settings or PublishSettings()
     ground = await Ground.open("publish", settings, COLLECTIONS)
-    repository = Repository(ground.documents, ground.relay.nudge)
+    repository = Repository(ground.documents, ground.relay.nudge, now_ms)
     register = Register(CallClient(ground.bus))
     _answer_gallery(ground.calls, GalleryCalls(repository, register, now_ms))
     competitions, entries = CompetitionCalls(repository, register, now_ms), EntryCalls(repository, register, now_ms)
     _answer_competitions(ground.calls, competitions, entries)
     versions = VersionEvents(repository, register, now_ms)
     _listen(ground.consumer, versions, EvaluationEvents(repository, versions))
-    return ground.service(COLLECTIONS)
+    return ground.service(COLLECTIONS, watched=(repository.entries,), chores=(Revival(repository.entries).sweep,))
 
 
 def _answer_gallery(calls: CallServer, gallery: GalleryCalls) -> None:

@@ -1,5 +1,7 @@
 """The publish service's own documents: listings, competitions and entries, each with its named queries."""
 
+from collections.abc import Callable
+
 from modelyard_contracts.calls.repeats import KeyReused
 from modelyard_contracts.outcome import Cause
 from modelyard_publish.domain.competitions import Competition
@@ -19,26 +21,32 @@ from modelyard_store.documents import (
     Query,
     Sort,
 )
+from modelyard_store.outbox import TOLD
+from modelyard_store.watched import Watched, due_by
 
 LISTINGS = Collection(
-    "listings", indexes=(Index(("live",), unique=True), Index(("state", "created_at"))), substrings=("title",)
+    "listings", indexes=(Index(("live",), unique=True), Index(("state", "created_at")), TOLD), substrings=("title",)
 )
-COMPETITIONS = Collection("competitions", indexes=(Index(("created_at",)),))
+COMPETITIONS = Collection("competitions", indexes=(Index(("created_at",)), TOLD))
 ENTRIES = Collection(
     "entries",
     indexes=(
         Index(("slot",), unique=True),
         Index(("competition_id", "state", "score")),
+        due_by("state"),
+        TOLD,
     ),
 )
 COLLECTIONS = (LISTINGS, COMPETITIONS, ENTRIES)
 
 
 class Repository:
-    def __init__(self, documents: Documents, nudge: Nudge) -> None:
+    def __init__(self, documents: Documents, nudge: Nudge, now: Callable[[], int]) -> None:
         self.listings = Aggregates(documents, LISTINGS, Listing, "publish", nudge)
         self.competitions = Aggregates(documents, COMPETITIONS, Competition, "publish", nudge)
-        self.entries = Aggregates(documents, ENTRIES, Entry, "publish", nudge)
+        self.entries = Watched(
+            documents, ENTRIES, Entry, "publish", nudge, now=now, waits_by="state", waits_in=("submitted",)
+        )
 
     async def add_listing(self, wanted: Listing, cause: Cause) -> Listing:
         """The one that is there already, by its id or in the same words. Raises KeyReused and ListedAlready."""

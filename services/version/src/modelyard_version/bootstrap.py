@@ -56,8 +56,12 @@ async def build(settings: VersionSettings | None = None) -> Service:
     return ground.service(
         (*COLLECTIONS, TEMPLATES, HISTORY, MOVES, VERIFICATIONS, AUDITS),
         objects=objects,
-        attempts=(verifications, audits),
-        chores=(Revival(verifications, verification.asked).sweep, Revival(audits, audit.asked).sweep),
+        watched=(versions.watched, verifications, audits),
+        chores=(
+            Revival(versions.watched).sweep,
+            Revival(verifications, verification.asked).sweep,
+            Revival(audits, audit.asked).sweep,
+        ),
     )
 
 

@@ -117,11 +117,6 @@ class ConversionCalls:
         return found
 
 
-async def offer(_context: CallContext, _request: Nothing) -> Nothing:
-    """Answered by workers: that somebody answers is the answer."""
-    return Nothing()
-
-
 def _repeated(made: Conversion, digest: str) -> ConversionView:
     if made.request_digest != digest:
         raise KeyReused

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 
 from modelyard_bus.consume import Retry
 from modelyard_contracts.envelope import Envelope
@@ -15,13 +14,11 @@ from modelyard_contracts.shapes import ConversionOrder
 from modelyard_convert import domain
 from modelyard_convert.admission import Admission
 from modelyard_convert.domain import Conversion
-from modelyard_convert.errors import NoWorker, VersionGone
+from modelyard_convert.errors import VersionGone
 from modelyard_convert.outputs import Outputs
 from modelyard_convert.repository import Repository
 from modelyard_convert.toolchains import TARGETS, toolchain_of
 from modelyard_store.documents import Duplicate
-
-WORKER_GRACE = timedelta(seconds=30)  # nobody waits for a planned conversion, and a worker may be restarting
 
 
 def planned_id(project: str, model_id: str, position: int) -> str:
@@ -63,19 +60,18 @@ class VersionEvents:
         except Failure as failure:
             if failure.kind is FailureKind.NOT_FOUND and order.calibration_dataset_id is None:
                 return  # the version was deleted meanwhile
-            if is_away(failure) and not (isinstance(failure, NoWorker) and self._too_late(envelope)):
+            if is_away(failure):
                 raise Retry(failure.message) from failure
             outcome = domain.refused(planned, failure, now=self.now())
         with suppress(Duplicate):
             await self.repository.add(outcome, cause)
 
     async def _admitted(self, planned: Conversion) -> Outcome[Conversion]:
+        """Nobody waits for a planned conversion, so it may wait for a worker."""
         admitted = await self.admission.examine(planned.project, planned.correlationid, planned.model_id, planned.order)
-        await self.admission.require_worker(admitted.toolchain.name)
+        if not await self.admission.offered(admitted.toolchain.name):
+            planned = domain.unoffered(planned)
         return domain.created(planned, admitted.toolchain.job)
-
-    def _too_late(self, envelope: Envelope) -> bool:
-        return self.now() / 1000 > envelope.time.timestamp() + WORKER_GRACE.total_seconds()
 
 
 def _planned(

@@ -58,6 +58,8 @@ class VersionEvents:
         )
         if await self.repository.runs.get(envelope.project, run_id) is None:
             await self._make(order, fact.artifact_id, await self._version(envelope, fact.model_id))
+        else:  # the entry may wait for a verdict that was lost on the way
+            await self.repository.runs.remind(run_id)
 
     async def deleted(self, envelope: Envelope, fact: VersionDeleted) -> None:
         """End what has not ended, remove what was written, leave only the marks."""

@@ -43,8 +43,8 @@ class ImportHandlers:
         )
         try:
             await self.repository.imports.add(envelope.project, identifier, asked(waiting), Cause.of(envelope))
-        except Duplicate:
-            return
+        except Duplicate:  # its version may wait for an end that was lost on the way
+            await self.repository.imports.remind(identifier)
 
     async def deleted(self, envelope: Envelope, deleted: VersionDeleted) -> None:
         """Event version.deleted: a running attempt notices within a second and removes what it wrote. The document

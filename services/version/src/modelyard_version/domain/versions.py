@@ -283,6 +283,7 @@ def deleted(version: Version, bucket: str, now: int) -> VersionOutcome:
     tombstone = replace(
         version,
         project=f"deleted/{version.model_id}",
+        model_status="failed",  # it waits for no import any more
         deleted_at=now,
         updated_at=now,
         config=None,

@@ -31,6 +31,8 @@ from modelyard_store.documents import (
     Sort,
     Stale,
 )
+from modelyard_store.outbox import TOLD
+from modelyard_store.watched import Watched, due_by
 from modelyard_version.domain.aliases import Alias
 from modelyard_version.domain.cursors import Position, cursor_after, position_of
 from modelyard_version.domain.history import Head, Occasion, recorded
@@ -65,13 +67,15 @@ VERSIONS: Final = Collection(
         Index(("project", "source.training_job_id", "create_at")),
         Index(("project", "evaluated_on", "create_at")),
         Index(("project", "imported_from", "create_at")),
+        due_by("model_status"),
+        TOLD,
     ),
     substrings=("model_name", "description"),
     members=("labels", "evaluated_on", "imported_from"),
 )
 SUMMARY: Final = (*(name for name in VersionSummary.model_fields if name != "aliases"), "marks", "version_order")
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
-ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")),))
+ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")), TOLD))
 COLLECTIONS: Final = (VERSIONS, ALIASES)
 OWN_NAME: Final = "service:version"
 PAGE: Final = 50
@@ -92,7 +96,9 @@ class VersionRepository:
     def __init__(self, documents: Documents, nudge: Nudge, now: Callable[[], int] = now_ms) -> None:
         self._documents = documents
         self._now = now
-        self._versions = Aggregates(documents, VERSIONS, Version, "version", nudge)
+        self.watched = self._versions = Watched(
+            documents, VERSIONS, Version, "version", nudge, now=now, waits_by="model_status", waits_in=("publishing",)
+        )
 
     async def add(self, outcome: VersionOutcome, cause: Cause) -> None:
         """Raises Duplicate, by id or by (project, name, number)."""

@@ -1,0 +1,142 @@
+"""The faults of a campaign: each begins, lasts, and ends. Processes are found by the record of their supervisor."""
+
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import psutil
+
+from modelyard_testkit.small_disk import fill
+from modelyard_testkit.yard import Yard
+from modelyard_testkit.yard_inside import process_of
+
+from ..killing import alive, stopped, worker_of
+
+SERVICES: Final = ("version", "import", "convert", "evaluate", "publish", "gateway")
+WRITERS: Final = ("version", "import", "convert", "evaluate", "publish")
+GONE: Final = (KeyError, ValueError, OSError, psutil.NoSuchProcess)
+"""The process is not there just now: somebody else has killed it."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Begins `after` seconds and lasts for `seconds`; what ends by itself (a kill) lasts for none."""
+
+    kind: str
+    target: str
+    after: float
+    seconds: float = 0.0
+
+    def run(self, yard: Yard) -> None:
+        with suppress(*GONE), KINDS[self.kind].act(yard, self.target):
+            time.sleep(self.seconds)
+
+
+@dataclass(frozen=True)
+class Kind:
+    act: Callable[[Yard, str], AbstractContextManager[None]]
+    targets: tuple[str, ...]
+    lasts: tuple[float, float] = (0.0, 0.0)
+    small_disk: bool = False
+
+
+def drawn(random: Random, kinds: tuple[str, ...]) -> Fault:
+    kind = random.choice(kinds)
+    what = KINDS[kind]
+    seconds = round(random.uniform(*what.lasts), 1)
+    return Fault(kind, random.choice(what.targets), round(random.uniform(0, 12), 1), seconds)
+
+
+def jetstream(yard: Yard) -> Path:
+    return yard.data / "nats" / "jetstream"
+
+
+def documents(yard: Yard) -> Path:
+    return yard.data / "documents"
+
+
+@contextmanager
+def killed(yard: Yard, target: str) -> Iterator[None]:
+    process_of(yard, target).kill()
+    yield
+
+
+@contextmanager
+def frozen(yard: Yard, target: str) -> Iterator[None]:
+    with stopped(process_of(yard, target)):
+        yield
+
+
+@contextmanager
+def worker_killed(yard: Yard, target: str) -> Iterator[None]:
+    """As soon as there is one; not longer than a few seconds."""
+    until = time.monotonic() + 8
+    while time.monotonic() < until:
+        if worker := worker_of(yard, target):
+            worker.kill()
+            break
+        time.sleep(0.02)
+    yield
+
+
+@contextmanager
+def probe_killed(yard: Yard, target: str) -> Iterator[None]:
+    """The service is killed, and its successor's first child too, as the system does when memory is short."""
+    was = process_of(yard, target)
+    was.kill()
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with suppress(*GONE):
+            process = process_of(yard, target)
+            children = process.children(recursive=True) if process.pid != was.pid and alive(process) else []
+            if probes := [each for each in children if "probe" in " ".join(each.cmdline())]:
+                for each in probes:
+                    each.kill()
+                break
+        time.sleep(0.005)
+    yield
+
+
+@contextmanager
+def disk_full(yard: Yard, target: str) -> Iterator[None]:
+    filler = fill(jetstream(yard) if target == "nats" else documents(yard))
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+@contextmanager
+def folder_lost(yard: Yard, _: str) -> Iterator[None]:
+    shutil.rmtree(jetstream(yard) / "jetstream", ignore_errors=True)
+    yield
+
+
+@contextmanager
+def locked(yard: Yard, target: str) -> Iterator[None]:
+    """By another process, as a backup tool does."""
+    path = documents(yard) / f"{target}.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=20)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            other.execute("ROLLBACK")
+
+
+KINDS: Final = {
+    "kill": Kind(killed, (*SERVICES, "nats", "s3")),
+    "freeze": Kind(frozen, (*SERVICES, "nats", "s3"), (1.0, 12.0)),
+    "kill-worker": Kind(worker_killed, ("convert", "evaluate")),
+    "kill-probe": Kind(probe_killed, ("convert",)),
+    "lock-documents": Kind(locked, WRITERS, (2.0, 15.0)),
+    "lose-streams": Kind(folder_lost, ("nats",)),
+    "fill-jetstream": Kind(disk_full, ("nats",), (2.0, 8.0), small_disk=True),
+    "fill-documents": Kind(disk_full, ("documents",), (2.0, 8.0), small_disk=True),
+}
