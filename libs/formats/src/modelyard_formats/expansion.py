@@ -1,10 +1,13 @@
-"""How large a graph becomes once its functions are written out, as runtimes do before they run it. Used by the kinds
-whose files hold functions that call each other: forty that each call the next twice are 5 KB, and 2^40 nodes.
+"""How large a graph becomes, and its tensors. Used by the kinds whose files hold functions that call each other, which
+runtimes write out before they run: forty that each call the next twice are 5 KB, and 2^40 nodes.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from modelyard_contracts.failures import Problem
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
@@ -12,6 +15,9 @@ MAX_NODES = 500_000
 """Several times what the largest networks have."""
 MAX_DEPTH = 100
 """Calls and sub-graphs inside of each other: runtimes recurse over them."""
+MAX_ELEMENTS = 2**31
+"""Of a tensor that is not stored but made: 8 GiB of float32, as much as whoever runs a model may use in all."""
+SIZE_RULE = f"tensors of at most {MAX_ELEMENTS:,} elements"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,31 @@ class Recursive(Exception):
     def __init__(self, names: Sequence[Hashable]) -> None:
         super().__init__(names)
         self.names = tuple(names)
+
+
+def expansion_problems(
+    bodies: Mapping[KeyT, Body[KeyT]], file: str, named: Callable[[Hashable], str]
+) -> Iterator[Problem]:
+    """Why the functions cannot be written out, or not within bounds; `named` is what people call one of them."""
+    try:
+        sizes = expanded(bodies)
+    except Recursive as error:
+        names = [named(name) for name in (*error.names[:5], error.names[0])]
+        rule = "no function calls itself, directly or through others"
+        yield Problem(message=f"{names[0]} calls itself: {' → '.join(names)}", file=file, field=names[0], rule=rule)
+        return
+    for key, size in sizes.items():
+        if size.nodes > MAX_NODES:
+            message = f"{named(key)} has {shown(size.nodes)} once its functions are written out"
+            yield Problem(message=message, file=file, field=named(key), rule=f"at most {MAX_NODES:,} nodes")
+        elif size.depth > MAX_DEPTH:
+            message = f"{named(key)} nests calls and sub-graphs {size.depth:,} deep"
+            yield Problem(message=message, file=file, field=named(key), rule=f"at most {MAX_DEPTH} deep")
+
+
+def most_elements(dims: Iterable[int]) -> int:
+    """An axis of 0 counts as 1: what is computed with the others must not overflow. So does one that is not known."""
+    return math.prod([dim if dim > 1 else 1 for dim in dims])
 
 
 def expanded(bodies: Mapping[KeyT, Body[KeyT]]) -> dict[KeyT, Expanded]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
 
+from modelyard_formats.expansion import MAX_ELEMENTS, most_elements
 from modelyard_formats.kinds.onnx.making import elements_made
-from modelyard_formats.kinds.onnx.tensors import MAX_ELEMENTS, elements, most_elements
+from modelyard_formats.kinds.onnx.tensors import elements
 
 if TYPE_CHECKING:
     import numpy as np

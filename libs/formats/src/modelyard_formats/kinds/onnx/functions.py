@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 
 from modelyard_contracts.failures import Problem
-from modelyard_formats.expansion import MAX_DEPTH, MAX_NODES, Body, Recursive, expanded, shown
+from modelyard_formats.expansion import Body, expansion_problems
 
 Key = tuple[str, str, str]
 MAIN: Key = ("", "", "")
@@ -19,23 +19,7 @@ def function_problems(model: ModelProto, file: str) -> Iterator[Problem]:
             message = f"function {name_of(key)} is defined {times} times"
             yield Problem(message=message, file=file, field=name_of(key), rule="every function once")
     yield from _graphs_handed_over(model, file)
-    try:
-        sizes = expanded(bodies_of(model))
-    except Recursive as error:
-        circle = " → ".join(name_of(key) for key in (*error.names[:5], error.names[0]))
-        rule = "no function calls itself, directly or through others"
-        message = f"function {name_of(error.names[0])} calls itself: {circle}"
-        yield Problem(message=message, file=file, field=name_of(error.names[0]), rule=rule)
-        return
-    for key, size in sizes.items():
-        where = "the graph" if key == MAIN else f"function {name_of(key)}"
-        field = "graph" if key == MAIN else name_of(key)
-        if size.nodes > MAX_NODES:
-            message = f"{where} has {shown(size.nodes)} once its functions are written out"
-            yield Problem(message=message, file=file, field=field, rule=f"at most {MAX_NODES:,} nodes")
-        elif size.depth > MAX_DEPTH:
-            message = f"{where} nests calls and sub-graphs {size.depth:,} deep"
-            yield Problem(message=message, file=file, field=field, rule=f"at most {MAX_DEPTH} deep")
+    yield from expansion_problems(bodies_of(model), file, name_of)
 
 
 def bodies_of(model: ModelProto) -> dict[Key, Body[Key]]:
@@ -54,6 +38,8 @@ def called_by(node: NodeProto) -> Key:
 
 
 def name_of(key: object) -> str:
+    if key == MAIN:
+        return "graph"
     domain, name, overload = key if isinstance(key, tuple) else ("", str(key), "")
     return f"{domain}::{name}" + (f":{overload}" if overload else "")
 

@@ -11,11 +11,11 @@ from onnx import GraphProto, ModelProto, NodeProto
 
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Finding
+from modelyard_formats.expansion import MAX_ELEMENTS, SIZE_RULE
 from modelyard_formats.kinds.onnx.constants import Scope, Unknown, is_standard
 from modelyard_formats.kinds.onnx.functions import graphs_of
 from modelyard_formats.kinds.onnx.loops import MAX_STEPS, Turns, turns_of
 from modelyard_formats.kinds.onnx.making import MULTIPLIES, SIZED_BY, elements_made
-from modelyard_formats.kinds.onnx.tensors import MAX_ELEMENTS, SIZE_RULE
 from modelyard_formats.kinds.onnx.written_out import CannotFollow, Circle, written_out
 
 MOST_FINDINGS = 20

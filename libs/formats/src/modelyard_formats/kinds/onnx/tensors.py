@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from onnx import FunctionProto, GraphProto, ModelProto, SparseTensorProto, TensorProto
 
 from modelyard_contracts.failures import Problem
+from modelyard_formats.expansion import MAX_ELEMENTS, SIZE_RULE, most_elements
 from modelyard_formats.format import MAX_RANK
 from modelyard_formats.kinds.onnx.bulk import RAW_DATA
 from modelyard_formats.kinds.onnx.model import attributes, parts
@@ -25,9 +26,6 @@ DTYPES: dict[int, tuple[str, int]] = {
     26: ("int2", 2), 27: ("float6_e2m3fn", 6), 28: ("float6_e3m2fn", 6),
 }  # fmt: skip
 
-MAX_ELEMENTS = 2**31
-"""Of a tensor that is not stored but made: 8 GiB of float32, as much as whoever runs a model may use in all."""
-SIZE_RULE = f"tensors of at most {MAX_ELEMENTS:,} elements"
 SHARED = 10
 """How often external data may be used on the whole: tensors may share bytes, and are as large as if they did not."""
 _NO_DATA = (".json", ".onnx", ".py", ".txt", ".md", ".xml", ".yaml", ".yml", ".toml", ".ini", ".sh", ".html")
@@ -77,11 +75,6 @@ def parameter_count(model: ModelProto) -> int:
 
 def elements(tensor: TensorProto) -> int:
     return math.prod(int(dim) for dim in tensor.dims)
-
-
-def most_elements(dims: Iterable[int]) -> int:
-    """An axis of 0 counts as 1: what is computed with the others must not overflow."""
-    return math.prod([dim if dim > 1 else 1 for dim in dims])
 
 
 def sparse_problems(model: ModelProto, file: str) -> Iterator[Problem]:
