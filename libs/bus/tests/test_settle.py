@@ -6,7 +6,7 @@ import pytest
 from modelyard_bus.errors import PublishFailed
 from modelyard_bus.settle import Ending, Reject, Retry, Verdict, decide, settle, spent
 from modelyard_contracts import catalogue, codes
-from modelyard_contracts.failures import Away, Failure, FailureKind
+from modelyard_contracts.failures import Away, Failure, FailureKind, NotStorable
 
 LIMITS = catalogue.Retry(max_deliver=3, ack_wait=10, first_delay=1, max_delay=5)
 MIDDLE = 0.5  # of the jitter: exactly the nominal delay
@@ -43,6 +43,11 @@ def test_a_handler_that_returns_acks() -> None:
 
 def test_reject_is_dead_at_the_first_attempt() -> None:
     assert decide(Reject("no such model"), 1, LIMITS, MIDDLE) == Verdict(Ending.DEAD, reason="no such model")
+
+
+def test_a_document_that_cannot_be_stored_is_dead_at_the_first_attempt() -> None:
+    error = NotStorable(FailureKind.INVALID, codes.PARAMETER_INVALID, "versions: labels.0: U+0000 cannot be stored")
+    assert decide(error, 1, LIMITS, MIDDLE) == Verdict(Ending.DEAD, reason=error.message)
 
 
 @pytest.mark.parametrize("error", [Retry("store away"), RuntimeError("store away")])

@@ -134,3 +134,109 @@ def test_the_published_schema_says_the_same(config: dict[str, Any]) -> None:
     within = [problem for problem in found if not any(words in problem.message for words in BEYOND)]
     valid = jsonschema.Draft202012Validator(SCHEMA).is_valid(config)
     assert valid == (not within), within
+
+
+def schema_problems(schema: dict[str, Any]) -> dict[str | None, str]:
+    return problems(apis=[api(request={"data": schema})])
+
+
+TREE = {"type": "object", "properties": {"children": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": {"a": {}}, "$ref": "#/$defs/a"},
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "definitions": {"a~/b c": {}},
+            "$ref": "#/definitions/a~0~1b%20c",
+        },
+        {"$defs": {"tree": TREE}, "$ref": "#/$defs/tree"},
+        {"properties": {"$ref": {"type": "string"}, "$id": {}, "$schema": {"const": {"$ref": "http://a.example"}}}},
+        {"allOf": [True, {"type": "object"}], "properties": {"a": {"$ref": "#/allOf/1"}, "b": {"$ref": "#/allOf/0"}}},
+        {"properties": {"again": {"$ref": "#"}}},
+    ],
+)
+def test_schemas_may_refer_to_themselves(schema: dict[str, Any]) -> None:
+    assert schema_problems(schema) == {}
+
+
+@pytest.mark.parametrize(
+    ("schema", "field"),
+    [
+        ({"$ref": "http://a.example/schema.json"}, "$ref"),
+        ({"$ref": "file:///etc/passwd"}, "$ref"),
+        ({"$ref": "other.json#/a"}, "$ref"),
+        ({"$ref": "#anchor"}, "$ref"),
+        ({"$ref": "#/$defs/missing"}, "$ref"),
+        ({"$ref": "#/default", "default": {"type": "object"}}, "$ref"),
+        ({"$ref": "#/required/0", "required": ["a"]}, "$ref"),
+        (
+            {"properties": {"a": {"items": {"anyOf": [{}, {"$ref": "//a.example/x"}]}}}},
+            "properties.a.items.anyOf.1.$ref",
+        ),
+        ({"$schema": "file:///tmp/schema"}, "$schema"),
+        ({"properties": {"a": {"$schema": "http://a.example"}}}, "properties.a.$schema"),
+        ({"$id": "http://a.example/"}, "$id"),
+        ({"properties": {"a": {"$dynamicRef": "#a"}}}, "properties.a.$dynamicRef"),
+        ({"$ref": "#"}, ""),
+        ({"$defs": {"a": {"allOf": [{"$ref": "#/$defs/b"}]}, "b": {"not": {"$ref": "#/$defs/a"}}}}, None),
+    ],
+)
+def test_schemas_refer_to_nothing_else(schema: dict[str, Any], field: str | None) -> None:
+    found = schema_problems(schema)
+    assert len(found) == 1
+    (name,) = found
+    assert name is not None
+    assert field is None or name == f"apis.0.request.data.{field}".removesuffix(".")
+
+
+def test_references_that_become_more_schemas_than_anybody_can_ask() -> None:
+    defs = {f"a{i}": {"allOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 2} for i in range(40)}
+    (message,) = schema_problems({"$defs": {**defs, "a40": {}}}).values()
+    assert "once its references are written out" in message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["git+https://a.example/x", "x @ https://a.example/x.whl", "--index-url", "-r", "../x", "a.whl/", "a b", "./x"],
+)
+def test_dependencies_are_packages_by_name(name: str) -> None:
+    found = problems(dependencies=[{"packages": [{"package_name": "numpy"}, {"package_name": name}]}])
+    assert list(found) == ["dependencies.0.packages.1.package_name"]
+
+
+def test_versions_and_extras_of_dependencies() -> None:
+    package = {"package_name": "ray[default, tune]", "package_version": "2.0.*", "restraint": "EXACT"}
+    assert problems(dependencies=[{"packages": [package]}]) == {}
+    package["package_version"] = "1 @ https://a.example"
+    assert list(problems(dependencies=[{"packages": [package]}])) == ["dependencies.0.packages.0.package_version"]
+
+
+def test_urls_are_paths() -> None:
+    found = problems(**IMAGE, apis=[api(url="//a.example/x")], health={"url": "//a.example"})
+    assert list(found) == ["apis.0.url", "health.url"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "rule"),
+    [
+        ({"labels": ["a", "b\x00"]}, "labels.1", "text without U+0000"),
+        ({"outputs": [{"name": "\x00", "role": "scores"}]}, "outputs.0.name", "text without U+0000"),
+        ({"apis": [{"request": {"data": {"a\x00": 1}}}]}, "apis.0.request.data.a\ufffd", "text without U+0000"),
+        ({"unknown\x00": 1}, "unknown\ufffd", "text without U+0000"),
+    ],
+)
+def test_text_that_cannot_be_stored(fields: dict[str, Any], field: str, rule: str) -> None:
+    config, found, _ = read_config(json.dumps(GOOD | fields).encode())
+    assert [(problem.field, problem.rule) for problem in found] == [(field, rule)]
+    assert config is None
+
+
+def test_what_is_nested_deeper_than_a_store_keeps() -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(30):
+        schema = {"properties": {"a": schema}}
+    (message,) = schema_problems(schema).values()
+    assert "nested deeper than 64 levels" in message

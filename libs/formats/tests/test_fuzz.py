@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelyard_contracts.keeping import misfits
 from modelyard_contracts.shapes import Inspection
 from modelyard_formats.errors import BadSource
 from modelyard_formats.package.check import check_package
@@ -59,7 +60,9 @@ def answers_or_refuses(format_name: str, files: dict[str, bytes]) -> None:
         assert all(problem.file and problem.rule for problem in found.problems)
         assert "\\ud" not in json.dumps([problem.model_dump() for problem in found.problems])
     else:
-        json.dumps(found.model_dump(mode="json"), allow_nan=False, ensure_ascii=False).encode()
+        described = found.model_dump(mode="json")
+        json.dumps(described, allow_nan=False, ensure_ascii=False).encode()
+        assert not list(misfits(described))
 
 
 @bounded
@@ -107,4 +110,6 @@ def test_any_value_in_any_field_of_config(name, value):
         root = models.package(Path(folder), config={**models.digits_config(), name: value})
         found = check_package(root)
         assert found.config or found.problems
-        json.dumps(found.model_dump(mode="json"), allow_nan=False, ensure_ascii=False).encode()
+        described = found.model_dump(mode="json")
+        json.dumps(described, allow_nan=False, ensure_ascii=False).encode()
+        assert not list(misfits(described))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelyard_contracts.keeping import misfits
 from modelyard_formats.errors import BadSource
 from modelyard_formats.kinds.mindspore import mindir_format, om_format
 from modelyard_formats.table import read
@@ -78,6 +79,7 @@ def answers_or_refuses(name: str, files: dict[str, bytes]) -> None:
             assert 0 <= reading.inspection.parameter_count < 2**63
     assert all(problem.file and problem.rule for problem in problems)
     json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
+    assert not list(misfits(found))
 
 
 @pytest.mark.parametrize(("name", "file"), EACH)

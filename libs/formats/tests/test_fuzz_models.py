@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelyard_contracts.keeping import misfits
 from modelyard_formats.errors import BadSource
 from modelyard_formats.format import Entry
 from modelyard_formats.pickle.reader import Allowance, Machine, Source, TooMuch, Unreadable
@@ -70,6 +71,7 @@ def answers_or_refuses(name: str, data: bytes) -> None:
     assert all(problem.file and problem.rule for problem in problems)
     for each in (found, report.model_dump(mode="json")):
         json.dumps(each, allow_nan=False, ensure_ascii=False).encode()
+        assert not list(misfits(each))
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from modelyard_contracts.failures import NotStorable, is_away
 from modelyard_store.documents import (
     AnyOf,
     Between,
@@ -20,7 +21,6 @@ from modelyard_store.documents import (
     Equals,
     Has,
     Index,
-    NotStorable,
     Query,
     Sort,
     Stale,
@@ -357,11 +357,17 @@ async def test_outbox_finds_documents_with_messages(documents: Documents, versio
     assert [each.id for each in await documents.with_outbox(versions, 1)] == ["d0"]
 
 
+NESTED: Any = 1
+for _ in range(100):
+    NESTED = [NESTED]
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"x": float("nan")}, {"x": float("inf")}, {"x": 2**63}, {"x": object()}, {"x": "\x00"}, {"x\x00": 1},
         {"x": b""}, {"x": "\ud800"}, {"name": ["list"]}, {"owner": {"team": {}}}, {"x": "y" * (8 << 20)},
+        {"x": NESTED}, {"x": {"y": ["", {"z\ud800": 1}]}},
     ],
 )  # fmt: skip
 async def test_what_one_store_cannot_hold_none_takes(
@@ -373,6 +379,26 @@ async def test_what_one_store_cannot_hold_none_takes(
     with pytest.raises(NotStorable):
         await documents.save(versions, replace(kept, body=body))
     assert await documents.get(versions, "x") == kept
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "rule"),
+    [
+        ({"x": {"y": ["", {"z": "a\x00b"}]}}, "x.y.1.z", "text without U+0000"),
+        ({"x": {"y\x00": 1}}, "x.y\ufffd", "text without U+0000"),
+        ({"x": [float("nan")]}, "x.0", "finite number"),
+        ({"x": "y" * (8 << 20)}, "versions", "at most 8388608 bytes"),
+        ({"x": "\ud800"}, "x", "Unicode text"),
+        ({"x": NESTED}, "x" + ".0" * 89, "at most 90 levels"),
+    ],
+)
+async def test_what_cannot_be_kept_is_named(
+    documents: Documents, versions: Collection, body: dict[str, Any], field: str, rule: str
+) -> None:
+    with pytest.raises(NotStorable) as caught:
+        await documents.add(versions, "x", body)
+    assert [(problem.field, problem.rule) for problem in caught.value.problems] == [(field, rule)]
+    assert not is_away(caught.value)
 
 
 async def test_undeclared_fields_are_refused(documents: Documents, versions: Collection) -> None:

@@ -1,6 +1,7 @@
 """What may happen to a long job, one thing at a time."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.watched import SILENT_MS
 from modelyard_testkit.faults import ALWAYS
 from modelyard_work import long_job
+from modelyard_work.long_work import Progress
 
-from .conftest import Working, Yard
+from .conftest import Task, Working, Yard
 
 
 def raising(error: Exception) -> Any:
@@ -83,6 +85,25 @@ async def test_a_store_that_is_away_through_all_deliveries(yard: Yard) -> None:
     assert (await yard.task()).state == "succeeded"
     yard.now += 100 * SILENT_MS
     assert await yard.revival.sweep() == 0
+
+
+async def test_a_reason_can_always_be_stored(yard: Yard) -> None:
+    async def script(attempt: Any) -> None:
+        raise Failure(FailureKind.UNPROCESSABLE, Code("ModelArts.3017"), "no \x00 model")
+
+    assert await yard.deliver(script) == "done"
+    task = await yard.task()
+    assert (task.state, task.attempt, task.reason) == ("failed", 1, "no \ufffd model")
+
+
+async def test_progress_that_cannot_be_stored_ends_it(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: Progress[Task] = Progress(lambda task: replace(task, correlationid="\x00"))
+    monkeypatch.setattr(Working, "progress", lambda self: noted)
+    assert await yard.deliver() == "done"
+    task = await yard.task()
+    assert (task.state, task.attempt) == ("failed", 1)
+    assert task.reason == "tasks: correlationid: the character U+0000 cannot be stored"
+    assert (yard.messages, await yard.revival.sweep()) == (0, 0)
 
 
 async def test_a_document_of_an_earlier_release_is_looked_at_too(yard: Yard) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from onnx import TensorProto, helper
 
 from modelyard_bus.consume import Retry
 from modelyard_contracts.failures import Failure
@@ -223,6 +224,29 @@ async def test_the_wall_time_is_for_all_children_together(bench: Any, bare: Tool
             bench.request("bare-wait"), workdir=tmp_path, on_line=ignore
         )
     assert ended.value.kind == "timeout"
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+async def test_a_model_that_never_ends_does_so_at_the_limit(bench: Any, tmp_path: Path) -> None:
+    """A loop that only what it computes could end: nobody can refuse it by looking at it."""
+    info = helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("ReduceSum", ["state"], ["sum"], keepdims=0),
+        helper.make_node("Cast", ["sum"], ["again"], to=TensorProto.BOOL),
+        helper.make_node("Identity", ["state"], ["next"]),
+    ]
+    inputs = [info("turn", TensorProto.INT64, []), info("asked", TensorProto.BOOL, []), info("state", 1, None)]
+    body = helper.make_graph(nodes, "body", inputs, [info("again", TensorProto.BOOL, []), info("next", 1, None)])
+    true = helper.make_node("Constant", [], ["true"], value=helper.make_tensor("t", TensorProto.BOOL, [], [True]))
+    loop = helper.make_node("Loop", ["", "true", "scores"], ["held"], body=body)
+    made = bench.classifier()
+    made.graph.node.extend([true, loop])
+    made.graph.output[0].name = "held"
+    limits = ConvertSettings(convert_wall_seconds=6).limits
+    before = set(psutil.Process().children(recursive=True))
+    request = bench.request("onnx-optimized", bench.package(made))
+    with pytest.raises(SubprocessFailed, match="did not finish within 6 s"):
+        await Converter(crashing(lambda request: False, tmp_path), limits)(request, workdir=tmp_path, on_line=ignore)
     assert set(psutil.Process().children(recursive=True)) <= before
 
 

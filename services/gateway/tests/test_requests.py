@@ -52,6 +52,44 @@ async def test_a_broken_rule_names_its_field(yard, change, field) -> None:
     assert not yard.calls.asked
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"labels": ["a\x00"]}, "labels.0"),
+        ({"description": "a\x00b"}, "description"),
+        ({"source_location": "s3://training/a\x00b"}, "source_location"),
+        ({"plan": {"convert": [{"target": "none", "options": {"a": ["\x00"]}}]}}, "plan.convert.0.options.a.0"),
+        ({"plan": {"convert": [{"target": "none", "options": {"\x00": 1}}]}}, "plan.convert.0.options"),
+    ],
+)
+async def test_text_that_cannot_be_stored_is_refused_where_it_enters(yard, change, field) -> None:
+    headers = await yard.token(Role.WRITER)
+    reply = await yard.http.post("/v1/default/models", headers=headers, json={**GOOD, **change})
+    problems = refused(reply, 400, "ModelArts.3023" if field == "labels.0" else "ModelArts.3037")
+    assert (field, "text without U+0000") in {(problem["field"], problem["rule"]) for problem in problems}
+    assert not yard.calls.asked
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("GET", "models?model_name=a%00b", "model_name"),
+        ("GET", "models?search_content=%00", "search_content"),
+        ("GET", "models?%00=1", "\ufffd"),
+        ("GET", "models/a%00b", "model_id"),
+        ("PUT", "model-names/m/aliases/a%00", "alias"),
+        ("GET", "training-jobs?job_name=%00", "job_name"),
+        ("DELETE", "datasets/a%00b", "dataset_id"),
+    ],
+)
+async def test_nor_in_path_and_query(yard, method, path, field) -> None:
+    headers = await yard.token(Role.ADMIN)
+    reply = await yard.http.request(method, f"/v1/default/{path}", headers=headers)
+    problems = refused(reply, 400, "ModelArts.3037")
+    assert (field, "text without U+0000") in {(problem["field"], problem["rule"]) for problem in problems}
+    assert not yard.calls.asked
+
+
 async def test_all_problems_are_told_at_once(yard) -> None:
     headers = await yard.token(Role.WRITER)
     body = {**GOOD, "model_name": "a b", "model_version": "x", "labels": list("abcdef")}

@@ -145,6 +145,15 @@ def truncated(folder: Path) -> None:
     models.truncated(folder / "model" / "model.onnx")
 
 
+def unstorable_name(folder: Path) -> None:
+    path = folder / "model" / "model.onnx"
+    path.write_bytes(path.read_bytes().replace(b"image", b"i\x00age"))
+
+
+def explosive(folder: Path) -> None:
+    models.with_functions(folder / "model" / "model.onnx", levels=40)
+
+
 def escaping(folder: Path) -> None:
     models.with_data_at(folder / "model" / "model.onnx", "../../../etc/passwd")
 
@@ -156,6 +165,9 @@ def escaping(folder: Path) -> None:
         (no_json, "ModelArts.3015", ["config.json", "JSON"]),
         (partial(write_config, model_type="Unknown"), "ModelArts.3016", ["model_type"]),
         (partial(write_config, labels=["same", "same"]), "ModelArts.3016", ["labels"]),
+        (partial(write_config, labels=["a\x00"]), "ModelArts.3016", ["labels.0", "U+0000"]),
+        (unstorable_name, "ModelArts.3017", ["signature.inputs.0.name", "U+0000"]),
+        (explosive, "ModelArts.3017", ["once its functions are written out"]),
         (without_model, "ModelArts.3017", ["no model file"]),
         (second_model, "ModelArts.3017", ["2 models", "other.onnx"]),
         (truncated, "ModelArts.3017", ["model.onnx"]),
@@ -170,6 +182,7 @@ async def test_a_bad_package_says_why_and_leaves_nothing(
     done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "bad/"))
     fact = await assert_refused(yard, done, code, *words)
     assert fact.problems
+    assert done.attempt == 1
     assert all(problem["file"] for problem in fact.problems)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from modelyard_contracts import catalogue, events
-from modelyard_contracts.failures import Failure
+from modelyard_contracts.failures import Failure, NotStorable
 
 from .conftest import Facts, Register
 
@@ -42,6 +42,34 @@ async def test_a_failed_import_gives_its_reason(register: Register, facts: Facts
     view = await register.view(model_id)
     assert view.failure is not None
     assert (view.model_status, view.failure["reason"]) == ("failed", "no config")
+
+
+async def test_a_package_whose_description_cannot_be_stored_fails(register: Register, facts: Facts) -> None:
+    model_id = await register.create()
+    await register.said()
+    fact = facts.imported(model_id)
+    inspection = fact.artifact.inspection.model_copy(update={"opsets": {"a\x00b": 1}})
+    artifact = fact.artifact.model_copy(update={"inspection": inspection})
+    with pytest.raises(NotStorable):
+        await register.tell(register.reports.import_succeeded, fact.model_copy(update={"artifact": artifact}))
+    assert await types(register) == [catalogue.VERSION_FAILED.subject]
+    view = await register.view(model_id)
+    assert view.model_status == "failed"
+    assert view.failure is not None
+    assert view.failure["problems"][0]["field"] == "artifacts.0.inspection.opsets.a\ufffdb"
+    assert view.failure["problems"][0]["rule"] == "text without U+0000"
+
+
+async def test_results_that_cannot_be_stored_hold_nothing(register: Register, facts: Facts) -> None:
+    model_id = await register.published()
+    created = events.ConversionCreated(conversion_id="k-1", model_id=model_id, target="openvino-fp16", origin="plan")
+    await register.tell(register.reports.conversion_created, created)
+    fact = facts.converted(model_id)
+    inspection = fact.artifact.inspection.model_copy(update={"producer": "\x00"})
+    artifact = fact.artifact.model_copy(update={"inspection": inspection})
+    with pytest.raises(NotStorable):
+        await register.tell(register.reports.conversion_succeeded, fact.model_copy(update={"artifact": artifact}))
+    assert (await register.view(model_id)).in_use == ()
 
 
 async def test_what_arrives_for_a_deleted_version_is_removed(register: Register, facts: Facts) -> None:

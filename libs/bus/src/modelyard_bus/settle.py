@@ -11,7 +11,7 @@ import structlog
 
 from modelyard_bus.errors import PublishFailed
 from modelyard_contracts import catalogue
-from modelyard_contracts.failures import Away, Failure, FailureKind
+from modelyard_contracts.failures import Away, Failure, FailureKind, NotStorable
 
 log = structlog.get_logger()
 
@@ -67,8 +67,8 @@ def decide(outcome: BaseException | None, delivered: int, retry: catalogue.Retry
     """`outcome` is what the handler raised, `delivered` counts from 1, `chance` is in [0, 1)."""
     if outcome is None:
         return Verdict(Ending.ACKED)
-    if isinstance(outcome, Reject):
-        return Verdict(Ending.DEAD, reason=outcome.reason[:MAX_REASON])
+    if isinstance(outcome, Reject | NotStorable):  # what cannot be stored cannot be stored later either
+        return Verdict(Ending.DEAD, reason=str(outcome)[:MAX_REASON])
     if isinstance(outcome, asyncio.CancelledError):
         return Verdict(Ending.INTERRUPTED, INTERRUPTED_DELAY, "the service stops")
     reason = f"{type(outcome).__name__}: {outcome}"[:MAX_REASON]

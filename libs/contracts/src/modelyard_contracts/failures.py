@@ -5,6 +5,8 @@ from typing import NewType
 
 from pydantic import BaseModel, ConfigDict
 
+from modelyard_contracts.keeping import Shown, shown
+
 Code = NewType("Code", str)
 """`ModelArts.NNNN`: one of `codes`, or what another release of a service said."""
 
@@ -29,14 +31,14 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    message: str
-    file: str | None = None
-    field: str | None = None
-    rule: str | None = None
+    message: Shown
+    file: Shown | None = None
+    field: Shown | None = None
+    rule: Shown | None = None
 
 
 class Failure(Exception):
-    """A refusal with a stable code (see `codes`) and every broken rule at once."""
+    """A refusal with a stable code (see `codes`) and every broken rule at once. Its texts can be kept anywhere."""
 
     def __init__(
         self,
@@ -48,11 +50,16 @@ class Failure(Exception):
         rule: str | None = None,
         problems: tuple[Problem, ...] = (),
     ) -> None:
+        message = shown(message)
         super().__init__(message)
         self.kind = kind
         self.code = code
         self.message = message
         self.problems = problems or ((Problem(message=message, field=field, rule=rule),) if field else ())
+
+
+class NotStorable(Failure):
+    """A document that no store keeps, now or later: whatever asks for it ends, and is not tried again."""
 
 
 class Away(Exception):

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelyard_contracts.keeping import Shown
+
 
 class Shape(BaseModel):
     """Contract base. Unknown fields are refused here and ignored by the bus and the stores (docs/adr/0004)."""
@@ -70,10 +72,10 @@ class ContainerImage(Shape):
 class Finding(Shape):
     """Something a scan noticed. `dangerous` refuses the package, `suspicious` is kept and shown."""
 
-    file: str
+    file: Shown
     severity: Literal["info", "suspicious", "dangerous"]
     rule: str
-    message: str
+    message: Shown
 
 
 class ScanReport(Shape):
@@ -91,7 +93,7 @@ class Inspection(Shape):
     format: str
     signature: Signature
     opsets: dict[str, int] = {}
-    producer: str = ""
+    producer: Shown = ""
     parameter_count: int = 0
     operators: dict[str, int] = {}
     details: dict[str, str | int] = Field(

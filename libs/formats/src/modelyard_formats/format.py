@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 from modelyard_contracts.failures import Problem
+from modelyard_contracts.keeping import dotted, misfits
 from modelyard_contracts.shapes import Finding, Inspection
-from modelyard_formats.errors import bad_source
+from modelyard_formats.errors import BadSource, bad_source
 from modelyard_formats.running import Runner
 
 PrecisionHint = Literal["f32", "default"]
@@ -68,6 +71,29 @@ class Format:
     load: Callable[[Path, int, PrecisionHint], Runner] | None = None
     reads: Callable[[tuple[str, ...]], tuple[str, ...]] = main_file
     by_type_only: bool = False
+
+    def read(self, folder: Path, files: tuple[str, ...]) -> Reading:
+        """`inspect`, and nothing that it says cannot be stored. Raises `BadSource`."""
+        file = f"{MODEL_FOLDER}/{files[0]}"
+        try:
+            return _storable(self.inspect(folder, files), file)
+        except ValidationError as error:  # only half of a surrogate pair is no text to begin with
+            fields = {".".join(map(str, each["loc"])) for each in error.errors(include_url=False)}
+            message = f"{file} holds text that is no Unicode, in {', '.join(sorted(fields))}"
+            raise bad_source(message, file=file, field=min(fields), rule="Unicode text") from error
+
+
+def _storable(reading: Reading, file: str) -> Reading:
+    """The same, if every store keeps it: names and what else is looked up by. What is only shown has been replaced.
+    Raises `BadSource` with each place otherwise."""
+    described = reading.inspection.model_dump(mode="python")
+    wrong = tuple(misfits(described))
+    if wrong:
+        raise BadSource(
+            Problem(message=f"{file}: {dotted(path)}: {message}", file=file, field=dotted(path), rule=rule)
+            for path, message, rule in wrong
+        )
+    return reading
 
 
 def at_top(names: Sequence[str], *suffixes: str) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ def inspect(format_name: str, root: Path) -> Inspection:
 def read(format_name: str, root: Path) -> Reading:
     """As `inspect`, with the list of all files the model needs."""
     row = FORMATS[format_name]
-    return row.inspect(root / MODEL_FOLDER, _files(row, root))
+    return row.read(root / MODEL_FOLDER, _files(row, root))
 
 
 def runner(format_name: str, root: Path, *, threads: int, precision_hint: PrecisionHint = "f32") -> Runner:

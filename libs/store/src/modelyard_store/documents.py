@@ -31,10 +31,6 @@ class Stale(Exception):
     """The document was saved or removed by somebody else since it was read."""
 
 
-class NotStorable(ValueError):
-    """The body is not plain JSON, is too large, or has a list or object where a declared field needs a scalar."""
-
-
 class StoreUnavailable(Away):
     """The store cannot be reached or cannot write. The operation may or may not have happened."""
 
@@ -188,7 +184,9 @@ def value_at(body: Body, dotted: str) -> Any:
 
 
 class Documents(Protocol):
-    """Every method may raise StoreUnavailable. A cancelled caller's write happens whole or not at all."""
+    """Every method may raise StoreUnavailable. A cancelled caller's write happens whole or not at all.
+
+    What no store keeps is refused for good, with `modelyard_contracts.failures.NotStorable`: see `rules`."""
 
     async def open(self, collections: Sequence[Collection]) -> None:
         """Make the collections and exactly their declared indexes. Once per repository, before anything else."""

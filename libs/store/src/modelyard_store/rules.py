@@ -5,13 +5,15 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from modelyard_contracts import codes
+from modelyard_contracts.failures import FailureKind, NotStorable
+from modelyard_contracts.keeping import dotted, misfits, too_deep
 from modelyard_store.documents import (
     Body,
     Collection,
     Condition,
     Contains,
     Has,
-    NotStorable,
     Query,
     Sort,
     member_indexes,
@@ -25,23 +27,36 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 def to_json(collection: Collection, body: Body) -> str:
     """The body as it is stored. Raises NotStorable."""
+    if too_deep(body):
+        raise _misfitting(collection, body)
     try:
         text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         size = len(text.encode())
-    except (TypeError, ValueError, RecursionError) as error:
-        raise NotStorable(f"{collection.name}: not JSON: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise _misfitting(collection, body, str(error)) from error
     if size > MAX_BYTES:
-        raise NotStorable(f"{collection.name}: {size} bytes of JSON, at most {MAX_BYTES} are allowed")
+        message, rule = f"{collection.name}: {size} bytes of JSON", f"at most {MAX_BYTES} bytes"
+        raise NotStorable(FailureKind.TOO_LARGE, codes.TOO_LARGE, message, field=collection.name, rule=rule)
     if _NUL.search(text):
-        raise NotStorable(f"{collection.name}: the character NUL cannot be stored")
+        raise _misfitting(collection, body)
     for name in collection.members:
         value = value_at(body, name)
         if value is not None and not (isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)):
-            raise NotStorable(f"{collection.name}: the member field {name} must hold a list of texts")
+            raise _not_storable(collection, name, "it must hold a list of texts", "a list of texts")
     for name in collection.fields.difference(collection.members):
         if isinstance(value_at(body, name), dict | list | tuple):
-            raise NotStorable(f"{collection.name}: the indexed field {name} must hold a scalar")
+            raise _not_storable(collection, name, "an indexed field must hold a scalar", "a text, a number or nothing")
     return text
+
+
+def _misfitting(collection: Collection, body: Body, otherwise: str = "") -> NotStorable:
+    path, message, rule = next(misfits(body), ((), f"not JSON: {otherwise}", "plain JSON"))
+    return _not_storable(collection, dotted(path), message, rule)
+
+
+def _not_storable(collection: Collection, field: str, message: str, rule: str) -> NotStorable:
+    shown = f"{collection.name}: {field}: {message}" if field else f"{collection.name}: {message}"
+    return NotStorable(FailureKind.INVALID, codes.PARAMETER_INVALID, shown, field=field or collection.name, rule=rule)
 
 
 def from_json(text: str) -> Body:
@@ -72,5 +87,6 @@ def check_query(collection: Collection, query: Query) -> None:
 def _int64(digits: str) -> Any:
     number = int(digits)
     if number not in _INT64:
-        raise NotStorable(f"the integer {digits} is beyond 64 bits")
+        message, rule = f"the integer {digits[:30]} is beyond 64 bits", "64-bit integer"
+        raise NotStorable(FailureKind.INVALID, codes.PARAMETER_INVALID, message, field="document", rule=rule)
     return number

@@ -16,6 +16,8 @@ from pathlib import Path
 from threading import local
 from typing import Any, Final, TypeVar
 
+from modelyard_contracts import codes
+from modelyard_contracts.failures import FailureKind, NotStorable
 from modelyard_store import rules, sqlite_schema, sqlite_sql
 from modelyard_store.documents import (
     Body,
@@ -24,7 +26,6 @@ from modelyard_store.documents import (
     Contains,
     Document,
     Duplicate,
-    NotStorable,
     Query,
     Stale,
     StoreUnavailable,
@@ -216,7 +217,8 @@ def _unless_duplicate(
         return connection.execute(sql, values).rowcount
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
-            raise NotStorable(f"{collection.name}: {error}") from error
+            message = f"{collection.name}: {error}"
+            raise NotStorable(FailureKind.INVALID, codes.PARAMETER_INVALID, message) from error
         for index in collection.indexes:
             if index.unique and f"'{sqlite_schema.unique_name(collection, index)}'" in str(error):
                 taken = (

@@ -2,7 +2,7 @@
 
 Good ones: `digits_like_mlp`, `conv_net`, `with_external_data`, `openvino_ir`, `random_model` (N MiB, for benches).
 Bad ones: `with_data_at` (external data that leads anywhere), `with_symlinked_data`, `with_custom_operator`,
-`truncated`. `package` puts a model and its `config.json` into a package folder.
+`with_functions` (that call each other), `truncated`. `package` puts a model and its `config.json` into a folder.
 """
 
 import json
@@ -141,6 +141,19 @@ def with_custom_operator(path: Path) -> Path:
         helper.make_node("Softmax", ["flat"], ["scores"]),
     ]
     return _write(path, model(nodes, {}, opsets={"": 18, "com.acme": 1}))
+
+
+def with_functions(path: Path, *, levels: int) -> Path:
+    """`levels` local functions that each call the next twice: 2 to that power operators once they are written out."""
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("local", 1)]
+    made = model([helper.make_node("f0", ["image"], ["scores"], domain="local")], {}, opsets={"": 18, "local": 1})
+    for level in range(levels):
+        called = f"f{level + 1}"
+        calls = [helper.make_node(called, [a], [b], domain="local") for a, b in (("a", "b"), ("b", "c"))]
+        made.functions.append(helper.make_function("local", f"f{level}", ["a"], ["c"], calls, opsets))
+    last = [helper.make_node("Relu", ["a"], ["c"])]
+    made.functions.append(helper.make_function("local", f"f{levels}", ["a"], ["c"], last, opsets))
+    return _write(path, made)
 
 
 def truncated(path: Path, *, keep: float = 0.5, seed: int = 0) -> Path:

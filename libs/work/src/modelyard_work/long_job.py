@@ -18,7 +18,7 @@ from modelyard_bus.consume import Retry
 from modelyard_bus.handling import current_delivery
 from modelyard_contracts import codes
 from modelyard_contracts.envelope import Envelope
-from modelyard_contracts.failures import Away, Failure, FailureKind
+from modelyard_contracts.failures import Away, Failure, FailureKind, NotStorable
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_runtime.scratch import scratch_folder, sweep
 from modelyard_runtime.subprocesses import SubprocessFailed
@@ -95,7 +95,7 @@ class LongJob(Generic[ValueT]):
     async def _attempt(self, work: LongWork[ValueT], attempt: Attempt[ValueT], cause: Cause) -> None:
         try:
             decide = await while_held(work.run(attempt), lambda: self._beat(work, attempt), BEAT_SECONDS)
-            await self._finish(work, attempt, decide, cause)
+            await self._finish(work, attempt, _with_progress(work, decide), cause)
         except Exception as error:  # noqa: BLE001 - whatever ended it, the document must say so
             await self._end(work, attempt, error, cause)
 
@@ -110,8 +110,7 @@ class LongJob(Generic[ValueT]):
     async def _finish(
         self, work: LongWork[ValueT], attempt: Attempt[ValueT], decide: Decide[ValueT], cause: Cause
     ) -> None:
-        final = _with_progress(work, decide)
-        done = await attempt.patiently(lambda: self._attempts.finish(attempt.taken, final, cause))
+        done = await attempt.patiently(lambda: self._attempts.finish(attempt.taken, decide, cause))
         await work.ended(done)
 
     async def _end(self, work: LongWork[ValueT], attempt: Attempt[ValueT], error: Exception, cause: Cause) -> None:
@@ -130,12 +129,21 @@ class LongJob(Generic[ValueT]):
         if failure is not failed.error:
             log.error("work_failed", document=attempt.taken.identifier, exc_info=failed.error)
         try:
-            await self._finish(work, attempt, lambda value: work.failed(value, failure), cause)
+            await self._finish_failed(work, attempt, lambda value: work.failed(value, failure), cause)
         except (Lost, Over) as lost:
             log.info("attempt_given_up", document=attempt.taken.identifier, reason=str(lost))
             await work.discard(attempt)
         except StoreUnavailable as error:  # nothing is removed: an end may have been saved
             raise Retry(str(error)) from error
+
+    async def _finish_failed(
+        self, work: LongWork[ValueT], attempt: Attempt[ValueT], decide: Decide[ValueT], cause: Cause
+    ) -> None:
+        """Without what the document has not been told yet, where that is what cannot be stored."""
+        try:
+            await self._finish(work, attempt, _with_progress(work, decide), cause)
+        except NotStorable:
+            await self._finish(work, attempt, decide, cause)
 
     async def _let_go(self, work: LongWork[ValueT], attempt: Attempt[ValueT], again: Again) -> None:
         """So that the next attempt need not wait for the lease, and nobody takes this one for dead."""
@@ -143,7 +151,7 @@ class LongJob(Generic[ValueT]):
         try:
             async with asyncio.timeout(LETTING_GO_SECONDS):
                 await self._attempts.let_go(attempt.taken, decide, again.trouble)
-        except (StoreUnavailable, TimeoutError) as error:
+        except (StoreUnavailable, TimeoutError, NotStorable) as error:
             log.info("claim_not_released", document=attempt.taken.identifier, error=str(error))
             self._unsaid[attempt.taken.identifier] = attempt.taken, again.trouble
         except (Lost, Over) as lost:

@@ -4,14 +4,13 @@
 How much there is of it, `edge` asks before it is parsed.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any, Final
 
 from modelyard_contracts.failures import Problem
+from modelyard_contracts.keeping import misfit
 
 DEEPEST: Final = 64
-_INTEGERS: Final = range(-(2**63), 2**63)
 _SHOWN: Final = 20
 
 
@@ -37,22 +36,9 @@ def _items(value: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int, Any]]
 
 
 def _misfit(path: str, value: Any) -> Problem | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        return _problem(path, "not a finite number", "finite number")
-    if isinstance(value, int) and value not in _INTEGERS:
-        return _problem(path, "an integer of more than 64 bits", "64-bit integer")
-    if isinstance(value, str) and not _whole(value):
-        return _problem(path, "half of a surrogate pair is no character", "Unicode text")
-    return None
-
-
-def _whole(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    wrong = misfit(value)
+    return _problem(path, *wrong) if wrong else None
 
 
 def _problem(path: str, message: str, rule: str) -> Problem:
-    return Problem(message=message, field=path.encode(errors="replace").decode()[:500] or "body", rule=rule)
+    return Problem(message=message, field=path[:500] or "body", rule=rule)

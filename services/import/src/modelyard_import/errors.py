@@ -25,15 +25,6 @@ class OtherReport(Failure):
         super().__init__(FailureKind.CONFLICT, codes.EXISTS, message, field="job_version", rule="one report per run")
 
 
-class NotKeepable(Failure):
-    """JSON that no document store keeps: numbers that are none, or beyond 64 bits."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(
-            FailureKind.INVALID, codes.PARAMETER_INVALID, message, field="body", rule="finite 64-bit numbers"
-        )
-
-
 class TooManyRules(Failure):
     def __init__(self, most: int) -> None:
         message = f"a project has at most {most} import rules"

@@ -99,7 +99,7 @@ def _model(
     except BadSource:
         return None, None, ()  # the listing check has said why
     try:
-        return row, row.inspect(root / MODEL_FOLDER, files), ()
+        return row, row.read(root / MODEL_FOLDER, files), ()
     except BadSource as refused:
         return row, None, refused.problems
 

@@ -8,9 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelyard_contracts.failures import Problem
+from modelyard_contracts.keeping import dotted, misfits
 from modelyard_contracts.package import PackageConfig
 from modelyard_formats.errors import CONFIG_FILE
+from modelyard_formats.package.references import place_problems, reference_problems
 
+DEEPEST = 64
+"""Levels: inside of a version's document and its messages there are more around them."""
 # Stand-ins for required fields that are wrong, so that what else the file says can still be checked.
 _STAND_INS = {"model_algorithm": "unknown", "model_type": "Custom"}
 # What is judged by the model type, and cannot be while that is unknown.
@@ -25,16 +29,20 @@ def read_config(text: bytes) -> tuple[PackageConfig | None, tuple[Problem, ...],
     """The config, its problems, and the top-level fields that are wrong.
 
     With wrong fields the config still comes, without them, so that cross-checks of the other fields can go on; it is
-    None only when the file is no JSON object.
+    None only when the file is no JSON object, or one that cannot be stored.
     """
     try:
         raw = _parse(text)
     except _NotJson as error:
         message = f"{CONFIG_FILE} is not valid JSON: {error}"
         return None, (Problem(message=message, file=CONFIG_FILE, rule="one JSON object in UTF-8"),), frozenset()
+    if texts := tuple(_unstorable(raw)):
+        return None, texts, frozenset()
     schemas = tuple(_schema_problems(raw))
     try:
-        return _strictly(raw), schemas, frozenset({"apis"} if schemas else ())
+        config = _strictly(raw)
+        places = tuple(place_problems(config))
+        return config, (*schemas, *places), frozenset(str(each.field).split(".")[0] for each in (*schemas, *places))
     except ValidationError as error:
         problems = tuple(_problem(item) for item in error.errors(include_url=False, include_context=False))
         wrong = frozenset(str(item["loc"][0]) for item in error.errors(include_url=False, include_context=False))
@@ -48,6 +56,12 @@ def _strictly(raw: dict[str, Any]) -> PackageConfig:
     return PackageConfig.model_validate_json(json.dumps(raw), strict=True)
 
 
+def _unstorable(raw: dict[str, Any]) -> Iterator[Problem]:
+    for path, message, rule in misfits(raw, DEEPEST):
+        text = f"{CONFIG_FILE}: {dotted(path)}: {message}"
+        yield Problem(message=text, file=CONFIG_FILE, field=dotted(path), rule=rule)
+
+
 def _schema_problems(raw: dict[str, Any]) -> Iterator[Problem]:
     """What `apis` calls a JSON Schema and is none. Its form is PackageConfig's business."""
     apis = raw.get("apis")
@@ -59,6 +73,8 @@ def _schema_problems(raw: dict[str, Any]) -> Iterator[Problem]:
                 field = f"apis.{index}.{part}.data"
                 text = f"{CONFIG_FILE}: {field}: {reason}"
                 yield Problem(message=text, file=CONFIG_FILE, field=field, rule="a JSON Schema (draft 2020-12)")
+            elif isinstance(schema, dict):
+                yield from reference_problems(schema, f"apis.{index}.{part}.data")
 
 
 def _why_no_schema(schema: dict[str, Any]) -> str | None:

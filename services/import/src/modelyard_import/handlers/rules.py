@@ -19,10 +19,10 @@ from modelyard_contracts.calls.imports import (
 from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.outcome import Outcome
 from modelyard_import.domain.training import Rule, rule_view, verdict
-from modelyard_import.errors import NameTaken, NotFound, NotKeepable, TooManyRules
+from modelyard_import.errors import NameTaken, NotFound, TooManyRules
 from modelyard_import.repository import Repository
 from modelyard_import.runs import Runs
-from modelyard_store.documents import Duplicate, NotStorable, Stale
+from modelyard_store.documents import Duplicate, Stale
 
 MAX_ANSWER_BYTES: Final = 800_000  # of verdicts in one answer, which has to fit one message
 MAX_RULES: Final = 500  # every rule is looked at for every run, and the list is one answer
@@ -41,8 +41,6 @@ class RuleCalls:
             await self.repository.rules.add(context.project, rule.rule_id, Outcome(rule))
         except Duplicate as error:
             return rule_view(await self._made_before(rule, error))
-        except NotStorable as error:
-            raise NotKeepable(str(error)) from error
         return rule_view(rule)
 
     def _rule(self, context: CallContext, request: CreateRule, rule_id: str) -> Rule:

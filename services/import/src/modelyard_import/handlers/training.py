@@ -22,7 +22,7 @@ from modelyard_contracts.calls.imports import (
 from modelyard_contracts.catalogue import IMPORT_MATCH
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import TrainingCompleted
-from modelyard_contracts.failures import Failure, is_away
+from modelyard_contracts.failures import Failure, NotStorable, is_away
 from modelyard_contracts.jobs import MatchJob
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_import.domain.training import (
@@ -38,10 +38,10 @@ from modelyard_import.domain.training import (
     version_for,
     wants,
 )
-from modelyard_import.errors import NotFound, NotKeepable, OtherReport
+from modelyard_import.errors import NotFound, OtherReport
 from modelyard_import.repository import Repository
 from modelyard_import.runs import Runs, Wanted
-from modelyard_store.documents import Duplicate, NotStorable
+from modelyard_store.documents import Duplicate
 
 BELOW_MINIMUM = "below-minimum"
 
@@ -56,7 +56,7 @@ class TrainingHandlers:
         """Event training.completed."""
         try:
             await self._record(envelope.project, envelope.id, completed, envelope.correlationid or envelope.id)
-        except (OtherReport, NotKeepable) as error:
+        except (OtherReport, NotStorable) as error:
             raise Reject(error.message) from error
 
     async def complete(self, context: CallContext, request: CompleteTraining) -> TrainingJobView:
@@ -113,7 +113,7 @@ class TrainingHandlers:
     async def _record(
         self, project: str, event_id: str, completed: TrainingCompleted, correlationid: str
     ) -> TrainingJob:
-        """Raises OtherReport and NotKeepable."""
+        """Raises OtherReport and NotStorable."""
         run = training_job(project, event_id, completed, now=self.now(), correlationid=correlationid)
         job = (IMPORT_MATCH, MatchJob(training_job_id=run.training_job_id))
         outcome = Outcome(run, () if run.matched else (job,))
@@ -124,8 +124,6 @@ class TrainingHandlers:
             )
         except Duplicate:
             return await self._kept(run)
-        except NotStorable as error:
-            raise NotKeepable(str(error)) from error
         return run
 
     async def _kept(self, run: TrainingJob) -> TrainingJob:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from modelyard_contracts import events
 from modelyard_contracts.envelope import Envelope
+from modelyard_contracts.failures import NotStorable
 from modelyard_contracts.outcome import Cause
 from modelyard_version.domain import versions as domain
 from modelyard_version.domain.versions import Entry, Listing, Refusal, Version, VersionOutcome, Work
@@ -24,7 +25,13 @@ class ReportEvents:
     now: Callable[[], int]
 
     async def import_succeeded(self, envelope: Envelope, fact: events.ImportSucceeded) -> None:
-        await self._brought(envelope, fact.model_id, lambda v, now: domain.published(v, fact, now))
+        def refused(error: NotStorable) -> Transition:
+            problems = tuple(problem.model_dump() for problem in error.problems)
+            why = {"code": error.code, "reason": error.message, "problems": problems}
+            instead = events.ImportFailed(import_id=fact.import_id, model_id=fact.model_id, **why)
+            return lambda v, now: domain.failed(v, instead, now)
+
+        await self._brought(envelope, fact.model_id, lambda v, now: domain.published(v, fact, now), refused)
 
     async def import_failed(self, envelope: Envelope, fact: events.ImportFailed) -> None:
         await self._note(envelope, fact.model_id, lambda v, now: domain.failed(v, fact, now))
@@ -34,7 +41,10 @@ class ReportEvents:
         await self._note(envelope, fact.model_id, lambda v, now: domain.work_began(v, work, now))
 
     async def conversion_succeeded(self, envelope: Envelope, fact: events.ConversionSucceeded) -> None:
-        await self._brought(envelope, fact.model_id, lambda v, now: domain.converted(v, fact, now))
+        def refused(_: NotStorable) -> Transition:
+            return lambda v, now: domain.work_ended(v, fact.conversion_id, now)
+
+        await self._brought(envelope, fact.model_id, lambda v, now: domain.converted(v, fact, now), refused)
 
     async def conversion_failed(self, envelope: Envelope, fact: events.ConversionFailed) -> None:
         await self._note(envelope, fact.model_id, lambda v, now: domain.work_ended(v, fact.conversion_id, now))
@@ -44,7 +54,11 @@ class ReportEvents:
         await self._note(envelope, fact.model_id, lambda v, now: domain.work_began(v, work, now))
 
     async def evaluation_succeeded(self, envelope: Envelope, fact: events.EvaluationSucceeded) -> None:
-        await self._note(envelope, fact.model_id, lambda v, now: domain.evaluated(v, fact, now))
+        try:
+            await self._note(envelope, fact.model_id, lambda v, now: domain.evaluated(v, fact, now))
+        except NotStorable:
+            await self._note(envelope, fact.model_id, lambda v, now: domain.work_ended(v, fact.run_id, now))
+            raise
 
     async def evaluation_ended(
         self, envelope: Envelope, fact: events.EvaluationFailed | events.EvaluationStopped
@@ -75,9 +89,17 @@ class ReportEvents:
         entry = Entry(fact.entry_id, fact.competition_id, state="rejected", code=fact.code, reason=fact.reason)
         await self._note(envelope, fact.model_id, lambda v, now: domain.entered(v, entry, now))
 
-    async def _brought(self, envelope: Envelope, model_id: str, transition: Transition) -> None:
-        """A report that left objects behind: when the version is gone, they go too."""
-        if await self._note(envelope, model_id, transition) is None:
+    async def _brought(
+        self, envelope: Envelope, model_id: str, transition: Transition, refused: Callable[[NotStorable], Transition]
+    ) -> None:
+        """A report that left objects behind: when the version is gone, they go too. `refused`: what is written down
+        instead of what cannot be; a version must not wait for it for ever."""
+        try:
+            noted = await self._note(envelope, model_id, transition)
+        except NotStorable as error:
+            await self._note(envelope, model_id, refused(error))
+            raise
+        if noted is None:
             await self.deletion.discard(envelope.project, model_id)
 
     async def _note(self, envelope: Envelope, model_id: str, transition: Transition) -> Version | None:

@@ -10,11 +10,16 @@ from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Inspection, Signature, TensorSpec
 from modelyard_formats.errors import MAX_PROBLEMS, BadSource, bad_source
 from modelyard_formats.format import MODEL_FOLDER, UNKNOWN_RANK, Reading, within_bounds
+from modelyard_formats.kinds.onnx.functions import function_problems
+from modelyard_formats.kinds.onnx.growth import growth
 from modelyard_formats.kinds.onnx.model import operator_name, parts, read_model
+from modelyard_formats.kinds.onnx.names import name_problems
 from modelyard_formats.kinds.onnx.tensors import (
     DTYPES,
     external_problem,
     parameter_count,
+    shared_problem,
+    sparse_problems,
     stored_tensors,
     tensor_problem,
 )
@@ -33,7 +38,11 @@ def read_onnx(folder: Path, file: str, format_name: str) -> Reading:
     problems = _problems(model, folder, name)
     if problems:
         raise BadSource(problems)
-    return Reading(_inspection(model, name, format_name), (file, *_external_files(model)))
+    reading = _inspection(model, name, format_name), (file, *_external_files(model))
+    grown = growth(model, name)
+    if grown.problems:
+        raise BadSource(grown.problems)
+    return Reading(*reading, tuple(grown.findings))
 
 
 def _texts(model: ModelProto) -> Iterable[str | bytes]:
@@ -57,6 +66,7 @@ def _texts(model: ModelProto) -> Iterable[str | bytes]:
 
 def _problems(model: ModelProto, folder: Path, file: str) -> list[Problem]:
     problems = [*_structure_problems(model, file), *_operator_problems(model, file)]
+    problems += [*function_problems(model, file), *name_problems(model, file), *sparse_problems(model, file)]
     for tensor in stored_tensors(model):
         problem = tensor_problem(tensor, file)
         if problem is None and tensor.data_location == TensorProto.EXTERNAL:
@@ -65,7 +75,7 @@ def _problems(model: ModelProto, folder: Path, file: str) -> list[Problem]:
             problems.append(problem)
         if len(problems) > MAX_PROBLEMS:
             break
-    return problems
+    return problems or [problem for problem in [shared_problem(model, folder, file)] if problem]
 
 
 def _structure_problems(model: ModelProto, file: str) -> Iterable[Problem]:

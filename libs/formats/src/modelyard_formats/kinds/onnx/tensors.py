@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from onnx import FunctionProto, GraphProto, ModelProto, SparseTensorProto, TensorProto
 
 from modelyard_contracts.failures import Problem
+from modelyard_formats.expansion import MAX_ELEMENTS, SIZE_RULE, most_elements
 from modelyard_formats.format import MAX_RANK
 from modelyard_formats.kinds.onnx.bulk import RAW_DATA
 from modelyard_formats.kinds.onnx.model import attributes, parts
@@ -24,6 +25,10 @@ DTYPES: dict[int, tuple[str, int]] = {
     21: ("uint4", 4), 22: ("int4", 4), 23: ("float4_e2m1fn", 4), 24: ("float8_e8m0fnu", 8), 25: ("uint2", 2),
     26: ("int2", 2), 27: ("float6_e2m3fn", 6), 28: ("float6_e3m2fn", 6),
 }  # fmt: skip
+
+SHARED = 10
+"""How often external data may be used on the whole: tensors may share bytes, and are as large as if they did not."""
+_NO_DATA = (".json", ".onnx", ".py", ".txt", ".md", ".xml", ".yaml", ".yml", ".toml", ".ini", ".sh", ".html")
 
 
 def stored_tensors(model: ModelProto) -> Iterator[TensorProto]:
@@ -45,6 +50,16 @@ def _attribute_tensors(part: GraphProto | FunctionProto) -> Iterator[TensorProto
         yield from _dense_parts(attribute.sparse_tensors)
 
 
+def _sparse_tensors(model: ModelProto) -> Iterator[SparseTensorProto]:
+    for part in parts(model):
+        if isinstance(part, GraphProto):
+            yield from part.sparse_initializer
+        for attribute in attributes(part):
+            if attribute.HasField("sparse_tensor"):
+                yield attribute.sparse_tensor
+            yield from attribute.sparse_tensors
+
+
 def _dense_parts(sparse: Iterable[SparseTensorProto]) -> Iterator[TensorProto]:
     for tensor in sparse:
         yield tensor.values
@@ -54,12 +69,20 @@ def _dense_parts(sparse: Iterable[SparseTensorProto]) -> Iterator[TensorProto]:
 def parameter_count(model: ModelProto) -> int:
     """Elements of all initializers, by their declared dimensions; sparse ones count their stored values."""
     graphs = [part for part in parts(model) if isinstance(part, GraphProto)]
-    dense = sum(_elements(tensor) for graph in graphs for tensor in graph.initializer)
-    return dense + sum(_elements(tensor.values) for graph in graphs for tensor in graph.sparse_initializer)
+    dense = sum(elements(tensor) for graph in graphs for tensor in graph.initializer)
+    return dense + sum(elements(tensor.values) for graph in graphs for tensor in graph.sparse_initializer)
 
 
-def _elements(tensor: TensorProto) -> int:
+def elements(tensor: TensorProto) -> int:
     return math.prod(int(dim) for dim in tensor.dims)
+
+
+def sparse_problems(model: ModelProto, file: str) -> Iterator[Problem]:
+    """Runtimes write sparse tensors out."""
+    for tensor in _sparse_tensors(model):
+        if any(dim < 0 for dim in tensor.dims) or most_elements(tensor.dims) > MAX_ELEMENTS:
+            message = f"sparse tensor {tensor.values.name!r} declares {list(tensor.dims)}"
+            yield Problem(message=message, file=file, field=tensor.values.name, rule=SIZE_RULE)
 
 
 def tensor_problem(tensor: TensorProto, file: str) -> Problem | None:
@@ -72,6 +95,9 @@ def tensor_problem(tensor: TensorProto, file: str) -> Problem | None:
     if len(tensor.dims) > MAX_RANK or any(dim < 0 for dim in tensor.dims):
         message = f"{label} declares impossible dimensions"
         return Problem(message=message, file=file, field=tensor.name, rule=f"0 to {MAX_RANK} axes, none negative")
+    if 0 in tensor.dims and most_elements(tensor.dims) > MAX_ELEMENTS:
+        message = f"{label} holds nothing and declares {list(tensor.dims)}"
+        return Problem(message=message, file=file, field=tensor.name, rule=SIZE_RULE)
     if tensor.data_location == TensorProto.EXTERNAL or _holds_its_elements(tensor):
         return None
     return Problem(
@@ -80,7 +106,7 @@ def tensor_problem(tensor: TensorProto, file: str) -> Problem | None:
 
 
 def _holds_its_elements(tensor: TensorProto) -> bool:
-    count = _elements(tensor)
+    count = elements(tensor)
     left, size = int(tensor.segment.begin), int(tensor.segment.end)  # 0 and 0 without a segment
     if left == RAW_DATA or tensor.HasField("raw_data"):
         return (size if left else len(tensor.raw_data)) == byte_size(tensor)
@@ -102,7 +128,7 @@ def _typed_data(tensor: TensorProto) -> tuple[Sequence[object], ...]:
 
 def byte_size(tensor: TensorProto) -> int:
     """Bytes of the tensor's data as raw data, small types packed."""
-    return (_elements(tensor) * DTYPES[tensor.data_type][1] + 7) // 8
+    return (elements(tensor) * DTYPES[tensor.data_type][1] + 7) // 8
 
 
 def external_problem(tensor: TensorProto, folder: Path, file: str) -> Problem | None:
@@ -119,6 +145,19 @@ def external_problem(tensor: TensorProto, folder: Path, file: str) -> Problem | 
     return Problem(message=message, file=file, field=tensor.name, rule=rule)
 
 
+def shared_problem(model: ModelProto, folder: Path, file: str) -> Problem | None:
+    """Why external data are larger in memory than their files let expect. All of them are known to be there."""
+    outside = [tensor for tensor in stored_tensors(model) if tensor.data_location == TensorProto.EXTERNAL]
+    locations = {entry.value for tensor in outside for entry in tensor.external_data if entry.key == "location"}
+    size, needed = sum((folder / name).stat().st_size for name in locations), sum(map(byte_size, outside))
+    if needed <= SHARED * size:
+        return None
+    message = f"{len(outside):,} tensors need {needed:,} bytes of external data, the files have {size:,}"
+    return Problem(
+        message=message, file=file, field="external_data", rule=f"bytes are shared by at most {SHARED} tensors"
+    )
+
+
 def _unsafe_location(location: str) -> str | None:
     path = PurePosixPath(location)
     if not location or path == PurePosixPath():
@@ -129,6 +168,8 @@ def _unsafe_location(location: str) -> str | None:
         return "the location leads out of the package"
     if any(ord(character) < 32 for character in location):
         return "the location holds control characters"
+    if path.name.lower().endswith(_NO_DATA):
+        return "the location is no data file"
     return None
 
 

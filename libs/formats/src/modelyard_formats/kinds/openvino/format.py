@@ -7,7 +7,7 @@ from typing import Any
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Signature, TensorSpec
 from modelyard_formats.format import MODEL_FOLDER, UNKNOWN_RANK, Format, PrecisionHint, Reading, at_top, within_bounds
-from modelyard_formats.kinds.openvino.ir import DTYPES, primary_name, read_ir
+from modelyard_formats.kinds.openvino.ir import DTYPES, loop_findings, primary_name, read_ir
 from modelyard_formats.running import Array, Runner
 
 
@@ -29,7 +29,7 @@ def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
     name = f"{MODEL_FOLDER}/{files[0]}"
     weights_size = (folder / files[1]).stat().st_size
     inspection = read_ir(folder / files[0], name, weights_size, FORMAT.name)
-    return Reading(within_bounds(inspection, name), files)
+    return Reading(within_bounds(inspection, name), files, loop_findings(inspection.operators, name))
 
 
 def _load(path: Path, threads: int, precision: PrecisionHint) -> Runner:

@@ -6,7 +6,7 @@ Used by `openvino.format`. Entities and document types are refused; nothing in t
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
@@ -14,8 +14,9 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from modelyard_contracts.failures import Problem
-from modelyard_contracts.shapes import Inspection, Signature, TensorSpec
+from modelyard_contracts.shapes import Finding, Inspection, Signature, TensorSpec
 from modelyard_formats.errors import BadSource, bad_source
+from modelyard_formats.expansion import MAX_DEPTH, MAX_ELEMENTS, SIZE_RULE, most_elements
 from modelyard_formats.format import MAX_RANK, UNKNOWN_RANK
 
 MAX_XML = 64 * 2**20
@@ -30,6 +31,7 @@ DTYPES = {
     "u2": ("uint2", 2), "u1": ("uint1", 1), "boolean": ("bool", 8), "string": ("object", 0),
 }  # fmt: skip
 PRECISIONS = {"FP64": "f64", "FP32": "f32", "FP16": "f16", "BOOL": "boolean"}  # others: the type's name in capitals
+_SHAPED = frozenset({"Const", "Parameter"})
 
 
 def primary_name(names: set[str], layer: str) -> str:
@@ -69,6 +71,7 @@ def _parse(path: Path, file: str) -> Element:
 def _problems(net: Element, file: str, weights_size: int) -> Iterator[Problem]:
     if not net.findall("layers/layer[@type='Result']"):
         yield Problem(message=f"{file} has no outputs", file=file, field="layers", rule="at least one Result layer")
+    yield from _depth_problems(net, file)
     seen = set()
     for layer in net.iter("layer"):
         operator = (layer.get("version", ""), layer.get("type", ""))
@@ -76,11 +79,44 @@ def _problems(net: Element, file: str, weights_size: int) -> Iterator[Problem]:
             message = f"operator {operator[0]}::{operator[1]} is not in a known operator set"
             yield Problem(message=message, file=file, field=operator[1], rule="operators of opset1, opset2, …")
         seen.add(operator)
+        yield from _size_problems(layer, file)
         reason = _constant_reason(layer, weights_size) if operator[1] == "Const" else None
         if reason:
             name = layer.get("name", "")
             rule = "constants lie inside the .bin and are as large as their shape"
             yield Problem(message=f"constant {name!r}: {reason}", file=file, field=name, rule=rule)
+
+
+def _size_problems(layer: Element, file: str) -> Iterator[Problem]:
+    shapes = [_port_shape(port) for port in layer.findall("output/port")]
+    if (data := layer.find("data")) is not None and "shape" in data.attrib and layer.get("type") in _SHAPED:
+        shapes.append(_shape(data.attrib["shape"]))
+    for shape in shapes:
+        if most_elements(axis for axis in shape if isinstance(axis, int)) > MAX_ELEMENTS:
+            name = layer.get("name", "")
+            message = f"{layer.get('type')} {name!r} makes a tensor of shape {list(shape)}"
+            yield Problem(message=message, file=file, field=name, rule=SIZE_RULE)
+
+
+def _depth_problems(net: Element, file: str) -> Iterator[Problem]:
+    """Bodies in bodies (TensorIterator, Loop, If): runtimes recurse over them."""
+    waiting, deepest = [(net, 0)], 0
+    while waiting:
+        here, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        waiting.extend((inner, depth + inner.tag.endswith("body")) for inner in here)
+    if deepest > MAX_DEPTH:
+        yield Problem(
+            message=f"{file} nests bodies {deepest:,} deep", file=file, field="layers", rule=f"at most {MAX_DEPTH} deep"
+        )
+
+
+def loop_findings(operators: Mapping[str, int], file: str) -> tuple[Finding, ...]:
+    """How often a Loop runs lies in the weights, which are not read."""
+    if not operators.get("Loop"):
+        return ()
+    message = f"{operators['Loop']} Loop layers run as often as their constants and the model's inputs say"
+    return (Finding(file=file, severity="info", rule="openvino-loop", message=message),)
 
 
 def _constant_reason(layer: Element, weights_size: int) -> str | None:

@@ -17,9 +17,12 @@ KINDS = {
     "UserObject": Kind("SavedUserObject", whole=frozenset({3})),  # how Keras describes a layer, code included
     "Graph": Kind("GraphDef", {1: "Node", 2: "Library"}),
     "Library": Kind("FunctionDefLibrary", {1: "Function"}),
-    "Function": Kind("FunctionDef", {3: "Node"}),
+    "Function": Kind("FunctionDef", {1: "Operator", 3: "Node"}),
+    "Operator": Kind("OpDef"),
     "Node": Kind("NodeDef", {5: "AttributeEntry"}),
     "AttributeEntry": Kind("AttrEntry", {2: "Attribute"}),
-    "Attribute": Kind("AttrValue", {8: "Tensor"}),
+    "Attribute": Kind("AttrValue", {1: "List", 8: "Tensor", 10: "Called"}),
+    "List": Kind("ListValue", {9: "Called"}),
+    "Called": Kind("NameAttrList"),
     "Tensor": Kind("TensorProto"),
 }

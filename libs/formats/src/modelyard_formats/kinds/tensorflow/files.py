@@ -5,13 +5,16 @@ Texts are bytes on purpose: a hostile name need not be UTF-8.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message  # type: ignore[import-untyped]  # protobuf ships no types
 
+from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Finding, TensorSpec
+from modelyard_formats.errors import BadSource
+from modelyard_formats.expansion import Body, expansion_problems
 from modelyard_formats.format import MAX_RANK, UNKNOWN_RANK
 from modelyard_formats.kinds.tensorflow.bulk import KINDS
 from modelyard_formats.pickle.rules import Severity
@@ -45,7 +48,8 @@ MESSAGES = messages(
         "Graph": {"node": (1, "repeated Node"), "library": (2, "Library"), "versions": (4, "Versions")},
         "Versions": {"producer": (1, "int32")},
         "Library": {"function": (1, "repeated Function")},
-        "Function": {"node": (3, "repeated Node")},
+        "Function": {"signature": (1, "Operator"), "node": (3, "repeated Node")},
+        "Operator": {"name": (1, "bytes")},
         "Node": {
             "name": (1, "bytes"),
             "op": (2, "bytes"),
@@ -59,8 +63,10 @@ MESSAGES = messages(
             "type": (6, "int32"),
             "shape": (7, "Shape"),
             "tensor": (8, "Tensor"),
+            "func": (10, "Called"),
         },
-        "List": {"shape": (7, "repeated Shape"), "type": (6, "repeated int32")},
+        "List": {"shape": (7, "repeated Shape"), "type": (6, "repeated int32"), "func": (9, "repeated Called")},
+        "Called": {"name": (1, "bytes")},
         "Tensor": {"dtype": (1, "int32"), "shape": (2, "Shape")},
         "KerasMetadata": {"nodes": (1, "repeated KerasNode")},
         "KerasNode": {"identifier": (4, "bytes"), "metadata": (5, "bytes")},
@@ -107,6 +113,33 @@ def nodes(graph: Message) -> Iterator[Any]:
     yield from graph.node
     for function in graph.library.function:
         yield from function.node
+
+
+def refuse_endless(graphs: Sequence[Message], file: str) -> None:
+    """Raises `BadSource` for functions that call each other in a circle, or become too much when written out."""
+    problems: list[Problem] = []
+    for graph in graphs:
+        functions = {each.signature.name: each for each in graph.library.function}
+        bodies = {name: _body(part, functions) for name, part in {b"": graph, **functions}.items()}
+        if len(bodies) <= len(graph.library.function):
+            message = f"{file} holds two functions of one name, or one without"
+            problems.append(
+                Problem(message=message, file=file, field="library", rule="every function once, with a name")
+            )
+        problems += expansion_problems(bodies, file, lambda name: text(name) if name else "graph")  # type: ignore[arg-type]  # our own keys
+    if problems:
+        raise BadSource(problems)
+
+
+def _body(part: Any, functions: Mapping[bytes, Any]) -> Body[bytes]:
+    """A node calls the function of its operator's name, and those that its attributes name."""
+    calls = [(name, 0) for node in part.node for name in (node.op, *_called(node)) if name in functions]
+    return Body(sum(node.op not in functions for node in part.node), calls)
+
+
+def _called(node: Any) -> Iterator[bytes]:
+    for entry in node.attr:
+        yield from (each.name for each in (entry.value.func, *entry.value.list.func) if each.name)
 
 
 def operators(graphs: Iterable[Message]) -> dict[str, int]:

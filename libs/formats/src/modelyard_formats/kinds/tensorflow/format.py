@@ -42,7 +42,7 @@ def _reads(files: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
-    from modelyard_formats.kinds.tensorflow.files import operator_findings, operators, read_message
+    from modelyard_formats.kinds.tensorflow.files import operator_findings, operators, read_message, refuse_endless
     from modelyard_formats.kinds.tensorflow.variables import read_index
     from modelyard_formats.wire.protobuf_file import text
 
@@ -53,6 +53,7 @@ def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
     variables = read_index(folder / INDEX, f"{MODEL_FOLDER}/{INDEX}")
     _check_shards(variables, files)
     graphs = [meta.graph for meta in saved.meta_graphs]
+    refuse_endless(graphs, name)
     chosen = _serving(saved.meta_graphs)
     tags = sorted({text(tag) for tag in chosen.info.tags})
     signatures = sorted(text(entry.key) for entry in chosen.signatures if entry.key != _INIT)

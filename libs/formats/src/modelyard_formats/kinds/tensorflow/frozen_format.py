@@ -21,13 +21,14 @@ def _find(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
 
 
 def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
-    from modelyard_formats.kinds.tensorflow.files import operator_findings, operators, read_message
+    from modelyard_formats.kinds.tensorflow.files import operator_findings, operators, read_message, refuse_endless
 
     name = f"{MODEL_FOLDER}/{files[0]}"
     graph = read_message(folder / files[0], name, "Graph")
     if not graph.node or not all(node.name and node.op for node in graph.node):
         message = f"{name} holds no graph, or nodes without name or operator"
         raise bad_source(message, file=name, rule="a GraphDef whose nodes have a name and an operator")
+    refuse_endless([graph], name)
     inspection = Inspection(
         format=FORMAT.name,
         signature=Signature(inputs=_inputs(graph), outputs=_outputs(graph)),

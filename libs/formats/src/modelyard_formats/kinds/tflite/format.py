@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelyard_contracts.shapes import Inspection, Signature, TensorSpec
-from modelyard_formats.errors import bad_source
+from modelyard_formats.errors import BadSource, bad_source
 from modelyard_formats.format import MAX_TENSORS, MODEL_FOLDER, Format, Reading, at_top, within_bounds
-from modelyard_formats.kinds.tflite.operators import operator_findings, operators
+from modelyard_formats.kinds.tflite.operators import endless_problems, operator_findings, operators
 from modelyard_formats.kinds.tflite.schema import Model, SignatureDef, Subgraph, Tensor, TensorMap
 from modelyard_formats.kinds.tflite.tensors import Weights, spec
 from modelyard_formats.wire.flatbuffer import Flatbuffer, Malformed, Table, opened
@@ -39,6 +39,8 @@ def _reading(file: Flatbuffer, name: str, files: tuple[str, ...]) -> Reading:
         raise bad_source(f"{name} keeps weights in other files", file=name, rule="all weights are inside of the file")
     weights = Weights(file, model.tables(Model.BUFFERS), subgraphs)
     used = operators(model)
+    if problems := tuple(endless_problems(model, name)):
+        raise BadSource(problems)
     signatures = {each.text(SignatureDef.KEY): each for each in model.tables(Model.SIGNATURES)}
     details: dict[str, str | int] = {"quantisation": weights.quantisation, "graphs": len(subgraphs)}
     inspection = Inspection(

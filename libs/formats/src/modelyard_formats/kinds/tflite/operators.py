@@ -1,15 +1,42 @@
 """Which operators a TFLite model runs, and which of them need code that TFLite does not bring. For `tflite.format`."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from modelyard_contracts.failures import Problem
 from modelyard_contracts.shapes import Finding
-from modelyard_formats.kinds.tflite.schema import CUSTOM, OPERATORS, Model, Operator, OperatorCode, Subgraph
+from modelyard_formats.expansion import Body, expansion_problems
+from modelyard_formats.kinds.tflite.schema import (
+    CUSTOM,
+    OPERATORS,
+    RUNS_GRAPHS,
+    Model,
+    Operator,
+    OperatorCode,
+    Subgraph,
+)
 from modelyard_formats.wire.flatbuffer import Malformed, Table
 
 _OWN = "custom::"
 _FLEX = f"{_OWN}Flex"  # the converter's prefix for operators of TensorFlow itself
 _PRINT = f"{_FLEX}PrintV2"
+
+
+def endless_problems(model: Table, file: str) -> Iterator[Problem]:
+    """Graphs that run each other in a circle, or too many."""
+    bodies: dict[int, Body[int]] = {}
+    names = _names(model)
+    for number, graph in enumerate(model.tables(Model.SUBGRAPHS)):
+        run = list(_in_graph(graph, names))
+        bodies[number] = Body(len(run), [(called, 0) for each in run for called in _graphs_run(*each)])
+    return expansion_problems(bodies, file, lambda number: f"graph {number}")
+
+
+def _graphs_run(name: str, operator: Table) -> Iterator[int]:
+    field, places = RUNS_GRAPHS.get(name, (0, ()))
+    options = operator.table(field) if places else None
+    for place in places:
+        yield options.number(place, "i") if options else 0
 
 
 def operators(model: Table) -> dict[str, int]:
@@ -18,13 +45,21 @@ def operators(model: Table) -> dict[str, int]:
 
 
 def _each(model: Table) -> Iterator[tuple[str, Table]]:
-    names = [_name(code) for code in model.tables(Model.OPERATOR_CODES)]
+    names = _names(model)
     for graph in model.tables(Model.SUBGRAPHS):
-        for operator in graph.tables(Subgraph.OPERATORS):
-            index = operator.number(Operator.CODE, "I")
-            if index >= len(names):
-                raise Malformed(f"an operator is of kind {index:,}, of {len(names):,} kinds")
-            yield names[index], operator
+        yield from _in_graph(graph, names)
+
+
+def _names(model: Table) -> Sequence[str]:
+    return [_name(code) for code in model.tables(Model.OPERATOR_CODES)]
+
+
+def _in_graph(graph: Table, names: Sequence[str]) -> Iterator[tuple[str, Table]]:
+    for operator in graph.tables(Subgraph.OPERATORS):
+        index = operator.number(Operator.CODE, "I")
+        if index >= len(names):
+            raise Malformed(f"an operator is of kind {index:,}, of {len(names):,} kinds")
+        yield names[index], operator
 
 
 def _name(code: Table) -> str:

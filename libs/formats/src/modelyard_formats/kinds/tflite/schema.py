@@ -3,6 +3,8 @@
 From tensorflow/lite/schema/schema.fbs as of TensorFlow 2.21. Used by `tflite.format`.
 """
 
+from collections.abc import Mapping
+
 # enum BuiltinOperator, in its order
 _NAMES = (
     "ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE "
@@ -69,7 +71,7 @@ class Buffer:
 
 
 class Operator:
-    CODE, _, _, _, _, OPTIONS = range(6)  # those of custom operators
+    CODE, _, _, _, BUILTIN_OPTIONS, OPTIONS, _, _, _, _, _, _, BUILTIN_OPTIONS_2 = range(13)  # OPTIONS: of custom ones
 
 
 class Quantisation:
@@ -82,3 +84,13 @@ class SignatureDef:
 
 class TensorMap:
     NAME, TENSOR = range(2)
+
+
+# Operators that run other graphs: where their options lie, and which of those are numbers of graphs.
+RUNS_GRAPHS: Mapping[str, tuple[int, tuple[int, ...]]] = {
+    "IF": (Operator.BUILTIN_OPTIONS, (0, 1)),
+    "WHILE": (Operator.BUILTIN_OPTIONS, (0, 1)),
+    "CALL": (Operator.BUILTIN_OPTIONS, (0,)),
+    "CALL_ONCE": (Operator.BUILTIN_OPTIONS, (0,)),
+    "STABLEHLO_WHILE": (Operator.BUILTIN_OPTIONS_2, (0, 1)),
+}

@@ -3,6 +3,7 @@
 import math
 
 from modelyard_contracts.shapes import TensorSpec
+from modelyard_formats.expansion import MAX_ELEMENTS, most_elements
 from modelyard_formats.format import MAX_RANK, UNKNOWN_RANK
 from modelyard_formats.kinds.tflite.schema import ELEMENTS, Buffer, Quantisation, Subgraph, Tensor
 from modelyard_formats.wire.flatbuffer import Flatbuffer, Malformed, Table, Tables
@@ -39,6 +40,8 @@ class Weights:
                 raise Malformed(f"a tensor lies in buffer {number:,} of {len(sizes):,}")
             stored = sizes[number] if sizes else 0
             self._note_kind(tensor, constant=stored > 0)
+            if not stored and most_elements(tensor.numbers(Tensor.SHAPE, "i", MAX_RANK)) > MAX_ELEMENTS:
+                raise Malformed(f"tensor {tensor.text(Tensor.NAME)!r} has more than {MAX_ELEMENTS:,} elements")
             if stored:
                 elements = _checked(tensor, stored)
                 self.parameters += elements if number not in counted and _is_weight(tensor) else 0

@@ -16,6 +16,7 @@ from modelyard_gateway.doors.v1.replies import invalid
 from modelyard_gateway.errors import Forbidden, Unauthenticated, unavailable
 from modelyard_gateway.json_bounds import misfits
 from modelyard_gateway.lanes import Lane
+from modelyard_gateway.texts import misfitting_texts
 
 _LOOKED_UP_WITHIN: Final = 3.0  # seconds
 
@@ -70,7 +71,7 @@ def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:
             raise Forbidden(f"this token belongs to another project than {project_id!r}")
         if not token.may(least):
             raise Forbidden(f"this needs the role {least.value!r}; this token has {token.role.value!r}")
-        if problems := misfits(await _json_of(request)):
+        if problems := (*misfitting_texts(request), *misfits(await _json_of(request))):
             raise invalid(problems)
         context = CallContext(
             project=project_id,
