@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard_bus.connection import Bus, BusSettings
-from modelyard_bus.server_config import ServerConfig, render
+from modelyard_bus.server_config import ServerConfig, move_streams, render
 from modelyard_contracts.permissions import OPERATOR
 from modelyard_local.child import ChildServer
 from modelyard_local.configuration import BUCKETS, SERVICES, connection_of, environment_of, settings_of
@@ -79,6 +79,8 @@ def _kept_port(data_dir: Path) -> int | None:
 
 
 def _nats_config(credentials: Credentials, store: Path, port: int) -> str:
+    """Asked for before each start of the server."""
+    move_streams(store)
     return render(ServerConfig(store=store, passwords=credentials.nats, port=port))
 
 
