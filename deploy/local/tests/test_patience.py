@@ -54,8 +54,8 @@ class Program(ChildServer):
             raise ConnectionRefusedError
         return True
 
-    def _listens(self) -> bool:
-        return self._ready()
+    def _listens(self) -> set[int]:
+        return {self.port} if self._ready() else set()
 
     def _clean(self, ports: Mapping[str, int]) -> None:
         pass

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from importlib.metadata import files
 from pathlib import Path
@@ -72,6 +72,10 @@ class ChildServer(ABC):
     @abstractmethod
     def _clean(self, ports: Mapping[str, int]) -> None:
         """Remove what the dead server with these ports left outside its folder."""
+
+    async def _closed(self) -> bool:
+        """Whether strangers are kept out of the ports beside the main one. False: ask again. Raises ServerFailed."""
+        return True
 
     @property
     def port(self) -> int:
@@ -234,7 +238,7 @@ class ChildServer(ABC):
 
     async def _is_ready(self) -> bool:
         try:
-            if await self._answers() and self._listens():
+            if await self._answers() and self.port in self._listens() and await self._closed():
                 return True
         except ConnectionRefusedError:
             return False
@@ -254,13 +258,14 @@ class ChildServer(ABC):
             return size, sum(psutil.Process(self._process.pid).cpu_times()[:2])
         return (size,)
 
-    def _listens(self) -> bool:
-        """Whether it was our process that answered. Raises ServerFailed if others than this machine can reach it."""
+    def _listens(self) -> Set[int]:
+        """The ports of our process: was it the one that answered? Raises ServerFailed if others than this machine can
+        reach it."""
         sockets = psutil.Process(self.pid).net_connections("tcp") if self.pid else []
         addresses = [socket.laddr for socket in sockets if socket.status == psutil.CONN_LISTEN]
         if outside := [address for address in addresses if not ipaddress.ip_address(address.ip).is_loopback]:
             raise ServerFailed(f"{self.name} listens beyond this machine: {outside}")
-        return self.port in {address.port for address in addresses}
+        return {address.port for address in addresses}
 
     def _how_it_ended(self) -> str:
         if self._process is None:
