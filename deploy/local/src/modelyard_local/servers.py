@@ -76,6 +76,7 @@ class S3Server(ChildServer):
     """
 
     name = "weed"
+    stop_grace = 1.0  # by then it has written everything, and waits for connections that nobody uses
 
     def __init__(self, data_dir: Path, access_key: str, secret_key: str, *, port: int = 0) -> None:
         super().__init__(data_dir, port)

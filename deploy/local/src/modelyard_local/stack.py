@@ -128,9 +128,16 @@ async def _make_buckets(endpoint: str, credentials: Credentials) -> None:
 async def _start_inside(
     stack: AsyncExitStack, settings: dict[str, dict[str, Any]], report: Report, lost: asyncio.Event
 ) -> None:
-    """All services in this process and loop, in order: the gateway is last, when all whom it asks are there."""
+    """All services in this process and loop, in order: the gateway is last, when all whom it asks are there. They end
+    side by side, as processes would: one that still works on something holds up no other."""
+    each = {service: AsyncExitStack() for service in settings}
+
+    async def stop() -> None:
+        await asyncio.gather(*(own.aclose() for own in each.values()))
+
+    stack.push_async_callback(stop)
     for service, fields in settings.items():
-        running = await stack.enter_async_context(supervise(await _built(service, fields)))
+        running = await each[service].enter_async_context(supervise(await _built(service, fields)))
         if running.service.closed is not None:
             watching = asyncio.create_task(_tell_loss(service, running.service.closed, report, lost))
             stack.push_async_callback(_cancelled, watching)
