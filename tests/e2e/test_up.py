@@ -11,7 +11,7 @@ from modelyard import Client
 from modelyard_local.ports import all_free
 from modelyard_testkit.models import package
 from modelyard_testkit.yard import Yard, eventually, running_yard
-from modelyard_testkit.yard_inside import keys, put
+from modelyard_testkit.yard_inside import keys, process_of, put
 
 from .test_bad_packages import contents, imported
 
@@ -114,6 +114,32 @@ def _alive(process: psutil.Process) -> bool:
 def _ended(client: Client, conversion_id: str) -> dict[str, Any] | None:
     made = client.get(f"conversions/{conversion_id}")
     return made if made["state"] in ("succeeded", "failed") else None
+
+
+def test_what_is_frozen_is_started_again_and_what_waits_for_it_is_left_alone(tmp_path: Path) -> None:
+    """One service stands still and the gateway dies: the new gateway says what is missing, and stays."""
+    with running_yard(tmp_path / "data", "--processes", "--patience", "15") as yard:
+        frozen, first = process_of(yard, "publish"), process_of(yard, "gateway").pid
+        frozen.suspend()
+        _kill(process_of(yard, "gateway"))
+        eventually(lambda: "publish" in _missing(yard), "a gateway that misses publish")
+        second = process_of(yard, "gateway").pid
+        yard.wait_ready()
+        assert second != first
+        assert process_of(yard, "gateway").pid == second
+        assert process_of(yard, "publish").pid != frozen.pid
+        said = yard.output()
+        assert "modelyard-publish has not answered for 15 s; starting it again" in said
+        assert said.count("starting it again") == 2, said
+
+
+def _missing(yard: Yard) -> list[str]:
+    return [what for what, answer in yard.http("GET", "/readyz").json()["checks"].items() if answer != "ok"]
+
+
+def _kill(process: psutil.Process) -> None:
+    process.kill()
+    eventually(lambda: not _alive(process), "its end")
 
 
 def test_second_up_on_the_same_folder_is_refused(yard: Yard) -> None:

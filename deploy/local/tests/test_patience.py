@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
 from modelyard import GatewayUnreachable, Refused
@@ -54,8 +55,8 @@ class Program(ChildServer):
             raise ConnectionRefusedError
         return True
 
-    def _listens(self) -> bool:
-        return self._ready()
+    def _listens(self) -> set[int]:
+        return {self.port} if self._ready() else set()
 
     def _clean(self, ports: Mapping[str, int]) -> None:
         pass
@@ -73,6 +74,11 @@ class Moving(Program):
     def _signs_of_life(self) -> tuple[float, ...]:
         self.looks += 1
         return (float(self.looks),)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - a process sets no asyncio.Event
+        await asyncio.sleep(0)
 
 
 async def test_a_server_that_gets_on_is_waited_for(tmp_path: Path) -> None:
@@ -103,6 +109,94 @@ async def test_what_a_server_computes_and_writes_are_signs_of_life(tmp_path: Pat
         with pytest.raises(asyncio.CancelledError):
             await starting
         assert server.pid is None
+
+
+FORKING = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while True: pass'])"
+
+
+async def test_what_its_children_compute_is_a_sign_of_life(tmp_path: Path) -> None:
+    """Of a server that listens: it may be loading something in a process of its own, and say nothing."""
+    server = Program(tmp_path, FORKING, lambda: False)
+    server.patience = 3600
+    starting = asyncio.create_task(server.start())
+    seen: set[tuple[float, ...]] = set()
+    while len(seen) < 3:
+        server._listening = True
+        seen.add(server._signs_of_life())
+        await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+
+
+class Waiting(Program):
+    """It listens, and misses something."""
+
+    async def _answers(self) -> bool:
+        return False
+
+    async def _missing(self) -> str:
+        return "convert: no answer within 1 s"
+
+
+async def test_what_a_server_waited_for_in_vain_is_said(tmp_path: Path) -> None:
+    server = Waiting(tmp_path, IDLE, lambda: True)
+    server.patience = 0.2
+    missing = r"program is not ready on port \d+ \(convert: no answer within 1 s\) and has done nothing for 0\.2 s"
+    with pytest.raises(ServerFailed, match=missing):
+        await server.start()
+
+
+class Dependent(Program):
+    """Alive, and after its first start never ready again: another is away."""
+
+    questions = 0
+
+    async def _answers(self) -> bool:
+        return self.questions == 0
+
+    async def _lives(self) -> bool:
+        self.questions += 1
+        return True
+
+
+async def test_what_is_not_ready_but_lives_is_left_alone(tmp_path: Path) -> None:
+    server = Dependent(tmp_path, IDLE, lambda: True)
+    await server.start()
+    server.patience = 0.2
+    reports: list[str] = []
+    watch = asyncio.create_task(server.keep_running(reports.append))
+    psutil.Process(server.pid).kill()
+    await until(lambda: server.questions >= 100)  # far more than its patience
+    pid = server.pid
+    assert pid is not None
+    await until(lambda: server.questions >= 200)
+    assert server.pid == pid
+    await server.stop()
+    await watch
+    assert reports == ["program was killed by SIGKILL; starting it again in 0.2 s"]
+
+
+class Mute(Dependent):
+    """From the hundredth question on it does not answer, until it is started again."""
+
+    async def _lives(self) -> bool:
+        self.questions += 1
+        if 100 <= self.questions < 110:
+            await asyncio.Event().wait()
+        return True
+
+
+async def test_what_does_not_answer_for_long_is_named_and_started_again(tmp_path: Path) -> None:
+    server = Mute(tmp_path, IDLE, lambda: True)
+    await server.start()
+    first, server.patience = server.pid, 0.2
+    reports: list[str] = []
+    watch = asyncio.create_task(server.keep_running(reports.append))
+    await until(lambda: server.pid != first and server.questions >= 150)
+    await server.stop()
+    await watch
+    assert reports == ["program has not answered for 0.2 s; starting it again in 0.2 s"]
 
 
 async def test_a_server_that_does_nothing_is_given_up_once(tmp_path: Path) -> None:

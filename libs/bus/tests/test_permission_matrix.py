@@ -15,9 +15,11 @@ from modelyard_bus.errors import PublishFailed
 from modelyard_contracts.catalogue import (
     ALL_EVENTS,
     ALL_JOBS,
+    CONVERT_ONNX,
     DEAD_LETTERS,
     EVENTS,
     IMPORT_FETCH,
+    JOBS,
     SERVICES,
     STREAMS,
     TRAINING_COMPLETED,
@@ -25,7 +27,7 @@ from modelyard_contracts.catalogue import (
 )
 from modelyard_contracts.durables import all_durables, durables_of
 from modelyard_contracts.envelope import Envelope
-from modelyard_contracts.permissions import IDENTITIES, OPERATOR
+from modelyard_contracts.permissions import IDENTITIES, OPERATOR, YARD
 
 from .conftest import Connect
 
@@ -48,7 +50,7 @@ PUBLISH = (
     *(f"$JS.API.STREAM.MSG.{verb}.{stream.name}" for verb in ("GET", "DELETE") for stream in STREAMS),
     *(f"$JS.API.CONSUMER.CREATE.{stream.name}" for stream in STREAMS),
     "$JS.API.STREAM.NAMES",
-    "$JS.API.ACCOUNT.PURGE.$G",
+    f"$JS.API.ACCOUNT.PURGE.{YARD}",
     "modelyard.live.conversion.c1",
     "modelyard.evt.import.invented.v1",
     "_INBOX_version.x",
@@ -176,3 +178,18 @@ async def test_the_gateway_watches_with_its_own_rights(
     assert (await anext(events)).id == envelope.id
     await events.aclose()
     assert gateway.stats.refused == 0
+
+
+@pytest.mark.parametrize("reply", ["modelyard.job.version.purge", f"$JS.API.STREAM.PURGE.{JOBS.name}"])
+async def test_a_service_cannot_have_a_message_of_its_own_handed_on_as_anothers(
+    operator: Bus, connect: Connect, until: Callable[..., Any], reply: str
+) -> None:
+    """It chooses where the answer to its request goes: what lands there is still what it is, and nobody obeys."""
+    convert: Bus = await connect("convert")
+    await convert.nats.jetstream().publish(CONVERT_ONNX.subject, b"{}")
+    place = f"{JOBS.name}.{CONVERT_ONNX.durable}"
+    await convert.nats.publish(f"$JS.API.CONSUMER.MSG.NEXT.{place}", b"1", reply=reply)
+    while (await operator.js.consumer_info(JOBS.name, CONVERT_ONNX.durable)).num_ack_pending == 0:
+        continue
+    stored = (await operator.js.stream_info(JOBS.name, subjects_filter=">")).state.subjects
+    assert set(stored or {}) == {CONVERT_ONNX.subject}

@@ -2,7 +2,7 @@ import pytest
 
 from modelyard_contracts.catalogue import ALL_EVENTS, ALL_JOBS, SERVICES
 from modelyard_contracts.durables import all_durables, durables_of
-from modelyard_contracts.permissions import IDENTITIES, OPERATOR, inbox_prefix, permissions_of
+from modelyard_contracts.permissions import IDENTITIES, OPERATOR, OUTSIDE, YARD, inbox_prefix, permissions_of
 
 
 def test_every_event_and_job_has_someone_who_may_publish_it() -> None:
@@ -18,6 +18,7 @@ def test_training_may_say_one_thing() -> None:
     assert permissions.publish == ("modelyard.evt.training.completed.v1",)
     assert permissions.subscribe == ("_INBOX_training.>",)
     assert not permissions.answers
+    assert permissions.account == "training"
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -35,6 +36,12 @@ def test_nobody_may_acknowledge_for_another() -> None:
         own = {durable.name for durable in durables_of(service)}
         acknowledged = {s.split(".")[3] for s in permissions_of(service).publish if s.startswith("$JS.ACK.")}
         assert acknowledged == own
+
+
+def test_outsiders_have_an_account_each_and_the_yard_has_one() -> None:
+    accounts = {identity: permissions_of(identity).account for identity in IDENTITIES}
+    assert {accounts.pop(identity) for identity in OUTSIDE} == set(OUTSIDE)
+    assert set(accounts.values()) == {YARD}
 
 
 def test_only_the_operator_may_do_everything() -> None:

@@ -245,6 +245,14 @@ def test_signal_drains(number: signal.Signals) -> None:
     assert {entry["service"] for entry in log} == {"version"}
 
 
+def test_drained_it_is_gone() -> None:
+    """Taking the libraries of a service apart would take longer than all of its own stopping."""
+    own = OwnProcess("say what is taken apart")
+    own.says("started")
+    own.process.terminate()
+    assert own.ends()[:2] == (0, "drained\n")
+
+
 def test_second_signal_ends_at_once() -> None:
     own = OwnProcess("drain for ever")
     own.says("started")

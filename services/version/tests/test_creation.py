@@ -1,6 +1,7 @@
 """Creating versions: numbers, races, repeats."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -30,7 +31,8 @@ async def test_a_new_version_is_publishing_and_asks_for_its_import(register: Reg
     assert (view.description, view.labels, view.model_type, view.model_size) == ("digits 8x8", ("demo",), None, 0)
     [message] = await register.said()
     assert message.type == catalogue.VERSION_REQUESTED.subject
-    assert (message.id, message.subject, message.project) == (f"{model_id}:1", model_id, "p1")
+    assert (message.subject, message.project) == (model_id, "p1")
+    assert re.fullmatch(f"{model_id}:1:[0-9a-f]{{16}}", message.id), "nobody foresees it, or could take it beforehand"
     assert (message.correlationid, message.source) == ("c-1", "modelyard/version")
     assert VersionRequested.model_validate(message.data).destination.prefix == f"p1/models/{model_id}/source/"
 

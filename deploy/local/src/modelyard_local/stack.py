@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard_bus.connection import Bus, BusSettings
-from modelyard_bus.server_config import ServerConfig, render
+from modelyard_bus.server_config import ServerConfig, move_streams, render
 from modelyard_contracts.permissions import OPERATOR
 from modelyard_local.child import ChildServer
 from modelyard_local.configuration import BUCKETS, SERVICES, connection_of, environment_of, settings_of
@@ -79,6 +79,8 @@ def _kept_port(data_dir: Path) -> int | None:
 
 
 def _nats_config(credentials: Credentials, store: Path, port: int) -> str:
+    """Asked for before each start of the server."""
+    move_streams(store)
     return render(ServerConfig(store=store, passwords=credentials.nats, port=port))
 
 
@@ -126,9 +128,16 @@ async def _make_buckets(endpoint: str, credentials: Credentials) -> None:
 async def _start_inside(
     stack: AsyncExitStack, settings: dict[str, dict[str, Any]], report: Report, lost: asyncio.Event
 ) -> None:
-    """All services in this process and loop, in order: the gateway is last, when all whom it asks are there."""
+    """All services in this process and loop, in order: the gateway is last, when all whom it asks are there. They end
+    side by side, as processes would: one that still works on something holds up no other."""
+    each = {service: AsyncExitStack() for service in settings}
+
+    async def stop() -> None:
+        await asyncio.gather(*(own.aclose() for own in each.values()))
+
+    stack.push_async_callback(stop)
     for service, fields in settings.items():
-        running = await stack.enter_async_context(supervise(await _built(service, fields)))
+        running = await each[service].enter_async_context(supervise(await _built(service, fields)))
         if running.service.closed is not None:
             watching = asyncio.create_task(_tell_loss(service, running.service.closed, report, lost))
             stack.push_async_callback(_cancelled, watching)

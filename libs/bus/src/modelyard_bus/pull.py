@@ -102,17 +102,16 @@ class Pull:
         self._changed.set()
 
     async def _on_message(self, message: Msg) -> None:
-        status = (message.headers or {}).get("Status")
-        if message.data or not status:
+        if message.reply:  # it wants an acknowledgement: stored by somebody, whatever its headers claim
             self._asked = max(0, self._asked - 1)
             self._receive(message)
         else:
-            self._on_status(status, message.headers or {})
+            self._on_status(message.headers or {})
         self._changed.set()
 
-    def _on_status(self, status: str, headers: dict[str, str]) -> None:
+    def _on_status(self, headers: dict[str, str]) -> None:
         """408 or 409 with a count: that many of a request will not come. Anything else: it was not accepted."""
-        unserved = headers.get("Nats-Pending-Messages")
+        status, unserved = headers.get("Status"), headers.get("Nats-Pending-Messages")
         if unserved is not None and status in ("408", "409"):
             self._asked = max(0, self._asked - int(unserved))
             return

@@ -1,14 +1,15 @@
-"""The text of nats.conf: JetStream, and one user per identity with exactly the permissions of the catalogue.
+"""The text of nats.conf: JetStream, and one user per identity with exactly the permissions of the catalogue, in the
+account of the yard or in one of its own.
 
 Used by the local stack, by the deployment files and by tests, so that all of them run under the same rules.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelyard_contracts.permissions import IDENTITIES, Permissions, permissions_of
+from modelyard_contracts.permissions import IDENTITIES, OUTSIDE, YARD, Permissions, permissions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def render(config: ServerConfig) -> str:
     if missing:
         raise ValueError(f"no password for {', '.join(missing)}")
     monitor = f"http: {_text(f'{config.host}:{config.monitor_port}')}\n" if config.monitor_port else ""
-    users = "".join(_user(identity, config.passwords[identity]) for identity in IDENTITIES)
+    accounts = (_yard(config.passwords), *(_outsider(identity, config.passwords) for identity in OUTSIDE))
     return (
         f"listen: {_text(f'{config.host}:{config.port}')}\n"
         f"{monitor}"
@@ -46,23 +47,51 @@ def render(config: ServerConfig) -> str:
         f"  store_dir: {_text(str(config.store))}\n"
         f"  sync_interval: {_text(config.sync_interval)}\n"
         "}\n"
-        f"authorization {{\n  users: [\n{users}  ]\n}}\n"
+        f"accounts {{\n{''.join(accounts)}}}\n"
     )
+
+
+def move_streams(store: Path) -> None:
+    """Before the server starts: streams that an earlier release kept outside of any account become the yard's."""
+    earlier, now = (store / "jetstream" / account for account in ("$G", YARD))
+    if earlier.is_dir() and not now.exists():
+        earlier.rename(now)
+
+
+def _yard(passwords: Mapping[str, str | FromEnvironment]) -> str:
+    exports = ", ".join(f"{{ service: {_text(heard)}, accounts: [{who}] }}" for who, heard in _heard_from_outside())
+    inside = [identity for identity in IDENTITIES if identity not in OUTSIDE]
+    return _account(YARD, f"    jetstream: enabled\n    exports: [{exports}]\n", inside, passwords)
+
+
+def _outsider(identity: str, passwords: Mapping[str, str | FromEnvironment]) -> str:
+    subjects = [heard for who, heard in _heard_from_outside() if who == identity]
+    imports = ", ".join(f"{{ service: {{ account: {YARD}, subject: {_text(heard)} }} }}" for heard in subjects)
+    return _account(identity, f"    imports: [{imports}]\n", [identity], passwords)
+
+
+def _heard_from_outside() -> list[tuple[str, str]]:
+    return [(identity, subject) for identity in OUTSIDE for subject in permissions_of(identity).publish]
+
+
+def _account(name: str, shared: str, identities: Iterable[str], passwords: Mapping[str, str | FromEnvironment]) -> str:
+    users = "".join(_user(identity, passwords[identity]) for identity in identities)
+    return f"  {name}: {{\n{shared}    users: [\n{users}    ]\n  }}\n"
 
 
 def _user(identity: str, password: str | FromEnvironment) -> str:
     permissions = permissions_of(identity)
     return (
-        f"    {{ user: {_text(identity)}, password: {_password(password)}, permissions: {{\n"
-        f"      publish: {{ allow: {_list(permissions.publish)}, deny: {_list(permissions.publish_denied)} }}\n"
-        f"      subscribe: {_list(permissions.subscribe)}\n"
+        f"      {{ user: {_text(identity)}, password: {_password(password)}, permissions: {{\n"
+        f"        publish: {{ allow: {_list(permissions.publish)}, deny: {_list(permissions.publish_denied)} }}\n"
+        f"        subscribe: {_list(permissions.subscribe)}\n"
         f"{_answers(permissions)}"
-        "    } }\n"
+        "      } }\n"
     )
 
 
 def _answers(permissions: Permissions) -> str:
-    return '      allow_responses: { max: 1, expires: "5m" }\n' if permissions.answers else ""
+    return '        allow_responses: { max: 1, expires: "5m" }\n' if permissions.answers else ""
 
 
 def _list(subjects: tuple[str, ...]) -> str:

@@ -2,6 +2,10 @@
 
 Services bind to streams and durables that the operator declared; none can create, change or read another's. Replies
 to calls need no permission of their own: the server lets an answerer publish to the inbox that asked (allow_responses).
+
+NATS checks what is published, not where the answer to it shall go: whoever may publish to a stream chooses the subject
+of the receipt. So a party from outside has an account of its own. The yard hears from there the subjects that the party
+may publish, and receipts go back into that account only.
 """
 
 from dataclasses import dataclass
@@ -22,6 +26,8 @@ from modelyard_contracts.durables import Durable, all_durables, durables_of
 OPERATOR = "operator"  # declares streams and durables at deploy time
 GATEWAY = "gateway"
 IDENTITIES = (*SERVICES, TRAINING_JOB, OPERATOR)
+YARD = "yard"  # the account with the streams
+OUTSIDE = (TRAINING_JOB,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class Permissions:
     subscribe: tuple[str, ...]
     publish_denied: tuple[str, ...] = ()
     answers: bool = False  # may publish to the reply subject of a message it received
+    account: str = YARD
 
 
 def inbox_prefix(identity: str) -> str:
@@ -45,8 +52,8 @@ def permissions_of(identity: str) -> Permissions:
         return Permissions(publish=(">",), subscribe=(">",))
     inbox = f"{inbox_prefix(identity)}.>"
     said = tuple(event.subject for event in events_said_by(identity))
-    if identity == TRAINING_JOB:
-        return Permissions(publish=said, subscribe=(inbox,))
+    if identity in OUTSIDE:
+        return Permissions(publish=said, subscribe=(inbox,), account=identity)
     if identity not in SERVICES:
         raise KeyError(identity)
     publish = (*said, *_own_jobs(identity), *_own_durables(identity), *_shared(identity))

@@ -1,6 +1,7 @@
 """A service in its own process, for tests that send it signals: `own_process.py MODE`."""
 
 import asyncio
+import atexit
 import sys
 import threading
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,10 @@ process._THREADS_END_WITHIN = 0.5  # type: ignore[misc]  # no test waits as long
 def say(word: str) -> None:
     sys.stdout.write(f"{word}\n")
     sys.stdout.flush()
+
+
+if MODE == "say what is taken apart":
+    atexit.register(say, "taken apart")
 
 
 async def build() -> Service:
