@@ -51,6 +51,19 @@ async def test_put_stat_read_remove(objects: Objects, bucket: str) -> None:
     assert await objects.stat(bucket, "a/模型 +&.bin") is None
 
 
+async def test_a_span_of_a_large_object(objects: Objects, bucket: str) -> None:
+    data = noise(3 * MIB)
+    etag = await objects.put(bucket, "x", data)
+    assert await objects.read_span(bucket, "x", 0, 10, if_etag=etag) == data[:10]
+    assert await objects.read_span(bucket, "x", 2 * MIB + 1, 2**16, if_etag=etag) == data[2 * MIB + 1 :][: 2**16]
+    assert await objects.read_span(bucket, "x", len(data) - 7, 7, if_etag=etag) == data[-7:]
+    with pytest.raises(ObjectError):
+        await objects.read_span(bucket, "x", len(data) - 7, 8, if_etag=etag)
+    await objects.put(bucket, "x", data[:-1])
+    with pytest.raises(ObjectChanged):
+        await objects.read_span(bucket, "x", 0, 10, if_etag=etag)
+
+
 async def test_empty_objects(objects: Objects, bucket: str, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert await objects.upload(bucket, "empty", tmp_path / "empty") == digest_of(b"")

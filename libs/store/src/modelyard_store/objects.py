@@ -144,6 +144,23 @@ class Objects(Links):
             raise ObjectTooLarge(f"{bucket}/{key} has more than {max_bytes} bytes")
         return data
 
+    async def read_span(self, bucket: str, key: str, start: int, size: int, *, if_etag: str) -> bytes:
+        """`size` bytes from `start` on, never others. Raises ObjectChanged, and ObjectError when they are not there."""
+        headers: object_transfers.Headers = {"If-Match": f'"{if_etag}"'}
+
+        def read() -> tuple[str, bytes]:
+            response = self._client.get_object(bucket, key, offset=start, length=size, request_headers=headers)
+            try:
+                return response.headers.get("Content-Range", ""), bytes(response.read(size))
+            finally:
+                response.close()
+                response.release_conn()
+
+        span, data = await self._call(bucket, key, read)
+        if len(data) != size or not span.startswith(f"bytes {start}-{start + size - 1}/"):
+            raise ObjectError(f"{bucket}/{key}: the store does not answer with bytes {start} to {start + size - 1}")
+        return data
+
     async def stream(self, bucket: str, key: str, chunk: int = 1 << 20) -> AsyncGenerator[bytes, None]:
         """The object's bytes, `chunk` at a time. Close it (`contextlib.aclosing`) when leaving early."""
         stop = Event()

@@ -77,6 +77,12 @@ class MemoryObjects(Objects):
             raise ObjectTooLarge(f"{bucket}/{key} has more than {max_bytes} bytes")
         return data
 
+    async def read_span(self, bucket: str, key: str, start: int, size: int, *, if_etag: str) -> bytes:
+        data = (await self._found(bucket, key, if_etag))[start : start + size]
+        if len(data) != size:
+            raise ObjectError(f"{bucket}/{key} ends before byte {start + size}")
+        return data
+
     async def stream(self, bucket: str, key: str, chunk: int = CHUNK) -> AsyncGenerator[bytes, None]:
         for piece in pieces(await self._found(bucket, key), chunk):
             yield piece
