@@ -163,7 +163,7 @@ def test_tar_archives_are_looked_into(tmp_path, mode):
     assert rules(scan(tmp_path, a__tar=tarred({"inner/data": ATTACK}, mode))) == {"pickle-code"}
     assert scan(tmp_path, a__tgz=tarred({"a.txt": b"text", "b/c": b""}, mode)).findings == ()
     old = tarred({"storages": b"x", "pickle": ATTACK})
-    assert rules(scan(tmp_path, old__pt=old)) == {"pickle-code"}
+    assert rules(scan(tmp_path, old__pt=old)) == {"pickle-code", "archive-unreadable"}
 
 
 def test_tar_headers_are_bounded(tmp_path):
@@ -272,8 +272,8 @@ def test_what_is_too_large_to_read_says_so(tmp_path):
         ("model/a.pkl", 2**40, True), ("model/a.PT", 2**40, True), ("model/a.pt2", 1, True), ("model/x/a.npz", 1, True),
         ("model/a.skops", 1, True), ("model/a.keras", 1, True), ("model/a.tar", 1, True), ("model/a.m", 1, True),
         ("model/pytorch_model.bin", 2**20, True), ("model/weights.bin", 2**30, False), ("model/a.dat", 5, True),
-        ("model/a.onnx", 5, False), ("model/config.json", 5, False), ("model/a.png", 5, False),
-        ("model/lib.so", 5, True),
+        ("model/a.onnx", 5, True), ("model/config.json", 2**24, True), ("model/a.png", 2**21, False),
+        ("model/a.onnx", 2**21, False), ("model/lib.so", 5, True),
         ("model/none", 5, True), ("model/none", 2**30, False),
     ],
 )  # fmt: skip

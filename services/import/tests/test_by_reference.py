@@ -87,7 +87,7 @@ async def test_a_file_that_changes_or_vanishes_while_it_is_read(
     yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, gone: bool
 ) -> None:
     source = await lying(yard, tmp_path)
-    await yard.objects.put(source.location.bucket, "digits/V001/model/README.md", b"read me")
+    await yard.objects.put(source.location.bucket, "digits/V001/model/README.md", b"only its ends are read " * 2**16)
     waiting = await yard.wait_for(source)
     state = Pinning._state
 

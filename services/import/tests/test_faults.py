@@ -29,7 +29,7 @@ pytestmark = pytest.mark.servers
 
 async def in_training(yard: Yard, tmp_path: Path) -> Location:
     folder = models.package(tmp_path / "p", calibration=2)
-    (folder / "model" / "README.md").write_text("nobody has to read this")  # so it is copied, not downloaded
+    (folder / "model" / "README.md").write_text("only its ends are read " * 2**16)  # so it is copied, not downloaded
     location: Location = await yard.put_folder(folder, yard.buckets["training"], "digits/V001/")
     return location
 

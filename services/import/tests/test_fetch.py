@@ -1,8 +1,11 @@
 """The import of one package from end to end: real objects, real inspection, real documents."""
 
 import hashlib
+import io
 import json
+import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -88,6 +91,52 @@ async def test_a_large_model_that_is_cut_off(yard: Yard, tmp_path: Path) -> None
     folder = models.package(tmp_path / "p", cut, config={"model_algorithm": "x", "model_type": "ONNX"})
     done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "cut/"))
     await assert_refused(yard, done, "ModelArts.3017", "truncated")
+
+
+def custom(folder: Path, **files: bytes) -> Path:
+    """A package of a type that nobody inspects; `__` in a name stands for a dot."""
+    (folder / "model").mkdir(parents=True)
+    for name, data in files.items():
+        (folder / "model" / name.replace("__", ".")).write_bytes(data)
+    (folder / "model" / "config.json").write_text('{"model_algorithm": "anything", "model_type": "Custom"}')
+    return folder
+
+
+def archive_with(pickled: bytes, megabytes: int) -> bytes:
+    """As PyTorch writes it."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/data/0", os.urandom(megabytes << 20))
+    return made.getvalue()
+
+
+HOSTILE = b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R."
+LARGE: dict[str, Callable[[], bytes]] = {
+    "pytorch_model__bin": lambda: archive_with(HOSTILE, 17),
+    "model__onnx": lambda: archive_with(HOSTILE, 33),  # which would be skimmed
+    "photo__png": lambda: b"\x89PNG\r\n\x1a\n" + bytes(17 << 20) + archive_with(HOSTILE, 0),
+    "weights__safetensors": lambda: HOSTILE + bytes(17 << 20),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+async def test_code_in_a_large_file_is_found_by_its_ends(yard: Yard, tmp_path: Path, name: str) -> None:
+    folder = custom(tmp_path / "p", **{name: LARGE[name]()})
+    done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "hostile/"))
+    await assert_refused(yard, done, "ModelArts.3017", "os.system")
+
+
+async def test_what_was_not_read_whole_is_told(yard: Yard, tmp_path: Path) -> None:
+    weights = b"\xff" * (17 << 20)
+    folder = custom(tmp_path / "p", weights__bin=weights, small__bin=b"\xff" * 99, photo__png=b"\x89PNG" * 2**19)
+    done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "honest/"))
+    assert done.state == "succeeded", done.reason
+    assert done.scan is not None
+    assert (done.scan.files, done.scan.read, done.scan.sniffed) == (4, 2, 2)
+    told = {each.file: (each.size, each.reason) for each in done.scan.partly_read}
+    assert told.keys() == {"model/weights.bin", "model/photo.png"}
+    assert told["model/weights.bin"] == (len(weights), "larger than 16 MiB and of a kind that the scan does not know")
 
 
 async def assert_refused(yard: Yard, done: Import, code: str, *words: str) -> ImportFailed:

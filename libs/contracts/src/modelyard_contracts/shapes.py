@@ -78,12 +78,25 @@ class Finding(Shape):
     message: Shown
 
 
+class PartlyRead(Shape):
+    """A file of which a scan saw its first and last 64 KiB only."""
+
+    file: str
+    size: int = Field(description="bytes")
+    reason: str = Field(description="why all of it need not be read, or was not")
+
+
 class ScanReport(Shape):
-    """What admission looked at. `scanners` maps each scanner to its version."""
+    """What admission looked at. `scanners` maps each scanner to its version.
+
+    What is neither read nor sniffed was skipped: judged by name and size alone.
+    """
 
     scanners: dict[str, str] = {}
     files: int = Field(default=0, description="files of the package")
-    read: int = Field(default=0, description="files whose content was read; of the others name and size were judged")
+    read: int = Field(default=0, description="files that were read whole")
+    sniffed: int = Field(default=0, description="files of which only both ends were looked at")
+    partly_read: tuple[PartlyRead, ...] = Field(default=(), description="the first 200 of those, and why")
     findings: tuple[Finding, ...] = ()
 
 

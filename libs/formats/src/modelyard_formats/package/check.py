@@ -51,7 +51,7 @@ def check_package(root: Path) -> PackageReport:
         problems.extend(_type_problems(row, config, wrong))
     if config and reading:
         problems.extend(cross_check(config, reading.inspection.signature))
-    scan = _scan(root, entries, reading)
+    scan = _scan(root, entries, row, reading)
     problems.extend(problems_of(scan.findings))
     return PackageReport(
         format=row.name if row else None,
@@ -104,9 +104,10 @@ def _model(
         return row, None, refused.problems
 
 
-def _scan(root: Path, entries: list[Entry], reading: Reading | None) -> ScanReport:
+def _scan(root: Path, entries: list[Entry], row: Format | None, reading: Reading | None) -> ScanReport:
     """What the scan found, and what the format's own inspector noticed."""
-    known = frozenset(f"{MODEL_FOLDER}/{name}" for name in reading.files) if reading else frozenset()
+    understood = reading.files if row and reading and row.reads(reading.files) else ()  # of Custom nobody opens any
+    known = frozenset(f"{MODEL_FOLDER}/{name}" for name in understood)
     report = scan_package(root, [entry for entry in entries if (root / entry.path).is_file()], known)
     own = tuple(each for each in reading.findings if each not in report.findings) if reading else ()
     return report.model_copy(update={"findings": (*report.findings, *own)})

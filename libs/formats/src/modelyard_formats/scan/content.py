@@ -1,28 +1,25 @@
-"""Look at one file by what it is, whatever its name says. Called by `scan.package`, for members by `scan.archive`."""
+"""Look at one file by what it is, whatever its name says. Called by `scan.package`, for members by `scan.archive`.
 
-import re
-import zipfile
+Loaders choose by different bytes and in different orders, so a file is read in every way in which it can be read.
+"""
+
 from typing import BinaryIO
 
 from modelyard_formats.scan.archive import scan_packed, scan_tar, scan_zip
-from modelyard_formats.scan.npy import MAGIC as NUMPY
-from modelyard_formats.scan.npy import scan_npy
+from modelyard_formats.scan.hdf5 import is_hdf5, scan_hdf5
+from modelyard_formats.scan.names import is_model_format, is_plain
+from modelyard_formats.scan.npy import next_array, scan_npy
+from modelyard_formats.scan.opcodes import Reach, reach
 from modelyard_formats.scan.pickles import scan_pickles
+from modelyard_formats.scan.schema import scan_json
 from modelyard_formats.scan.search import Part, Search
+from modelyard_formats.scan.sniff import HEAD, NUMPY, ZIP, closed_kind, is_tar
 from modelyard_formats.wire.archive_bytes import packing_of
+from modelyard_formats.wire.zip_end import has_archive
 
 PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt")
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_CLOSED = {
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    b"Rar!\x1a\x07": "a RAR archive",
-    b"\x28\xb5\x2f\xfd": "packed with Zstandard",
-    b"\x04\x22\x4d\x18": "packed with LZ4",
-    b"ZF0x": "an old joblib archive",
-}
-_HDF5 = b"\x89HDF\r\n\x1a\n"
+_TAR = (".tar", ".tgz")
 _NATIVE = (b"\x7fELF", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe")
-_LAMBDA = re.compile(rb"class_name\\?\"\s*:\s*\\?\"(?:__lambda__|Lambda)\\?\"")
 
 
 def look_at(part: Part, search: Search) -> None:
@@ -31,40 +28,71 @@ def look_at(part: Part, search: Search) -> None:
     if search.looks < 0:
         search.found("dangerous", "archive-bomb", "it holds more files than can be looked at", part.inside[:1])
         return
-    head = _head(part.file)
-    if head.startswith(_ZIP):
+    part.file.seek(0)
+    head = part.file.read(HEAD)
+    kind = _look_into(part, head, search)
+    if kind is None:
+        _look_at_plain(part, head, search)
+    elif is_model_format(part.name):
+        _refuse_name(part, kind, search)
+    _look_for_pickles(part, head, search, is_pickle=kind is None and part.name.lower().endswith(PICKLES))
+    if not head.startswith(ZIP) and has_archive(part.file, part.size):
+        search.found(
+            "suspicious", "two-formats", "it begins as one kind of file and ends as a zip archive", part.inside
+        )
         scan_zip(part, search, look_at)
-    elif head.startswith(NUMPY):
-        scan_npy(part, search)
-    elif head[257:262] == b"ustar":
-        scan_tar(part, search, look_at)
-    elif closed := next((what for magic, what in _CLOSED.items() if head.startswith(magic)), None):
+
+
+def _look_into(part: Part, head: bytes, search: Search) -> str | None:
+    """The kind of archive that it is, or of packing."""
+    for name, fits, scan in (
+        ("a zip archive", head.startswith(ZIP), scan_zip),
+        ("a NumPy array", head.startswith(NUMPY), scan_npy),
+        ("a tar archive", is_tar(head) or _is_tar_behind_zeros(part, head), scan_tar),
+    ):
+        if fits:
+            scan(part, search, look_at)
+            return name
+    if closed := closed_kind(head):
         message = f"it is {closed}, which cannot be looked into; use zip, gzip, bzip2 or xz"
         search.found("dangerous", "archive-unreadable", message, part.inside)
-    elif (kind := packing_of(head)) and scan_packed(part, kind, search, look_at):
-        pass
-    elif part.name.lower().endswith((".tar", ".tgz")):
+        return closed
+    kind = packing_of(head)
+    if kind and scan_packed(part, kind, search, look_at):
+        return f"packed with {kind}"
+    if part.name.lower().endswith(_TAR):
         scan_tar(part, search, look_at)
-    else:
-        _look_at_plain(part, head, search)
-    if not part.inside:
-        _look_for_hidden_zip(part, head, search)
+        return "a tar archive"
+    return None
+
+
+def _is_tar_behind_zeros(part: Part, head: bytes) -> bool:
+    """tarfile passes over empty blocks when it is told to."""
+    if head[:512].strip(b"\0") or part.size <= 1024:
+        return False
+    part.file.seek(0)
+    while chunk := part.file.read(HEAD):
+        if chunk != bytes(len(chunk)):
+            filled = chunk.lstrip(b"\0")
+            start = (len(chunk) - len(filled)) // 512 * 512
+            return is_tar((chunk[start:] + part.file.read(512))[:512])
+    return False
 
 
 def _look_at_plain(part: Part, head: bytes, search: Search) -> None:
-    if head.startswith(_HDF5):
-        _scan_hdf5(part, search)
-    elif head.startswith(_NATIVE) or _is_windows_program(part.file, head):
-        search.found("suspicious", "program", "it is a native program or library", part.inside)
+    if is_hdf5(part):
+        scan_hdf5(part, search)
+    elif part.name.lower().endswith(".json"):
+        scan_json(part, search)
+    else:
+        judge_program(part.file, head, search, part.inside)
+
+
+def judge_program(file: BinaryIO, head: bytes, search: Search, inside: tuple[str, ...] = ()) -> None:
+    if head.startswith(_NATIVE) or _is_windows_program(file, head):
+        search.found("suspicious", "program", "it is a native program or library", inside)
     elif head.startswith(b"#!") and head[2:64].split(b"\n")[0].strip().startswith(b"/"):
-        search.found("suspicious", "program", "it is a script that can be started", part.inside)
-    elif part.size:
-        scan_pickles(part, search, is_pickle=part.name.lower().endswith(PICKLES))
-
-
-def _head(file: BinaryIO) -> bytes:
-    file.seek(0)
-    return file.read(512)
+        search.found("suspicious", "program", "it is a script that can be started", inside)
 
 
 def _is_windows_program(file: BinaryIO, head: bytes) -> bool:
@@ -74,30 +102,17 @@ def _is_windows_program(file: BinaryIO, head: bytes) -> bool:
     return file.read(4) == b"PE\0\0"
 
 
-def _scan_hdf5(part: Part, search: Search) -> None:
-    """Keras keeps its layers as JSON in an attribute. HDF5's own structure is not followed, so the file stays odd."""
-    message = "an HDF5 file can hold Keras layers with Python code; save the model as .keras, which can be checked"
-    search.found("suspicious", "hdf5-unchecked", message, part.inside)
-    part.file.seek(0)
-    before = b""
-    while chunk := part.file.read(2**20):
-        if _LAMBDA.search(before + chunk):
-            message = "a Lambda layer holds Python code; write it as a registered layer"
-            search.found("dangerous", "keras-lambda", message, part.inside)
-            return
-        before = chunk[-200:]
+def _look_for_pickles(part: Part, head: bytes, search: Search, *, is_pickle: bool) -> None:
+    """Text may look like an import; nobody's text looks like a call of it. Behind a pickle there may be arrays."""
+    far = reach(head, part.size)
+    if far is Reach.CALLS and is_model_format(part.name):
+        _refuse_name(part, "a pickle", search)
+    if part.size and (is_pickle or far >= (Reach.CALLS if is_plain(part.name) else Reach.IMPORTS)):
+        scan_pickles(part, search, is_pickle=is_pickle)
+    if far >= Reach.VALUES and (at := next_array(part, 0)) is not None:
+        scan_npy(part, search, look_at, at)
 
 
-def _ends_as_zip(file: BinaryIO) -> bool:
-    try:
-        return zipfile.is_zipfile(file)
-    except zipfile.BadZipFile:  # one of several disks: its end is there
-        return True
-
-
-def _look_for_hidden_zip(part: Part, head: bytes, search: Search) -> None:
-    """A zip archive is found from its end: some readers take for an archive what others take for something else."""
-    if head.startswith(_ZIP) or not _ends_as_zip(part.file):
-        return
-    search.found("suspicious", "two-formats", "it begins as one kind of file and ends as a zip archive")
-    scan_zip(part, search, look_at)
+def _refuse_name(part: Part, kind: str, search: Search) -> None:
+    message = f"it is named like a model of another format, but is {kind}; give it the name of what it is"
+    search.found("dangerous", "content-contradicts-name", message, part.inside)

@@ -11,14 +11,16 @@ def _suffixes(text: str) -> frozenset[str]:
 
 
 SMALL = 16 * 2**20
+TINY = 2**20  # fetching both ends would cost as much
 # Read whatever their size: an unpickler or unpacker may be pointed at them.
 _READ = _suffixes(
     ".pkl .pickle .joblib .dill .pt .pth .pt2 .ckpt .m .model .npy .npz .zip .tar .tgz .gz .bz2 .xz .lzma .7z .rar "
-    ".zst .lz4 .skops .keras .h5 .hdf5 .mar .whl .jar"
+    ".zst .lz4 .skops .keras .h5 .hdf5 .mar .nemo .whl .jar .egg"
 )
-# Formats that nobody unpickles or unpacks; the inspector of the format reads those that are the model.
-_PLAIN = _suffixes(
-    ".onnx .pb .tflite .om .ms .mindir .caffemodel .prototxt .params .safetensors .index .xml .parquet .csv .tsv "
+# Models of formats that nobody unpickles or unpacks; the inspector of the format reads those that are the model.
+_MODELS = _suffixes(".onnx .pb .tflite .om .ms .mindir .caffemodel .safetensors .gguf")
+_PLAIN = _MODELS | _suffixes(
+    ".prototxt .params .index .xml .parquet .csv .tsv "
     ".json .ubj .txt .md .rst .yaml .yml .toml .png .jpg .jpeg .bmp .gif .webp .tif .tiff .wav .mp3 .mp4 .pdf"
 )
 _PROGRAMS = _suffixes(
@@ -33,18 +35,23 @@ class Named(NamedTuple):
 
 
 def wants_content(path: str, size: int) -> bool:
-    """Whether the scan reads the file, so that the import service fetches it. `size` in bytes.
+    """Whether the scan reads the file whatever its ends look like, so that the import service fetches it.
 
-    Everything small that is not plainly text, picture or a format of its own, and whatever its size what is loaded by
-    unpickling or unpacking. Weights of unknown kind above 16 MiB are not: the scan says so of them.
+    `size` in bytes. Everything small, and whatever its size what is loaded by unpickling or unpacking. Of all else both
+    ends are looked at, and they may ask for the whole (`sniff.loadable`).
     """
     suffix = _suffix(path)
-    return suffix in _READ or (size <= SMALL and suffix not in _PLAIN)
+    return suffix in _READ or size <= (TINY if suffix in _PLAIN and suffix != ".json" else SMALL)
 
 
 def is_plain(path: str) -> bool:
     """Whether nothing about the file needs to be said although nobody reads it."""
     return _suffix(path) in _PLAIN or PurePosixPath(path).name.startswith("variables.data-")
+
+
+def is_model_format(path: str) -> bool:
+    """Whether the name promises one format, which is none that is unpickled or unpacked."""
+    return _suffix(path) in _MODELS
 
 
 def judge_name(path: str) -> Named | None:

@@ -1,12 +1,12 @@
 """Archives whose JSON says what to build: Keras models and skops files. Called by `scan.archive`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from modelyard_formats.pickle.rules import Severity, is_allowed, is_attack
 from modelyard_formats.pickle.values import Global
-from modelyard_formats.scan.search import Search
+from modelyard_formats.scan.search import Part, Search
 from modelyard_formats.wire.archive_bytes import Bomb, CannotUnpack
 from modelyard_formats.wire.zip_members import Zip
 
@@ -47,18 +47,50 @@ def objects_in(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def scan_schemas(archive: Zip, search: Search, inside: tuple[str, ...]) -> None:
-    names = {member.name: member for member in archive.members}
-    schema = names.get("schema.json")
-    keras = names.get("config.json") if "metadata.json" in names or "model.weights.h5" in names else None
-    for member, scan in ((schema, scan_skops), (keras, scan_keras)):
-        if member is None:
+    """Keras and skops read these members by name; Keras builds its layers before it asks for anything else."""
+    is_keras = any(
+        member.name == "metadata.json" or member.name.startswith("model.weights.") for member in archive.members
+    )
+    for member in archive.members:
+        scan = {"schema.json": scan_skops, "config.json": scan_keras}.get(member.name)
+        if scan is None:
             continue
         try:
-            found = parse_json(archive.read(member, min(MAX_SCHEMA, search.room)))
+            found = _as_its_reader(archive.read(member, min(MAX_SCHEMA, search.room)))
         except (CannotUnpack, Bomb, Undecodable) as error:
+            if isinstance(error, Undecodable) and scan is scan_keras and not is_keras:
+                continue  # somebody else's configuration
             search.found("dangerous", "schema-unreadable", f"{member.name} cannot be read: {error}", inside)
         else:
             scan(found, search, inside)
+
+
+def _as_its_reader(text: bytes) -> Any:
+    """Keras and skops hand over bytes, and Python takes them for UTF-8, -16 or -32. Raises `Undecodable`."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Undecodable(f"no JSON that can be read: {error}") from error
+
+
+def scan_json(part: Part, search: Search) -> None:
+    """A JSON file by itself: Keras also builds models from those. One that cannot be read is for others to judge."""
+    part.file.seek(0)
+    try:
+        found = _as_its_reader(part.file.read(min(part.size, MAX_SCHEMA)))
+    except Undecodable:
+        return
+    if any("class_name" in item for item in objects_in(found)):
+        scan_keras(found, search, part.inside)
+
+
+def judge_names(modules: Iterable[str], configs: Iterable[str], search: Search, inside: tuple[str, ...]) -> None:
+    """Of a Keras model that is not parsed: the modules it names, and what its layers are configured with."""
+    for module in modules:
+        if module.partition(".")[0] not in _KERAS and is_attack(Global(module, "?"), called=False):
+            search.found("dangerous", "keras-import", f"it builds from {module[:200]}, which is not Keras's", inside)
+    for name in _BUILTIN_CODE.intersection(configs):
+        search.found("dangerous", "keras-import", f"it may build builtins.{name}", inside)
 
 
 def scan_keras(config: Any, search: Search, inside: tuple[str, ...]) -> None:

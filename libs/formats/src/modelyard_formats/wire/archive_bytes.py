@@ -6,11 +6,13 @@ import lzma
 import tempfile
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 MAX_UNPACKED = 2**30  # bytes unpacked for one package; all lie in temporary files, not in memory
 _IN_MEMORY = 4 * 2**20
 _CHUNK = 2**16
+_FINE = 512  # bytes unpacked at a time; readers take 8 KiB or more
 MAX_RATIO = 100  # from this size on; what compresses better is a bomb or nothing but zeros
 RATIO_FROM = 32 * 2**20
 _LZMA_MEMORY = 128 * 2**20
@@ -91,61 +93,155 @@ _KINDS: dict[str, Callable[[], _Decompressor]] = {
     "gzip": lambda: _Inflate(31),
     "bzip2": bz2.BZ2Decompressor,
     "xz": lambda: lzma.LZMADecompressor(memlimit=_LZMA_MEMORY),
+    "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY),
 }
+_ALONE = ("deflate", "lzma")  # of zip members
+_BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError)
+NO_END = "its end is missing"
 
 
 def packing_of(head: bytes) -> str | None:
-    """How a file that begins like this is compressed, if it is; two bytes of zlib may also be chance."""
+    """How a file that begins like this is compressed, if it is; two bytes of zlib may also be chance.
+
+    As lenient as the readers are: joblib takes two bytes for LZMA, liblzma any file with a header that makes sense.
+    """
     if head.startswith(b"\x1f\x8b"):
         return "gzip"
     if head.startswith(b"BZh") and head[3:4].isdigit():
         return "bzip2"
-    if head.startswith((b"\xfd7zXZ\x00", b"\x5d\x00\x00")):
+    if head.startswith((b"\xfd7zXZ\x00", b"\x5d\x00", b"LZIP")) or _is_lzma_header(head):
         return "xz"
-    if len(head) > 1 and head[0] == 0x78 and (head[0] << 8 | head[1]) % 31 == 0:
+    if len(head) > 1 and head[0] & 0x8F == 8 and (head[0] << 8 | head[1]) % 31 == 0:
         return "zlib"
     return None
+
+
+def _is_lzma_header(head: bytes) -> bool:
+    """Properties, a dictionary of 2^n or 2^n + 2^(n-1) bytes, the size or -1: lzma-file-format.txt of XZ Utils."""
+    if len(head) < 13 or head[0] >= 225:
+        return False
+    dictionary, size = int.from_bytes(head[1:5], "little"), int.from_bytes(head[5:13], "little")
+    bits = f"{dictionary:b}".rstrip("0")
+    return dictionary >= 4096 and bits in ("1", "11") and (size == 2**64 - 1 or size < 2**38)
 
 
 def beginning(file: BinaryIO, kind: str, count: int) -> bytes:
     """The first `count` bytes when unpacked, or fewer. Raises `CannotUnpack`."""
     try:
         return _KINDS[kind]().decompress(file.read(_CHUNK), count)
-    except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
+    except _BROKEN as error:
         raise CannotUnpack(f"it is not packed with {kind}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """`size` bytes in a temporary file, made of `used` packed ones; `broken` says why there are no more."""
+
+    file: BinaryIO
+    size: int
+    used: int
+    broken: str | None
 
 
 def unpack(file: BinaryIO, kind: str, room: int) -> tuple[BinaryIO, int]:
     """All of it in a temporary file, and its size. Raises `Bomb` beyond `room` bytes, `CannotUnpack`."""
+    made = unpack_what_is_there(file, kind, room)
+    if made.broken is not None:
+        made.file.close()
+        raise CannotUnpack(f"it is not packed with {kind}, or cut off: {made.broken}")
+    return made.file, made.size
+
+
+def unpack_what_is_there(file: BinaryIO, kind: str, room: int) -> Unpacked:
+    """Also of what is cut off or broken: readers hand out bytes long before they notice. From where `file` stands.
+
+    Streams behind each other are one, as for gzip, bzip2 and xz. Raises `Bomb` beyond `room` bytes.
+    """
     target: BinaryIO = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115 - the caller reads it
     try:
-        size = _unpack_into(target, file, kind, room)
-    except Bomb:
+        made = _unpack_streams(target, file, kind, room)
+    except BaseException:
         target.close()
         raise
-    except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
-        target.close()
-        raise CannotUnpack(f"it is not packed with {kind}, or cut off: {error}") from error
     target.seek(0)
-    return target, size
+    return made
 
 
-def _unpack_into(target: BinaryIO, file: BinaryIO, kind: str, room: int) -> int:
-    inner, taken, given = _KINDS[kind](), 0, 0
-    chunk = file.read(_CHUNK)
+def _unpack_streams(target: BinaryIO, file: BinaryIO, kind: str, room: int) -> Unpacked:
+    begin = at = file.tell()
+    given = 0
     while True:
-        data = inner.decompress(chunk, _CHUNK)
-        taken, given = taken + len(chunk), given + len(data)
+        try:
+            used, more = _unpack_stream(target, file, kind, room - given)
+        except _Broken as error:
+            return Unpacked(target, given + error.given, error.used + at - begin, str(error))
+        at, given = at + used, given + more
+        if given > RATIO_FROM and given > MAX_RATIO * (at - begin):
+            raise Bomb(f"{at - begin:,} bytes unpack to {given:,}")
+        behind = _next_stream(file, kind, at)
+        if behind is None:
+            return Unpacked(target, given, at - begin, None)
+        at = behind
+        file.seek(at)
+
+
+def _next_stream(file: BinaryIO, kind: str, at: int) -> int | None:
+    """Where another stream of this kind begins. gzip passes over zeros on the way to it."""
+    file.seek(at)
+    while kind not in _ALONE and (chunk := file.read(_CHUNK)):
+        start = len(chunk) - len(chunk.lstrip(b"\0"))
+        if start < len(chunk):
+            return at + start if packing_of(chunk[start:] + file.read(16)) == kind else None
+        at += len(chunk)
+    return None
+
+
+class _Broken(Exception):
+    """A stream ends or breaks too early: `given` bytes were written; `used` are those before the chunk that broke."""
+
+    def __init__(self, reason: str, given: int, used: int) -> None:
+        super().__init__(reason)
+        self.given = given
+        self.used = used
+
+
+def _unpack_stream(target: BinaryIO, file: BinaryIO, kind: str, room: int) -> tuple[int, int]:
+    """Bytes used and given by one stream. Raises `Bomb`, and `_Broken` with all bytes written that there are.
+
+    A decompressor that meets an error keeps back what it made of the same chunk. That chunk is then read again byte by
+    byte: a reader with smaller chunks has got those bytes.
+    """
+    start, begin = file.tell(), target.tell()
+    try:
+        return _unpack_chunks(target, file, kind, room, fine_from=None)
+    except _Broken as first:
+        if str(first) == NO_END:
+            raise
+        file.seek(start)
+        target.seek(begin)
+        target.truncate()
+        return _unpack_chunks(target, file, kind, room, fine_from=first.used)
+
+
+def _unpack_chunks(target: BinaryIO, file: BinaryIO, kind: str, room: int, *, fine_from: int | None) -> tuple[int, int]:
+    inner, before, taken, given = _KINDS[kind](), 0, 0, 0
+    chunk = b""
+    while not inner.eof:
+        fine = fine_from is not None and before >= fine_from
+        try:
+            data = inner.decompress(chunk, _FINE if fine else _CHUNK)
+        except _BROKEN as error:
+            raise _Broken(str(error), given, before) from error
+        given += len(data)
         if given > room or (given > RATIO_FROM and given > MAX_RATIO * taken):
             raise Bomb(f"{taken:,} bytes unpack to more than {given:,}")
         target.write(data)
         chunk = b""
-        if inner.eof:
-            rest = inner.unused_data or file.read(_CHUNK)
-            if kind == "deflate" or not rest or packing_of(rest) != kind:
-                return given
-            inner, chunk = _KINDS[kind](), rest
-        elif not data:
-            chunk = file.read(_CHUNK)
+        if not data and not inner.eof:
+            before = taken
+            fine = fine_from is not None and before >= fine_from
+            chunk = file.read(1 if fine else _CHUNK if fine_from is None else min(_CHUNK, fine_from - before))
+            taken += len(chunk)
             if not chunk:
-                raise EOFError("the end is missing")
+                raise _Broken(NO_END, given, taken)
+    return taken - len(inner.unused_data), given

@@ -6,8 +6,10 @@ disagree, the archive is refused; content is read by position alone. Used by the
 """
 
 import re
+import shutil
 import stat
 import struct
+import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -15,13 +17,17 @@ from itertools import pairwise
 from typing import BinaryIO
 
 from modelyard_formats.wire.archive_bytes import MAX_RATIO, RATIO_FROM, CannotUnpack, beginning, unpack, window
+from modelyard_formats.wire.zip_end import find_end
 
 MAX_MEMBERS = 20_000
 MAX_DIRECTORY = 8 * 2**20
-STORED, DEFLATED = 0, 8
+STORED = 0
+_LZMA = 14
+PACKED = {8: "deflate", 12: "bzip2", _LZMA: "lzma"}
 _LOCAL = struct.Struct("<4s5H3L2H")
 _ENCRYPTED = 0x2041  # encrypted, strongly encrypted, directory encrypted
 _BY_DESCRIPTOR = 0x8
+_ENDS_ITSELF = 0x2  # of LZMA: the stream has an end mark
 
 
 class BadZip(Exception):
@@ -38,6 +44,7 @@ class Member:
     size: int
     method: int
     crc: int
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +61,20 @@ class Zip:
 
     def start(self, member: Member, count: int) -> bytes:
         """Its first bytes. Raises `CannotUnpack`."""
-        packed = window(self.file, member.offset, member.packed)
-        return packed.read(count) if member.method == STORED else beginning(packed, "deflate", count)
+        with self._packed(member) as packed:
+            return packed.read(count) if member.method == STORED else beginning(packed, PACKED[member.method], count)
 
     def open(self, member: Member, room: int) -> tuple[BinaryIO, int]:
         """Its content, seekable, and the size. Raises `CannotUnpack`, `Bomb` beyond `room` bytes."""
-        packed = window(self.file, member.offset, member.packed)
+        packed = self._packed(member)
         if member.method == STORED:
             return packed, member.packed
-        return unpack(packed, "deflate", min(room, member.size + 1))
+        with packed:
+            return unpack(packed, PACKED[member.method], min(room, member.size + 1))
+
+    def _packed(self, member: Member) -> BinaryIO:
+        packed = window(self.file, member.offset, member.packed)
+        return _lzma_file(packed, member) if member.method == _LZMA else packed
 
     def read(self, member: Member, limit: int) -> bytes:
         """Its content, if it has at most `limit` bytes. Raises `CannotUnpack`, `Bomb`."""
@@ -71,6 +83,18 @@ class Zip:
         file, size = self.open(member, limit)
         with file:
             return file.read(size)
+
+
+def _lzma_file(packed: BinaryIO, member: Member) -> BinaryIO:
+    """As a file of its own: two bytes of version, two with the size of the properties, those (APPNOTE.TXT 5.8.8)."""
+    properties = packed.read(4)[2:]
+    properties = packed.read(int.from_bytes(properties, "little"))
+    size = 2**64 - 1 if member.flags & _ENDS_ITSELF else member.size
+    made: BinaryIO = tempfile.SpooledTemporaryFile(max_size=2**20)  # type: ignore[assignment]  # noqa: SIM115 - the caller reads it
+    made.write(properties[:5] + size.to_bytes(8, "little"))
+    shutil.copyfileobj(packed, made)
+    made.seek(0)
+    return made
 
 
 class _Capped:
@@ -104,6 +128,8 @@ def read_zip(file: BinaryIO, size: int) -> Zip:
         wrong.extend(problems)
         if member:
             members.append(member)
+    end = find_end(file, size)
+    wrong.extend(("archive-inconsistent", problem) for problem in (end.problems if end else ()))
     wrong.extend(_together(members, size))
     return Zip(file, tuple(members), tuple(wrong))
 
@@ -133,9 +159,10 @@ def _member(file: BinaryIO, size: int, info: zipfile.ZipInfo) -> tuple[Member | 
         return None, [*wrong, ("archive-inconsistent", f"member {shown} goes past the end")]
     if info.compress_type == STORED and info.compress_size != info.file_size:
         wrong.append(("archive-inconsistent", f"member {shown} is not packed, but has two sizes"))
-    if info.compress_type not in (STORED, DEFLATED):
+    if info.compress_type != STORED and info.compress_type not in PACKED:
         return None, [*wrong, ("archive-unreadable", f"member {shown} is packed in a way that cannot be read here")]
-    return Member(info.filename, offset, info.compress_size, info.file_size, info.compress_type, info.CRC), wrong
+    sizes = info.compress_size, info.file_size
+    return Member(info.filename, offset, *sizes, info.compress_type, info.CRC, flags), wrong
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes:

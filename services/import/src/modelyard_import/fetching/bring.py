@@ -2,7 +2,7 @@
 
 Names and sizes are checked before anything large moves. Then everything is done at once: each file is copied inside the
 store and hashed on the way through here; the few files that must be read are kept in a temporary folder, and inspection
-begins when they are there, while larger copies are still under way.
+begins when they are there, while larger copies are still under way. Of every other file both ends are fetched first.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from modelyard_import.fetching.listing import Package, PackageLimits, list_packa
 from modelyard_import.fetching.notes import Notes
 from modelyard_import.fetching.origin import Origin, origin_of
 from modelyard_import.fetching.pinning import Pinning
-from modelyard_import.fetching.reading import read_by_inspection, room_for
+from modelyard_import.fetching.reading import Reading, read_by_inspection, sniff
 from modelyard_import.fetching.resuming import open_folder
 from modelyard_import.fetching.room import Room
 from modelyard_import.fetching.transfer import Transfer
@@ -50,11 +50,11 @@ class Bring:
         origin, package = await self._found(attempt.value, notes)
         job = await open_folder(attempt, package.layout, notes, objects=self.objects)
         target = origin.parts[0].location if origin.by_reference else attempt_location(job)
-        read = read_by_inspection(package)
-        async with self.room.take(room_for(package, read)):
-            kind = Pinning if origin.by_reference else Transfer
-            transfer = kind(self.objects, target, attempt.folder / "package", notes)
-            files, report = await self._fetch(package, read, transfer)
+        kind = Pinning if origin.by_reference else Transfer
+        transfer = kind(self.objects, target, attempt.folder / "package", notes)
+        reading = await sniff(package, read_by_inspection(package), transfer)
+        async with self.room.take(reading.room(package)):
+            files, report = await self._fetch(package, reading, transfer)
         did = "stays in" if origin.by_reference else "copied to"
         notes.log(f"{did} {target.bucket}/{target.prefix}; {report.format}, every rule kept")
         return fact_of(job, origin, target, files, report, now=self.now())
@@ -73,18 +73,18 @@ class Bring:
         return origin, package
 
     async def _fetch(
-        self, package: Package, read: frozenset[str], transfer: Transfer
+        self, package: Package, reading: Reading, transfer: Transfer
     ) -> tuple[tuple[FileEntry, ...], PackageReport]:
         layout = package.layout
-        local = [file for file in layout.files if file.path in read]
-        others = [file for file in layout.files if file.path not in read]
-        for file in others:
-            transfer.stand_in(file)
+        whole = [file for file in layout.files if file.path in reading.whole]
+        skimmed = [file for file in layout.files if file.path in reading.skimmed]
+        others = [file for file in layout.files if file.path not in reading.whole | reading.skimmed]
         for written in layout.written:
             write_locally(transfer.folder, written)
         async with asyncio.TaskGroup() as group:
-            downloads = [group.create_task(transfer.download(file)) for file in local]
-            for file in local:
+            downloads = [group.create_task(transfer.download(file)) for file in whole]
+            downloads += [group.create_task(transfer.skim(file)) for file in skimmed]
+            for file in (*whole, *skimmed):
                 group.create_task(transfer.copy_unread(file))
             copies = [group.create_task(transfer.copy(file)) for file in others]
             writes = [group.create_task(write_to_store(transfer, file)) for file in layout.written]

@@ -7,7 +7,7 @@ is a file whose digest was not finished: the state of a sha256 cannot be kept.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from modelyard_contracts.shapes import FileEntry, Location
+from modelyard_formats.scan.sniff import HEAD, TAIL, Ends
 from modelyard_formats.skim import skimmer_for
 from modelyard_import.domain.layout import PlannedFile
 from modelyard_import.domain.resuming import FileState
@@ -70,14 +71,34 @@ class Transfer:
             with self._refusals(file):
                 await self._copy(file)
 
+    async def ends(self, file: PlannedFile) -> Ends:
+        """Both ends of a file that is not small. Raises as `copy` does."""
+        source, read = file.source, self.objects.read_span
+        async with self._slots:
+            with self._refusals(file):
+                head = await read(source.bucket, source.key, 0, HEAD, if_etag=source.etag)
+                tail = await read(source.bucket, source.key, source.size - TAIL, TAIL, if_etag=source.etag)
+        return Ends(head, tail, source.size)
+
     async def download(self, file: PlannedFile) -> FileEntry:
         """Raises as `copy` does."""
         path = self.folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
+        source, reading = file.source, self._reading(file)
+        return await self._hashed(
+            file, lambda: self.objects.download(source.bucket, source.key, path, if_etag=source.etag, on_read=reading)
+        )
+
+    async def skim(self, file: PlannedFile) -> FileEntry:
+        """As `download`, but only what inspection reads is written, into the file's stand-in: of a large model, writing
+        all of it took longer than reading it."""
+        return await self._hashed(file, lambda: self._skimmed(file))
+
+    async def _hashed(self, file: PlannedFile, arrive: Callable[[], Awaitable[tuple[str, int]]]) -> FileEntry:
         before = self._state(file).sha256
         async with self._lane(file):
             with self._refusals(file):
-                sha256, size = await self._read_into(path, file)
+                sha256, size = await arrive()
                 await self._last_look(file, size)
                 if before not in (None, sha256):
                     raise ObjectChanged(file.source.key)
@@ -125,13 +146,12 @@ class Transfer:
     def _resume(self, file: PlannedFile) -> Resume:
         return Resume(self._state(file).upload_id, partial(self.notes.in_parts, file.path))
 
-    async def _read_into(self, path: Path, file: PlannedFile) -> tuple[str, int]:
-        """Of a large model only what inspection reads is written: writing all of it took longer than reading it."""
-        bucket, key, etag, reading = file.source.bucket, file.source.key, file.source.etag, self._reading(file)
-        skimmer = skimmer_for(file.path, file.source.size) if file.source.size >= LARGE else None
+    async def _skimmed(self, file: PlannedFile) -> tuple[str, int]:
+        source, reading = file.source, self._reading(file)
+        skimmer = skimmer_for(file.path, source.size)
         if skimmer is None:
-            return await self.objects.download(bucket, key, path, if_etag=etag, on_read=reading)
-        with path.open("xb") as sparse:
+            raise RuntimeError(f"nobody skims {file.path}")
+        with (self.folder / file.path).open("r+b") as sparse:
 
             def skim(chunk: bytes) -> None:
                 for offset, piece in skimmer.feed(chunk):
@@ -139,19 +159,21 @@ class Transfer:
                     sparse.write(piece)
                 reading(len(chunk))
 
-            found = await self.objects.pour(bucket, key, skim, if_etag=etag)
+            found = await self.objects.pour(source.bucket, source.key, skim, if_etag=source.etag)
             offset, rest = skimmer.rest()
             sparse.seek(offset)
             sparse.write(rest)
-            sparse.truncate(file.source.size)
         return found
 
-    def stand_in(self, file: PlannedFile) -> None:
-        """An empty file of the right size takes no space; inspection only wants to know that it is there."""
+    def stand_in(self, file: PlannedFile, ends: Ends) -> None:
+        """A file of the right size takes no space between its ends; of those the scan judges it."""
         path = self.folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as empty:
-            empty.truncate(file.source.size)
+        with path.open("xb") as sparse:
+            sparse.truncate(file.source.size)
+            sparse.write(ends.head)
+            sparse.seek(file.source.size - len(ends.tail))
+            sparse.write(ends.tail)
 
     def _lane(self, file: PlannedFile) -> asyncio.Lock | asyncio.Semaphore:
         return self._turn if file.source.size >= LARGE else self._slots
