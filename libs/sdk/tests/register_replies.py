@@ -4,7 +4,7 @@ from typing import Any
 
 from modelyard_contracts import codes
 from modelyard_contracts.calls import imports, templates, version
-from modelyard_contracts.shapes import Finding, ScanReport
+from modelyard_contracts.shapes import Finding, PartlyRead, ScanReport
 
 from .gateway_replies import MODEL, NOW, uid
 
@@ -34,8 +34,10 @@ ALIAS_HISTORY = version.AliasHistory(
 )
 SCAN = ScanReport(
     scanners={"picklescan": "1.0"},
-    files=2,
+    files=4,
     read=2,
+    sniffed=1,
+    partly_read=(PartlyRead(file="model/weights.bin", size=17 << 20, reason="of a kind that the scan does not know"),),
     findings=(
         Finding(file="model/weights.pkl", severity="suspicious", rule="pickle-global", message="imports [torch.load]"),
     ),

@@ -107,6 +107,8 @@ def test_what_a_scan_found_is_shown(yard: Scripted, run: Callable[..., Any]) -> 
     yard.on(f"GET models/{MODEL}", model(scan=SCAN))
     shown = run("models", "show", MODEL).out
     assert "model/weights.pkl  suspicious  imports [torch.load]  pickle-global" in shown
+    assert "2 of 4 files whole, 1 at both ends only, 1 by name and size only" in shown
+    assert ["model/weights.bin", "17.0", "MiB"] in [line.split()[:3] for line in shown.splitlines()]
 
 
 def test_a_refused_import_shows_its_problems(yard: Scripted, run: Callable[..., Any]) -> None:

@@ -31,11 +31,24 @@ def _head(model: Reply) -> list[tuple[str, Any]]:
     rows += [("link", f"{link['doc_name']}: {link['doc_url']}") for link in model.get("model_docs") or []]
     rows += [("source", words)] if (words := _source(model.get("source") or {})) else []
     rows.append(("created by", model.get("created_by")))
+    rows += [("scanned", words)] if (words := _scanned(model.get("scan") or {})) else []
     rows += _training(model.get("training") or {})
     rows += _image(model["artifacts"])
     rows += [("held by", "; ".join(model["in_use"]))] if model.get("in_use") else []
     rows += [("refused", _refused(each)) for each in model.get("refused") or []]
     return rows
+
+
+def _scanned(scan: Reply) -> str:
+    """How much of it the scan has seen."""
+    if not scan:
+        return ""
+    sniffed = scan.get("sniffed", 0)
+    skipped = scan["files"] - scan["read"] - sniffed
+    parts = [f"{scan['read']} of {scan['files']} files whole"]
+    parts += [f"{sniffed} at both ends only"] if sniffed else []
+    parts += [f"{skipped} by name and size only"] if skipped else []
+    return ", ".join(parts)
 
 
 def _refused(publication: Reply) -> str:
@@ -92,6 +105,8 @@ def _tables(model: Reply) -> list[Table]:
         made.append(problems_table(problems))
     if findings := (model.get("scan") or {}).get("findings"):
         made.append(findings_table(findings))
+    if partly := (model.get("scan") or {}).get("partly_read"):
+        made.append(partly_read_table(partly))
     if model["artifacts"]:
         made.append(artifacts_table(model["artifacts"]))
     for found in dict.fromkeys(evaluation["evaluation_id"] for evaluation in model["evaluations"]):
@@ -111,6 +126,14 @@ def findings_table(findings: list[Reply]) -> Table:
     if len(findings) > _SHOWN:
         rows.append(("…", None, f"{len(findings) - _SHOWN} more, all with --json", None))
     return table("Scan", ("file", "severity", "what was found", "rule"), rows)
+
+
+def partly_read_table(files: list[Reply]) -> Table:
+    """Files of which the scan saw the beginning and the end."""
+    rows = [(each["file"], size(each["size"]), each["reason"]) for each in files[:_SHOWN]]
+    if len(files) > _SHOWN:
+        rows.append(("…", None, f"{len(files) - _SHOWN} more, all with --json"))
+    return table("Not read whole", ("file", "size>", "why"), rows)
 
 
 def artifacts_table(artifacts: list[Reply]) -> Table:
