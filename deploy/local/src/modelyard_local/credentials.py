@@ -26,10 +26,14 @@ class Credentials:
         path = data_dir / _FILE
         if not path.exists():
             write_private(path, json.dumps(asdict(cls._drawn())))
-        kept = json.loads(path.read_text("utf-8"))
-        if set(kept.get("nats", {})) != set(IDENTITIES):
-            raise ValueError(f"{path} does not fit this version; move it away and start again")
-        return cls(**kept)
+        try:
+            kept = cls(**json.loads(path.read_text("utf-8")))
+            fits = set(kept.nats) == set(IDENTITIES)
+        except (ValueError, TypeError):  # no JSON, or another object
+            fits = False
+        if not fits:
+            raise ValueError(f"{path} is damaged or of another version; move it away and start again, with new secrets")
+        return kept
 
     @classmethod
     def _drawn(cls) -> "Credentials":

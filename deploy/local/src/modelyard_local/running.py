@@ -5,7 +5,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvloop
@@ -16,6 +16,7 @@ from modelyard.client import Client
 from modelyard.connection import Connection
 from modelyard.errors import ModelyardError
 from modelyard_local.child import ServerFailed
+from modelyard_local.folder import owned
 from modelyard_local.stack import Stack, running_stack
 from modelyard_runtime.logging import configure
 
@@ -24,18 +25,19 @@ _FAILED = 1
 
 def run_stack(data_dir: Path, port: int, processes: bool, patience: float) -> int:
     """Exit code 0 after Ctrl-C or SIGTERM, 1 when the stack could not start or lost a part for good."""
-    return uvloop.run(_guarded(_stay(data_dir, port, processes, patience)))
+    return uvloop.run(_guarded(data_dir, lambda: _stay(data_dir, port, processes, patience)))
 
 
 def run_demo(data_dir: Path, patience: float) -> int:
     """Exit code 0 only when everything that the demo claims is true."""
-    return uvloop.run(_guarded(_demonstrate(data_dir, patience)))
+    return uvloop.run(_guarded(data_dir, lambda: _demonstrate(data_dir, patience)))
 
 
-async def _guarded(work: Awaitable[int]) -> int:
+async def _guarded(data_dir: Path, work: Callable[[], Awaitable[int]]) -> int:
     """Errors that a user can act on, without a traceback. Start-up runs in task groups, hence the group."""
     try:
-        return await work
+        with owned(data_dir):
+            return await work()
     except* (ServerFailed, OSError, ValueError, ModelyardError) as group:
         for error in _leaves(group):
             err.print(str(error), style="red", highlight=False, markup=False)

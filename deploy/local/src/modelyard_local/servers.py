@@ -120,8 +120,8 @@ class S3Server(ChildServer):
         inner = self._listens() - {self.port}
         if len(inner) < len(self.ports) - 1:
             return False  # not all of its parts are there
-        for port in inner:
-            if how := await answered(_LOOPBACK, port):
+        for port, how in zip(inner, await asyncio.gather(*(answered(_LOOPBACK, port) for port in inner)), strict=True):
+            if how:
                 raise ServerFailed(f"{self.name} lets strangers in: port {port} answers {how}; see {self.log_file}")
         return True
 
