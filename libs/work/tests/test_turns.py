@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from modelyard_bus.consume import Retry
+from modelyard_contracts.catalogue import VERSION_VERIFY
+from modelyard_contracts.jobs import VerifyJob
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_store.attempts import AFTER_LEASE_MS
 from modelyard_store.documents import Between, Document, Equals, Query, Sort
@@ -27,6 +29,14 @@ async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
 async def test_one_project_alone_is_served_as_its_jobs_come(queue: Queue) -> None:
     await queue.ask(*many("a", 5))
     assert await queue.work(queue.worker()) == many("a", 5)
+
+
+async def test_jobs_of_another_kind_are_nobodys_turn(queue: Queue) -> None:
+    """This worker may not be able to do them."""
+    await queue.ask("a0", "a1")
+    other = Outcome(Thing("b", "b0"), ((VERSION_VERIFY, VerifyJob(verification_id="b0")),))
+    await queue.attempts.add("b", "b0", other, Cause("c"))
+    assert await queue.work(queue.worker()) == ["a0", "a1"]
 
 
 @pytest.mark.parametrize("crowd", ["a", "c"])
