@@ -2,8 +2,8 @@
 `modelyard_work`, and by repositories to make, stop and look for such documents.
 
 The claim lies in the document beside the value (`claims`); a value only learns the number of the newest attempt, in its
-field `attempt`. While it is open it is watched (`watched`), and beside the value lies `turn`: which job asks for it, and
-from when on (ms) anybody may take it, whoever's job was delivered; see `ready_after`.
+field `attempt`. While it is open it is watched (`watched`), and beside the value lies `turn`: which job asks for it,
+and from when on (ms) anybody may take it, whoever's job was delivered; see `ready_after`.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Whose turn it is: each worker serves the projects one after the other, whoever's jobs stand first in the queue.
 
-Asked by `long_job` before each job; why it is so: docs/adr/0013.
+Asked by `long_job` before each job; why it is so: docs/adr/0015.
 """
 
 from typing import Any
