@@ -13,6 +13,7 @@ from pathlib import Path
 
 import beside_mlflow
 import delivery
+import fairness
 import machine
 import publishing
 import register
@@ -30,6 +31,7 @@ _MEASURES = {
     "stores": stores,
     "mlflow": beside_mlflow,
     "delivery": delivery,
+    "fairness": fairness,
 }
 _PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"

@@ -14,7 +14,7 @@ from modelyard_bus.consume import Consumer, Reject, Retry
 from modelyard_bus.errors import NotDeclared
 from modelyard_bus.handling import current_delivery
 from modelyard_contracts import catalogue
-from modelyard_contracts.catalogue import DEAD_LETTERS, IMPORT_FETCH, JOBS, VERSION_DELETED, VERSION_PURGE
+from modelyard_contracts.catalogue import DEAD_LETTERS, IMPORT_FETCH, IMPORT_MATCH, JOBS, VERSION_DELETED, VERSION_PURGE
 from modelyard_contracts.durables import Durable, all_durables, durables_of
 from modelyard_contracts.envelope import Envelope
 
@@ -406,3 +406,62 @@ async def test_a_missing_durable_is_told_at_start(connect: Connect) -> None:
     consumer.on_job(IMPORT_FETCH, never)
     with pytest.raises(NotDeclared, match="import-fetch"):
         await consumer.start()
+
+
+@pytest.mark.timeout(120)
+async def test_one_quick_job_beside_another_projects_crowd(
+    operator: Bus, connect: Connect, until: Callable[..., Any]
+) -> None:
+    """What is counted is what is handled between the single job's coming and its turn."""
+    bus = await connect("import")
+    consumer, handled, crowd = Consumer(bus, "import"), list[str](), 1500
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def match(envelope: Envelope, data: Any) -> None:
+        handled.append(envelope.project)
+        begun.set()
+        await go_on.wait()
+
+    async def publish(project: str, number: int) -> None:
+        job = Envelope(
+            source="i", type="t", subject=f"{project}{number}", project=project, data={"training_job_id": "t"}
+        )
+        await bus.publish(IMPORT_MATCH.subject, job)
+
+    for number in range(crowd):
+        await publish("crowd", number)
+    consumer.on_job(IMPORT_MATCH, match, quick=True)
+    await consumer.start()
+    await begun.wait()
+    await publish("single", 0)
+    await until(lambda: len(consumer._lanes[IMPORT_MATCH.durable]._running) == crowd + 1)
+    go_on.set()
+    await until(lambda: bus.stats.acked == crowd + 1)
+    assert handled.index("single") <= 2
+    await bus.nats.flush()
+    assert await jobs_left(operator) == 0
+    await consumer.stop()
+
+
+async def test_long_jobs_are_not_held_ahead(operator: Bus, connect: Connect, until: Callable[..., Any]) -> None:
+    """A second worker gets what the first has no slot for."""
+    begun: list[str] = []
+    workers = []
+    for name in ("one", "two"):
+        bus = await connect("import")
+        consumer = Consumer(bus, "import")
+
+        async def work(envelope: Envelope, data: Any, name: str = name) -> None:
+            begun.append(name)
+            await asyncio.Event().wait()
+
+        consumer.on_job(IMPORT_FETCH, work)
+        workers.append(consumer)
+    await workers[0].start()
+    for number in range(4):
+        await (await connect("import")).publish(IMPORT_FETCH.subject, fetch_job(f"i{number}"))
+    await until(lambda: begun == ["one"])
+    await workers[1].start()
+    await until(lambda: begun == ["one", "two"])
+    for worker in workers:
+        await worker.stop(grace=0)

@@ -18,7 +18,7 @@ from modelyard_contracts.failures import Failure
 from modelyard_contracts.jobs import AuditJob
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_store.aggregates import Decide
-from modelyard_store.attempts import DUE, Attempts
+from modelyard_store.attempts import DUE, TURN, Attempts
 from modelyard_store.documents import Collection
 from modelyard_store.outbox import Outbox
 from modelyard_store.sqlite import SqliteDocuments
@@ -28,7 +28,7 @@ from modelyard_work.long_job import LongJob
 from modelyard_work.long_work import Attempt, LongWork, Progress
 from modelyard_work.revival import Revival
 
-TASKS = Collection("tasks", indexes=(DUE,))
+TASKS = Collection("tasks", indexes=(DUE, TURN))
 POLICY = Policy(tries=3, crashes=1, deaths=2, lease_ms=8_000, patience=0)
 
 

@@ -18,7 +18,7 @@ from modelyard_contracts.jobs import AuditJob
 from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_local.servers import S3Server
 from modelyard_store.aggregates import Decide
-from modelyard_store.attempts import DUE, Attempts
+from modelyard_store.attempts import DUE, TURN, Attempts
 from modelyard_store.documents import Collection
 from modelyard_store.objects import NoSuchObject, Objects, ObjectSettings
 from modelyard_store.sqlite import SqliteDocuments
@@ -80,7 +80,7 @@ class Counting(LongWork[Count]):
 
 # --- the service's own code ends
 
-COUNTS = Collection("counts", indexes=(DUE,))
+COUNTS = Collection("counts", indexes=(DUE, TURN))
 
 
 class Bench:

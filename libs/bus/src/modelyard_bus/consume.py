@@ -18,6 +18,7 @@ from modelyard_bus.errors import NotDeclared
 from modelyard_bus.handling import Delivery, handling
 from modelyard_bus.pull import Pull
 from modelyard_bus.settle import Ending, Reject, Retry, Verdict, decide, settle, spent
+from modelyard_bus.slots import Slots
 from modelyard_contracts.catalogue import Event, Job, events_durable
 from modelyard_contracts.durables import Durable, durables_of
 from modelyard_contracts.envelope import Envelope
@@ -30,6 +31,8 @@ DataT = TypeVar("DataT", bound=BaseModel)
 Handler = Callable[[Envelope, DataT], Awaitable[None]]
 
 EVENTS_AT_ONCE: Final = 32
+AHEAD: Final = 2000
+"""Messages of quick work that are here before their turn: one project's crowd keeps no other from being heard."""
 UNKNOWN_SUBJECT_DELAY: Final = 30.0
 
 
@@ -52,10 +55,12 @@ class Consumer:
 
     def on_event(self, event: Event[DataT], handler: Handler[DataT]) -> None:
         """Events about one entity (`envelope.subject`) are handled one after the other, others side by side."""
-        self._bind(events_durable(self._service), event.subject, _Binding(event.data, handler), EVENTS_AT_ONCE)
+        self._bind(events_durable(self._service), event.subject, _Binding(event.data, handler), EVENTS_AT_ONCE, AHEAD)
 
-    def on_job(self, job: Job[DataT], handler: Handler[DataT], *, parallel: int = 1) -> None:
-        self._bind(job.durable, job.subject, _Binding(job.data, handler), parallel)
+    def on_job(self, job: Job[DataT], handler: Handler[DataT], *, parallel: int = 1, quick: bool = False) -> None:
+        """`quick`: projects take turns here, among many messages that this process holds; others would idle meanwhile
+        if the work were long. Long work takes turns by its documents (modelyard_work)."""
+        self._bind(job.durable, job.subject, _Binding(job.data, handler), parallel, AHEAD if quick else 0)
 
     async def take_from_now(self, job: Job[DataT], handler: Handler[DataT], *, parallel: int = 1) -> None:
         """As `on_job`, also after `start`."""
@@ -81,12 +86,12 @@ class Consumer:
         again at once, to another process or to this one's successor."""
         await asyncio.gather(*(lane.stop(grace) for lane in self._lanes.values()))
 
-    def _bind(self, durable: str, subject: str, binding: _Binding, slots: int) -> None:
+    def _bind(self, durable: str, subject: str, binding: _Binding, slots: int, ahead: int) -> None:
         if durable not in self._durables or subject not in self._durables[durable].subjects:
             raise ValueError(f"the catalogue does not send {subject} to {self._service}")
         lane = self._lanes.get(durable)
         if lane is None:
-            lane = self._lanes[durable] = _Lane(self._bus, self._durables[durable], slots)
+            lane = self._lanes[durable] = _Lane(self._bus, self._durables[durable], slots, ahead)
         if subject in lane.bindings:
             raise ValueError(f"{subject} has a handler already")
         lane.bindings[subject] = binding
@@ -101,17 +106,17 @@ class Consumer:
 
 
 class _Lane:
-    """One durable: its handlers, its slots, what is being handled."""
+    """One durable: its handlers, its slots, what is being handled or waits for a slot."""
 
-    def __init__(self, bus: Bus, durable: Durable, slots: int) -> None:
+    def __init__(self, bus: Bus, durable: Durable, slots: int, ahead: int) -> None:
         self.durable = durable
         self.bindings: dict[str, _Binding] = {}
         self._bus = bus
-        self._slots = slots
+        self._slots = Slots(slots)
         self._running: set[asyncio.Task[None]] = set()
         self._tails: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
-        self._pull = Pull(bus, durable, self._receive, lambda: self._slots - len(self._running))
+        self._pull = Pull(bus, durable, self._receive, lambda: slots + ahead - len(self._running))
 
     def check_complete(self) -> None:
         missing = set(self.durable.subjects) - set(self.bindings)
@@ -172,7 +177,8 @@ class _Lane:
         try:
             if previous:
                 await asyncio.wait([previous])
-            verdict = spent(attempt, self.durable.retry) or await self._handle(message, envelope, attempt)
+            async with self._slots.taken(envelope.project):
+                verdict = spent(attempt, self.durable.retry) or await self._handle(message, envelope, attempt)
         except asyncio.CancelledError as cancelled:
             await self._settle(message, decide(cancelled, attempt, self.durable.retry, 0))
             raise

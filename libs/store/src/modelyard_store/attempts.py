@@ -2,24 +2,30 @@
 `modelyard_work`, and by repositories to make, stop and look for such documents.
 
 The claim lies in the document beside the value (`claims`); a value only learns the number of the newest attempt, in its
-field `attempt`. While it is open it is watched (`watched`).
+field `attempt`. While it is open it is watched (`watched`), and beside the value lies `turn`: which job asks for it,
+and from when on (ms) anybody may take it, whoever's job was delivered; see `ready_after`.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from modelyard_contracts.outcome import Cause, Outcome
+from modelyard_contracts.catalogue import Job
+from modelyard_contracts.outcome import Cause, Message, Outcome
 from modelyard_store import claims
 from modelyard_store.aggregates import Decide, Nudge
 from modelyard_store.claims import Edit, Trouble
-from modelyard_store.documents import Body, Collection, Document, Documents
+from modelyard_store.documents import Between, Body, Collection, Document, Documents, Equals, Index, Query, Sort, Stale
 from modelyard_store.watched import SILENT_MS, Watched, due_by
 
 ValueT = TypeVar("ValueT")
 
+AFTER_LEASE_MS: Final = 5_000
+"""So long the job of an attempt that died, or let go, has for being delivered again, before others look at it."""
 DUE: Final = due_by("state")
-"""Every collection of attempts declares it."""
+TURN: Final = Index(("turn.job", "project", "turn.ready_at"))
+"""Every collection of attempts declares both."""
 
 
 class Over(Exception):
@@ -47,10 +53,19 @@ class Taken(Generic[ValueT]):
     over: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An open document that waits, or whose worker has died."""
+
+    identifier: str
+    project: str
+    correlationid: str | None
+
+
 class Attempts(Watched[ValueT]):
     """Aggregates with a `state` and an `attempt`. Transitions of open ones to any other state end the work."""
 
-    kept_fields = (*Watched.kept_fields, "claim")
+    kept_fields = (*Watched.kept_fields, "claim", "turn")
 
     def __init__(
         self,
@@ -120,6 +135,25 @@ class Attempts(Watched[ValueT]):
         self._nudge()
         return self._value(done)
 
+    async def ready_after(self, job: str, project: str) -> Ready | None:
+        """The oldest document that waits for this job, of the next project in the order of their names; after the last
+        comes the first again. None when nobody waits. What it costs does not depend on how many wait."""
+        for first in (project + "!", ""):  # a name is made of what comes behind "!"
+            where = (Equals("turn.job", job), Between("project", first), Between("turn.ready_at", 0, self.now()))
+            order = (Sort("project"), Sort("turn.ready_at"))
+            query = Query(where, order, limit=1, only=("project", "turn", "correlationid"))
+            for found in await self._documents.find(self._collection, query):
+                return Ready(found.id, found.body["project"], found.body.get("correlationid"))
+        return None
+
+    async def put_off(self, identifier: str) -> None:
+        """For a long time only its own job shall take it: it cannot be read here."""
+        document = await self._document(None, identifier)
+        if document is not None and (turn := document.body.get("turn")):
+            body = document.body | {"turn": turn | {"ready_at": self.now() + SILENT_MS}}
+            with suppress(Stale):  # somebody has taken care of it just now
+                await self._documents.save(self._collection, Document(identifier, document.revision, body))
+
     def _place(self, taken: Taken[ValueT]) -> tuple[Documents, Collection, str, int]:
         return self._documents, self._collection, taken.identifier, taken.counts.attempt
 
@@ -136,6 +170,7 @@ class Attempts(Watched[ValueT]):
             raise Over(f"{self._collection.name} {identifier} is {body['state']}")
         if heard:
             body.update(due_at=self.now() + SILENT_MS, revived=0)
+            _keep_turn(body)
         outcome = decide(self._value(Document(identifier, 0, body)))
         if outcome is not None:
             after = self._body(body["project"], identifier, outcome, body, cause)
@@ -145,6 +180,27 @@ class Attempts(Watched[ValueT]):
     def _value(self, document: Document) -> ValueT:
         attempt = (document.body.get("claim") or {}).get("attempt", document.body.get("attempt", 0))
         return self._adapter.validate_python(document.body | {"attempt": attempt}, extra="ignore")
+
+    def _body(
+        self, project: str, identifier: str, outcome: Outcome[ValueT], former: Body, cause: Cause | None
+    ) -> dict[str, Any]:
+        body = super()._body(project, identifier, outcome, former, cause)
+        if not self.waits(body):
+            body.pop("turn", None)
+        elif job := _job_in(outcome.says):
+            body["turn"] = {"ready_at": self.now()} | body.get("turn", {}) | {"job": job}
+        return body
+
+
+def _job_in(says: tuple[Message, ...]) -> str | None:
+    return next((message.subject for message, _ in says if isinstance(message, Job)), None)
+
+
+def _keep_turn(body: Body) -> None:
+    """Nobody's while an attempt holds it. When that lets go, this stays: its own job comes first."""
+    lease_until = (body.get("claim") or {}).get("lease_until", 0)
+    if lease_until and "turn" in body:
+        body["turn"] = body["turn"] | {"ready_at": lease_until + AFTER_LEASE_MS}
 
 
 def _counts(body: Body) -> Counts:

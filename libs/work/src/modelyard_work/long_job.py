@@ -15,7 +15,7 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from modelyard_bus.consume import Retry
-from modelyard_bus.handling import current_delivery
+from modelyard_bus.handling import Delivery, current_delivery, handling
 from modelyard_contracts import codes
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.failures import Away, Failure, FailureKind, NotStorable
@@ -23,16 +23,18 @@ from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_runtime.scratch import scratch_folder, sweep
 from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.aggregates import Decide
-from modelyard_store.attempts import Attempts, Counts, Over, Taken
+from modelyard_store.attempts import Attempts, Counts, Over, Ready, Taken
 from modelyard_store.claims import Held, Lost, Trouble
 from modelyard_store.documents import StoreUnavailable
 from modelyard_work.ending import Again, Failed, GivenUp, Policy, WorkersDied, ending_of
 from modelyard_work.held import while_held
 from modelyard_work.long_work import Attempt, LongWork
+from modelyard_work.turns import Turns
 
 ValueT = TypeVar("ValueT")
 BEAT_SECONDS: Final = 1.0
 LETTING_GO_SECONDS: Final = 2.0
+MOST_PAUSE_SECONDS: Final = 60
 _DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES})
 
 log = structlog.get_logger()
@@ -52,17 +54,59 @@ class LongJob(Generic[ValueT]):
         self._policy = policy
         self._work_dir = work_dir or Path(tempfile.gettempdir())
         self._unsaid: dict[str, tuple[Taken[ValueT], Trouble | None]] = {}
+        self._turns = Turns(attempts)
 
     async def start(self) -> None:
         """Before the first delivery: remove what killed workers left."""
         await asyncio.to_thread(sweep, self._work_dir, self._make().name)
 
     async def run(self, envelope: Envelope, identifier: str) -> None:
-        """Raises Retry when another worker holds the document, or another attempt shall follow."""
-        work, cause = self._make(), Cause.of(envelope)
+        """After what others wait for before it (`turns`). Raises Retry when another worker holds the document, or
+        another attempt shall follow."""
+        passed = {envelope.project}
+        while other := await self._turns.next(envelope.type, passed):
+            await self._out_of_turn(envelope, other)
+        self._turns.served(envelope.type, envelope.project)
+        try:
+            await self._serve(envelope.project, identifier, Cause.of(envelope))
+        except Held as held:  # out of turn, perhaps, and its job that waited stands here
+            if other := await self._turns.next(envelope.type, set()):
+                await self._out_of_turn(envelope, other)
+            raise Retry(str(held), after=self._pause(held)) from held
+
+    def _pause(self, held: Held) -> float:
+        """Seconds, more with every delivery: work that takes long must not use them all up."""
+        delivery = current_delivery()
+        growing = min(delivery.attempt, MOST_PAUSE_SECONDS) if delivery else 0
+        return max(0.1, (held.until - self._attempts.now()) / 1000, growing)
+
+    async def _out_of_turn(self, envelope: Envelope, ready: Ready) -> None:
+        """Whatever becomes of it, nothing is lost: its own job comes, and finds it ended, held or waiting."""
+        log.info("out_of_turn", document=ready.identifier, other=ready.project)
+        about = Envelope(
+            source=envelope.source,
+            type=envelope.type,
+            subject=ready.identifier,
+            project=ready.project,
+            correlationid=ready.correlationid,
+            data={},
+        )
+        cause = Cause(ready.correlationid, by=Cause.of(envelope).by)
+        with handling(Delivery(about, attempt=1, last=False), envelope.type):
+            try:
+                await self._serve(ready.project, ready.identifier, cause)
+            except (Held, Retry) as error:
+                log.info("put_off", reason=str(error))
+            except Exception:  # one that cannot be read must not keep the others from being served
+                log.exception("put_off_for_long")
+                await self._attempts.put_off(ready.identifier)
+
+    async def _serve(self, project: str, identifier: str, cause: Cause) -> None:
+        """Raises Held, and Retry when another attempt shall follow."""
+        work = self._make()
         taken = await self._take(work, identifier, cause)
         if taken is None or taken.over:
-            await self._look_after(work, envelope.project, identifier)
+            await self._look_after(work, project, identifier)
             return
         with scratch_folder(self._work_dir, work.name) as folder:
             attempt = Attempt(taken, folder, self._attempts, self._policy.patience)
@@ -81,8 +125,6 @@ class LongJob(Generic[ValueT]):
         try:
             await self._say_unsaid(identifier)
             return await self._attempts.take(identifier, begin, cause, self._policy.lease_ms)
-        except Held as held:
-            raise Retry(str(held), after=max(0.1, (held.until - self._attempts.now()) / 1000)) from held
         except StoreUnavailable as error:
             raise Retry(str(error)) from error
 

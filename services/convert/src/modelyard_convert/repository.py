@@ -6,7 +6,7 @@ from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_convert import domain
 from modelyard_convert.domain import UNFINISHED, Conversion
 from modelyard_store.aggregates import Decide, Nudge, Untold
-from modelyard_store.attempts import DUE, Attempts
+from modelyard_store.attempts import DUE, TURN, Attempts
 from modelyard_store.documents import (
     AnyOf,
     Collection,
@@ -26,6 +26,7 @@ CONVERSIONS = Collection(
         Index(("project", "model_id", "created_at")),
         Index(("project", "state", "created_at")),
         DUE,
+        TURN,
         TOLD,
     ),
 )

@@ -11,7 +11,7 @@ from modelyard_evaluate.domain.datasets import Dataset, overlap
 from modelyard_evaluate.domain.runs import OPEN, Run
 from modelyard_evaluate.tasks.table import job_of
 from modelyard_store.aggregates import Aggregates, Nudge
-from modelyard_store.attempts import DUE, Attempts
+from modelyard_store.attempts import DUE, TURN, Attempts
 from modelyard_store.documents import AnyOf, Collection, Condition, Documents, Duplicate, Equals, Index, Query, Sort
 from modelyard_store.outbox import TOLD
 
@@ -32,6 +32,7 @@ RUNS = Collection(
         Index(("project", "model_id", "deleted", "number", "created_at")),
         Index(("project", "dataset_id", "state")),
         DUE,
+        TURN,
         TOLD,
     ),
 )

@@ -7,12 +7,12 @@ from modelyard_import.domain.training import Rule, TrainingJob
 from modelyard_import.domain.training_names import JobName
 from modelyard_import.domain.uploads import Upload
 from modelyard_store.aggregates import Aggregates, Nudge
-from modelyard_store.attempts import DUE, Attempts
+from modelyard_store.attempts import DUE, TURN, Attempts
 from modelyard_store.documents import AnyOf, Between, Collection, Documents, Equals, Index, Query, Sort
 from modelyard_store.outbox import TOLD
 from modelyard_store.watched import Watched, due_by
 
-IMPORTS = Collection("imports", indexes=(Index(("source.upload_id", "state")), DUE, TOLD))
+IMPORTS = Collection("imports", indexes=(Index(("source.upload_id", "state")), DUE, TURN, TOLD))
 TRAINING_JOBS = Collection(
     "training_jobs",
     indexes=(

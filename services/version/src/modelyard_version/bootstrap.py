@@ -102,7 +102,7 @@ def _bind_tracing(yard: _Yard) -> None:
     histories = HistoryHandlers(versions, HistoryRepository(yard.ground.documents), now_ms)
     calls.answer(version.HISTORY, histories.history)
     calls.answer(version.VERIFY_HISTORY, histories.verify)
-    yard.ground.consumer.on_job(catalogue.VERSION_RECORD, histories.record, parallel=4)
+    yard.ground.consumer.on_job(catalogue.VERSION_RECORD, histories.record, parallel=4, quick=True)
 
 
 def _bind_checks(yard: _Yard, verifications: Attempts[Verification], audits: Attempts[Audit]) -> None:
@@ -171,4 +171,4 @@ def _listen(consumer: Consumer, reports: ReportEvents, deletion: DeletionHandler
     consumer.on_event(catalogue.ENTRY_SUBMITTED, reports.entry_submitted)
     consumer.on_event(catalogue.ENTRY_SCORED, reports.entry_scored)
     consumer.on_event(catalogue.ENTRY_REJECTED, reports.entry_rejected)
-    consumer.on_job(catalogue.VERSION_PURGE, deletion.purge)
+    consumer.on_job(catalogue.VERSION_PURGE, deletion.purge, quick=True)
