@@ -94,7 +94,6 @@ async def test_a_receipt_lands_nowhere_in_the_yard(training: Client, operator: B
     [
         {"Nats-Rollup": "all"},
         {"Nats-Rollup": "sub"},
-        {"Nats-TTL": "1s"},
         {"Nats-Schedule": "@at 2020-01-01T00:00:00Z", "Nats-Schedule-Target": "modelyard.job.import.fetch"},
         {"Nats-Incr": "1"},
         {"Nats-Batch-Id": "b", "Nats-Batch-Sequence": "1", "Nats-Batch-Commit": "1"},
@@ -110,11 +109,20 @@ async def test_no_header_deletes_or_moves_what_is_stored(
     assert await held(operator) == {s.name: int(s is EVENTS) for s in STREAMS}
 
 
+async def test_a_time_to_live_ends_the_message_that_names_it_and_no_other(training: Client, operator: Bus) -> None:
+    for headers in (None, {"Nats-TTL": "1s"}, None):
+        await training.jetstream().publish(SUBJECT, EVENT.to_bytes(), headers=headers)
+    while (await held(operator))[EVENTS.name] == 3:
+        continue
+    assert [(await operator.js.get_msg(EVENTS.name, seq)).data for seq in (1, 3)] == [EVENT.to_bytes()] * 2
+
+
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_no_stream_lets_a_header_decide(stream: Any) -> None:
-    """All of these are off unless asked for; asking for one lets whoever publishes delete or redirect."""
+    """All of these are off unless asked for; asking for one lets whoever publishes delete or redirect. A time to live,
+    which is asked for, concerns only the message that names it."""
     config = stream_config(stream, 1).as_dict()
-    asked = ("allow_rollup_hdrs", "allow_msg_ttl", "allow_msg_schedules", "allow_msg_counter", "allow_atomic")
+    asked = ("allow_rollup_hdrs", "allow_msg_schedules", "allow_msg_counter", "allow_atomic")
     assert not [name for name in asked if config.get(name)]
 
 
