@@ -13,6 +13,8 @@ ARGS ?=
 WIDTH ?= 120
 DATA ?= data
 STAND_INS ?=
+COUNT ?= 100000
+SEED ?= 1
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,6 +35,9 @@ test-terminal: setup  ## the command line's tests on a terminal of their own (WI
 check: setup  ## format, lint, types, walls
 	@worst=0; for step in "ruff format --check --quiet ." "ruff check --quiet ." "mypy" \
 	    "lint-imports --config .importlinter --no-logo"; do $(BIN)/$$step || worst=1; done; exit $$worst
+
+fuzz: setup  ## the scan against real unpicklers, on files made from a seed (COUNT=100000 SEED=1)
+	@FUZZ_COUNT="$(COUNT)" FUZZ_SEED="$(SEED)" $(BIN)/pytest libs/formats/tests/test_pickle_fuzz.py --timeout 0 -x $(ARGS)
 
 faults: setup  ## kill processes in the middle of work
 	@$(BIN)/pytest tests/faults --timeout 900 $(ARGS)
@@ -84,4 +89,4 @@ clean:  ## remove .venv and every cache; data stays
 	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find libs services deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo up test test-terminal check faults test-compose bench generate lock env setup clean
+.PHONY: help demo up test test-terminal check fuzz faults test-compose bench generate lock env setup clean

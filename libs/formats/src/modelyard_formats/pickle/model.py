@@ -58,11 +58,8 @@ def read_pickle(path: Path, name: str) -> Iterator[Pickled]:
 
 def class_of(value: object) -> str:
     """`module.Class` of an instance; empty for anything else."""
-    if not isinstance(value, Made):
-        return ""
-    if str(value.by) == "copyreg._reconstructor" and isinstance(value.args, tuple) and value.args:
-        return str(value.args[0]) if isinstance(value.args[0], Global) else ""
-    return str(value.by) if isinstance(value.by, Global) else ""
+    kind = value.kind if isinstance(value, Made) else None
+    return str(kind) if isinstance(kind, Global) else ""
 
 
 def objects_below(value: object) -> Iterator[object]:

@@ -1,29 +1,30 @@
 """Run a pickle's operations on symbols: nothing is imported, nothing is called, bulk is left in the file.
 
 What a real unpickler does with stack, marks and memo is done exactly, because scanners that guess it are fooled
-(a name taken from another memo cell, a list between module and name). Used by `scan.pickles` and by the formats.
+(a name taken from another memo cell, a list between module and name). What one loader reads is read here, also where
+another one stops: numbers as C's `strtol` and as Python's `int` take them, a last line without its end. A number or
+text that none can read is `UNCLEAR`, and reading goes on. Used by `scan.pickles` and by the formats.
 """
 
-import math
-import pickletools
+import codecs
 import re
+import struct
 import warnings
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Protocol
+from typing import Literal, Protocol
 
-from modelyard_formats.pickle.values import Global, Left, Made, Persistent
+from modelyard_formats.pickle.arrays import WRAPPER, array_in, is_wrapper
+from modelyard_formats.pickle.source import KEEP, Source, Torn, Unreadable
+from modelyard_formats.pickle.values import UNCLEAR, Global, Left, Made, OddKey, Persistent, as_today
+
+__all__ = ["KEEP", "WRAPPER", "Allowance", "Machine", "Source", "TooMuch", "Torn", "Unreadable", "Watch"]
 
 MAX_OPERATIONS = 5_000_000  # for all pickles of one package; some 6 s of work
 MAX_TEXT = 64 * 2**20
-KEEP = 1024  # bytes and texts up to this size are kept
-MAX_LINE = 2**16
 MAX_NESTED = 5
-WRAPPER = Global("joblib.numpy_pickle", "NumpyArrayWrapper")
-_ITEM = re.compile(r"[<>=|]?([a-zA-Z])(\d{1,9})(?:\[\w{1,4}\])?")
-
-
-class Unreadable(Exception):
-    """The bytes are no pickle from here on; the text says why."""
+MAX_DIGITS = 1_000
+_NEWEST = 5  # protocol
+Change = Literal["state", "items", "entries"]
 
 
 class TooMuch(Exception):
@@ -35,11 +36,17 @@ class Watch(Protocol):
 
     def imports(self, what: Global) -> None: ...
 
-    def calls(self, what: object) -> None: ...
+    def imports_unknown(self, module: object, name: object) -> None:
+        """By a name that is no short text in the pickle."""
 
-    def may_be_text(self, what: object) -> bool: ...
+    def calls(self, by: object, args: object, *, new: bool) -> None:
+        """`new`: only its class's `__new__`. What `args` hold may be changed later, so look at it at once."""
 
-    def changes(self, what: object) -> None: ...
+    def changes(self, target: object, how: Change, value: object) -> None:
+        """Of anything but a list, dict or set: a new state, items appended, entries set."""
+
+    def persists(self, key: object) -> None:
+        """Asks for something beside the pickle."""
 
 
 class Allowance:
@@ -49,45 +56,9 @@ class Allowance:
         self.operations = operations
         self.text = text
 
-    def take(self, text: int) -> None:
-        self.operations -= 1
-        self.text -= text
+    def check(self) -> None:
         if self.operations < 0 or self.text < 0:
             raise TooMuch(f"more than {MAX_OPERATIONS:,} operations or {MAX_TEXT:,} bytes of text")
-
-
-class Source:
-    """What pickletools reads from: never past the end, never more than a little at once."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
-        self._size = size
-        self.left: Left | None = None
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def read(self, count: int) -> bytes:
-        offset = self._file.tell()
-        if count > self._size - offset:
-            raise Unreadable(f"{count:,} bytes are announced at byte {offset:,}, the end is at {self._size:,}")
-        if count <= KEEP:
-            return self._file.read(count)
-        self._file.seek(offset + count)
-        self.left = Left()
-        self.left.offset, self.left.extent = offset, count
-        return self.left
-
-    def readline(self) -> bytes:
-        line = self._file.readline(MAX_LINE)
-        if not line.endswith(b"\n"):
-            raise Unreadable(f"the line that ends at byte {self._file.tell():,} is cut off or too long")
-        return line
-
-    def skip(self, count: int) -> None:
-        if count > self._size - self._file.tell():
-            raise Unreadable(f"an array of {count:,} bytes goes past the end")
-        self._file.seek(count, 1)
 
 
 class Machine:
@@ -103,43 +74,50 @@ class Machine:
         self._below: list[list[object]] = []
         self._memo: dict[int, object] = {}
         self.saw_array = False
+        self.saw_protocol = False
+        self.saw_import = False
+        self.saw_name = False
+        self.operations = 0
 
     def run(self) -> object:
         """The value, read up to its STOP. Raises `Unreadable`, `TooMuch`."""
+        self._source.begin()
+        before = self._allowance.operations
         try:
-            return self._run()
-        except (ValueError, IndexError, KeyError, TypeError, OverflowError, UnicodeError) as error:
-            raise Unreadable(f"it breaks off before byte {self._source.tell():,}: {error}") from error
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd escapes in texts
+                return self._run()
+        except (ValueError, IndexError, KeyError, TypeError, OverflowError, struct.error) as error:
+            raise Unreadable(f"it breaks off before byte {self._source.offset:,}: {error}") from error
+        finally:
+            self.operations = before - self._allowance.operations
 
     def _run(self) -> object:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd escapes in texts
-            for opcode, argument, _ in pickletools.genops(self._source):  # type: ignore[arg-type]  # all that it uses
-                left, self._source.left = self._source.left, None
-                value = argument if left is None else left
-                self._allowance.take(len(value) if left is None and isinstance(value, str | bytes) else 0)
-                self._step(opcode.name, value)
-        return self._stack.pop()
-
-    def _step(self, name: str, value: object) -> None:
-        action = _ACTIONS.get(name)
-        if action is not None:
+        byte, allowance = self._source.byte, self._allowance
+        while (code := byte()) != _STOP:
+            allowance.operations -= 1
+            if allowance.operations < 0:
+                allowance.check()
+            action = _ACTIONS[code]
+            if action is None:
+                raise Unreadable(f"byte {self._source.offset - 1:,} is no operation")
             action(self)
-        elif name in _MEMO:
-            _MEMO[name](self, value)
-        elif name == "MEMOIZE":
-            self._memo[len(self._memo)] = self._stack[-1]
-        elif name in ("PROTO", "FRAME", "STOP", "READONLY_BUFFER"):
-            pass
-        elif name in ("GLOBAL", "INST"):
-            module, _, attribute = str(value).partition(" ")
-            self._global(module, attribute)
-            if name == "INST":
-                self._call(self._stack.pop(), tuple(self._marked()))
-        else:
-            self._stack.append(_CONSTANTS.get(name, value))
+        value = self._stack.pop()
+        self._source.leave_frame()
+        return value
 
-    def _marked(self) -> list[object]:
+    # What the operations are made of.
+
+    def push(self, value: object) -> None:
+        self._stack.append(value)
+
+    def pop(self) -> None:
+        if self._stack:
+            self._stack.pop()
+        else:
+            self.marked()
+
+    def marked(self) -> list[object]:
         items, self._stack = self._stack, self._below.pop()
         return items
 
@@ -147,181 +125,313 @@ class Machine:
         self._below.append(self._stack)
         self._stack = []
 
-    def pop(self) -> None:
-        if self._stack:
-            self._stack.pop()
-        else:
-            self._marked()
+    def tuple_of(self, count: int) -> None:
+        if len(self._stack) < count:
+            raise Unreadable("a tuple is made of more than there is")
+        items = tuple(self._stack[-count:])
+        del self._stack[-count:]
+        self._stack.append(items)
 
-    def drop_marked(self) -> None:
-        self._marked()
+    def line(self) -> bytes:
+        line = self._source.line()
+        self._allowance.text -= 0 if isinstance(line, Left) else len(line)
+        return line
 
-    def duplicate(self) -> None:
-        self._stack.append(self._stack[-1])
+    def number(self, width: int, *, signed: bool = False) -> int:
+        return int.from_bytes(self._source.read(width), "little", signed=signed)
 
-    def put(self, place: object) -> None:
-        self._memo[int(str(place))] = self._stack[-1]
+    def bytes_of(self, width: int) -> bytes:
+        data = self._source.read(self.number(width))
+        self._allowance.text -= 0 if isinstance(data, Left) else len(data)
+        return data
 
-    def get(self, place: object) -> None:
-        self._stack.append(self._memo[int(str(place))])
+    def text_of(self, width: int) -> None:
+        self._stack.append(_text(self.bytes_of(width), "utf-8", "surrogatepass"))
+
+    def old_text_of(self, width: int) -> None:
+        self._stack.append(_text(self.bytes_of(width), "latin-1", "strict"))
+
+    def old_text_line(self) -> None:
+        line = self.line()
+        quoted = isinstance(line, Left) or (len(line) >= 2 and line[0] == line[-1] and line[:1] in (b"'", b'"'))
+        if not quoted:
+            raise Unreadable("a text has no quotes")
+        self._stack.append(line if isinstance(line, Left) else _unescaped(line[1:-1]))
+
+    def long_of(self, width: int) -> None:
+        data = self.bytes_of(width)
+        self._stack.append(UNCLEAR if isinstance(data, Left) else int.from_bytes(data, "little", signed=True))
+
+    def protocol(self) -> None:
+        self.saw_protocol |= self._source.byte() <= _NEWEST
+
+    # The memo.
+
+    def put(self, place: int) -> None:
+        self._memo[place] = self._stack[-1]
+
+    def get(self, place: int) -> None:
+        self._stack.append(self._memo[place])
+
+    def place(self) -> int:
+        line = self.line()
+        place = _number(line, 10)
+        if not isinstance(place, int):
+            raise (Torn if isinstance(line, Left) else Unreadable)("it keeps something at a place that is no number")
+        return place
+
+    def memoize(self) -> None:
+        self._memo[len(self._memo)] = self._stack[-1]
+
+    # Imports and calls.
+
+    def imported(self) -> None:
+        module, name = self.line(), self.line()
+        self.named(_text(module, "utf-8", "strict"), _text(name, "utf-8", "strict"))
 
     def stack_global(self) -> None:
         name, module = self._stack.pop(), self._stack.pop()
-        for part in (module, name):
-            if not isinstance(part, str) and not self._watch.may_be_text(part):
-                raise Unreadable("it imports by something that is no text")
-        self._global(module if isinstance(module, str) else "?", name if isinstance(name, str) else "?")
+        self.named(module, name)
 
-    def _global(self, module: str, name: str) -> None:
+    def named(self, module: object, name: object) -> None:
+        self.saw_import = True
+        if not isinstance(module, str) or not isinstance(name, str) or len(module) + len(name) > KEEP:
+            self._watch.imports_unknown(module, name)
+            raise Unreadable("it imports by something that is no short text")
         found = Global(module, name)
+        self.saw_name |= all(part.isidentifier() for part in [*module.split("."), *name.split(".")])
         self._watch.imports(found)
-        self._stack.append(found)
+        self._stack.append(as_today(found))
 
-    def extension(self) -> None:
-        self._global("copyreg", "an extension code")
+    def extension(self, width: int) -> None:
+        """A number that stands for an import in a registry of the process that loads."""
+        self._source.read(width)
+        self._watch.imports_unknown("copyreg", "an extension code")
+        self.saw_import = True
+        self._stack.append(UNCLEAR)
 
-    def persistent(self) -> None:
-        self._stack.append(Persistent(self._stack.pop()))
+    def persistent(self, key: object) -> None:
+        self._watch.persists(key)
+        self._stack.append(Persistent(key))
 
-    def _call(self, by: object, args: object) -> None:
+    def call(self, by: object, args: object, *, new: bool = False) -> None:
         if not isinstance(by, Global | Made | Persistent):
             raise Unreadable("it calls something that is no function")
-        self._watch.calls(by)
+        self._watch.calls(by, args, new=new)
         self._stack.append(Made(by, args))
 
-    def reduce(self) -> None:
+    def reduce(self, *, new: bool = False) -> None:
         args = self._stack.pop()
-        self._call(self._stack.pop(), args)
+        self.call(self._stack.pop(), args, new=new)
 
     def new_with_names(self) -> None:
         names, args = self._stack.pop(), self._stack.pop()
-        self._call(self._stack.pop(), (args, names))
+        self.call(self._stack.pop(), (args, names), new=True)
+
+    def inst(self) -> None:
+        self.imported()
+        by = self._stack.pop()
+        self.call(by, tuple(self.marked()))
 
     def obj(self) -> None:
-        by, *args = self._marked()
-        self._call(by, tuple(args))
+        by, *args = self.marked()
+        self.call(by, tuple(args))
+
+    # Changes.
 
     def build(self) -> None:
         state = self._stack.pop()
         target = self._stack[-1]
-        self._watch.changes(target)
-        if isinstance(target, Made):
-            target.state = state
-            if target.by == WRAPPER:
-                self.saw_array = True
-                if self._arrays:
-                    self._pass_array(target.attributes())
-
-    def _pass_array(self, array: dict[object, object]) -> None:
-        """As joblib: objects are another pickle; else one byte says how much padding comes before the array's bytes."""
-        kind, size = item_of(array.get("dtype"))
-        if kind == "O":
-            if self._depth >= MAX_NESTED:
-                raise TooMuch(f"pickles nested more than {MAX_NESTED} deep")
-            Machine(self._source, self._watch, self._allowance, arrays=False, depth=self._depth + 1).run()
+        self._watch.changes(target, "state", state)
+        if not isinstance(target, Made):
             return
-        if isinstance(array.get("numpy_array_alignment_bytes"), int):
-            self._source.skip(self._source.read(1)[0])
-        shape = array.get("shape")
-        axes = [axis for axis in shape if isinstance(axis, int)] if isinstance(shape, tuple) else []
-        if len(axes) > 64 or any(axis < 0 for axis in axes):
-            raise Unreadable("an array has an impossible shape")
-        self._source.skip(math.prod(axes) * size)
+        if target.built and isinstance(target.state, dict) and isinstance(state, dict):
+            target.state.update(state)
+        else:
+            target.state = state
+        target.built = True
+        if is_wrapper(target):
+            self.saw_array = True
+            if self._arrays:
+                self._pass_array(target)
+
+    def _pass_array(self, wrapper: Made) -> None:
+        """As joblib: from behind the frame on, objects are another pickle; else padding says first how long it is."""
+        array = array_in(wrapper)
+        self._source.leave_frame()
+        if array.objects:
+            self._nested()
+            return
+        if array.padded:
+            self._source.skip(self._source.byte())
+        self._source.skip(array.size)
+
+    def _nested(self) -> None:
+        if self._depth >= MAX_NESTED:
+            raise TooMuch(f"pickles nested more than {MAX_NESTED} deep")
+        inner = Machine(self._source, self._watch, self._allowance, arrays=False, depth=self._depth + 1)
+        array = inner.run()
+        made_by = array.by if isinstance(array, Made) else None
+        if not isinstance(made_by, Global) or made_by.name != "_reconstruct":
+            raise Torn("where joblib reads an array of objects there is something else")
+        self._source.begin()
+
+    def extend(self, values: list[object]) -> None:
+        target = self._stack[-1]
+        if isinstance(target, list):
+            target.extend(values)
+            return
+        self._watch.changes(target, "items", values)
+        if isinstance(target, Made):
+            target.items.extend(values)
+
+    def update(self, flat: list[object]) -> None:
+        target = self._stack[-1]
+        if isinstance(target, dict):
+            target.update(_pairs(flat))
+            return
+        entries = dict(_pairs(flat))
+        if isinstance(target, list):
+            _set_in_list(target, entries)
+            return
+        self._watch.changes(target, "entries", entries)
+        if isinstance(target, Made):
+            target.entries.update(entries)
 
     def append(self) -> None:
         value = self._stack.pop()
-        self._extend([value])
-
-    def appends(self) -> None:
-        self._extend(self._marked())
-
-    def _extend(self, values: list[object]) -> None:
-        target = self._stack[-1]
-        self._watch.changes(target)
-        if isinstance(target, list):
-            target.extend(values)
-        elif isinstance(target, Made):
-            target.items.extend(values)
+        self.extend([value])
 
     def set_item(self) -> None:
         value, key = self._stack.pop(), self._stack.pop()
-        self._update([key, value])
-
-    def set_items(self) -> None:
-        self._update(self._marked())
-
-    def _update(self, flat: list[object]) -> None:
-        target = self._stack[-1]
-        self._watch.changes(target)
-        entries = target.entries if isinstance(target, Made) else target
-        if isinstance(entries, dict):
-            entries.update((key, value) for key, value in _pairs(flat) if isinstance(key, str | int | float | None))
-
-    def push(self, value: object) -> None:
-        self._stack.append(value)
-
-    def take(self, count: int) -> tuple[object, ...]:
-        taken = [self._stack.pop() for _ in range(count)]
-        return tuple(reversed(taken))
-
-    def marked(self) -> list[object]:
-        return self._marked()
+        self.update([key, value])
 
 
 def _pairs(flat: list[object]) -> Iterator[tuple[object, object]]:
-    return zip(flat[::2], flat[1::2], strict=False)
+    for key, value in zip(flat[::2], flat[1::2], strict=False):
+        yield key if isinstance(key, str | int | float | None) else OddKey(key), value
 
 
-def _dict_of(machine: Machine) -> None:
-    flat = machine.marked()
-    machine.push({key: value for key, value in _pairs(flat) if isinstance(key, str | int | float | None)})
+def _text(data: bytes, encoding: str, errors: str) -> object:
+    if isinstance(data, Left):
+        return data
+    try:
+        return data.decode(encoding, errors)
+    except UnicodeError:
+        return UNCLEAR
 
 
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "NEXT_BUFFER": b""}
-_MEMO: dict[str, Callable[[Machine, object], None]] = {
-    "PUT": Machine.put, "BINPUT": Machine.put, "LONG_BINPUT": Machine.put,
-    "GET": Machine.get, "BINGET": Machine.get, "LONG_BINGET": Machine.get,
-    "PERSID": lambda machine, key: machine.push(Persistent(key)),
-    "EXT1": lambda machine, _: machine.extension(),
-    "EXT2": lambda machine, _: machine.extension(),
-    "EXT4": lambda machine, _: machine.extension(),
-}  # fmt: skip
-_ACTIONS: dict[str, Callable[[Machine], None]] = {
-    "MARK": Machine.mark,
-    "POP": Machine.pop,
-    "POP_MARK": Machine.drop_marked,
-    "DUP": Machine.duplicate,
-    "STACK_GLOBAL": Machine.stack_global,
-    "BINPERSID": Machine.persistent,
-    "REDUCE": Machine.reduce,
-    "NEWOBJ": Machine.reduce,
-    "NEWOBJ_EX": Machine.new_with_names,
-    "OBJ": Machine.obj,
-    "BUILD": Machine.build,
-    "APPEND": Machine.append,
-    "APPENDS": Machine.appends,
-    "ADDITEMS": Machine.appends,
-    "SETITEM": Machine.set_item,
-    "SETITEMS": Machine.set_items,
-    "EMPTY_LIST": lambda machine: machine.push([]),
-    "EMPTY_SET": lambda machine: machine.push([]),
-    "EMPTY_DICT": lambda machine: machine.push({}),
-    "EMPTY_TUPLE": lambda machine: machine.push(()),
-    "LIST": lambda machine: machine.push(machine.marked()),
-    "FROZENSET": lambda machine: machine.push(machine.marked()),
-    "DICT": _dict_of,
-    "TUPLE": lambda machine: machine.push(tuple(machine.marked())),
-    "TUPLE1": lambda machine: machine.push(machine.take(1)),
-    "TUPLE2": lambda machine: machine.push(machine.take(2)),
-    "TUPLE3": lambda machine: machine.push(machine.take(3)),
+def _unescaped(quoted: bytes) -> object:
+    try:
+        return codecs.escape_decode(quoted)[0].decode("latin-1")
+    except ValueError:
+        return UNCLEAR
+
+
+def _set_in_list(target: list[object], entries: dict[object, object]) -> None:
+    for place, value in entries.items():
+        if isinstance(place, int) and -len(target) <= place < len(target):
+            target[place] = value
+
+
+def _integer(line: bytes) -> object:
+    """A line of INT: in protocol 0 also a truth value; C takes a leading zero for octal."""
+    return {b"00": False, b"01": True}.get(line, _number(line.removesuffix(b"L"), 0, 8))
+
+
+def _number(line: bytes, *bases: int) -> object:
+    """C's readers stop at a NUL. Leading zeros are cut because Python bounds the number of digits."""
+    digits = line.split(b"\0")[0].strip()
+    if bases == (10,):
+        digits = re.sub(rb"^([+-]?)[0_]+(?=\d)", rb"\1", digits)
+    for base in () if isinstance(line, Left) or len(digits) > MAX_DIGITS else bases:
+        try:
+            return int(digits, base)
+        except ValueError:
+            continue
+    return UNCLEAR
+
+
+def _float(line: bytes) -> object:
+    try:
+        return float(line.split(b"\0")[0])
+    except ValueError:
+        return UNCLEAR
+
+
+# By operation code; the names and forms are those of CPython's `pickletools`.
+_KNOWN: dict[bytes, Callable[[Machine], object]] = {
+    b"\x80": Machine.protocol,
+    b"\x95": lambda m: m._source.frame(m.number(8)),
+    b"(": Machine.mark,
+    b"0": Machine.pop,
+    b"1": Machine.marked,
+    b"2": lambda m: m.push(m._stack[-1]),
+    # Constants.
+    b"N": lambda m: m._stack.append(None),
+    b"\x88": lambda m: m._stack.append(True),
+    b"\x89": lambda m: m._stack.append(False),
+    b"I": lambda m: m.push(_integer(m.line())),
+    b"J": lambda m: m._stack.append(m.number(4, signed=True)),
+    b"K": lambda m: m._stack.append(m._source.byte()),
+    b"M": lambda m: m._stack.append(m.number(2)),
+    b"L": lambda m: m.push(_integer(m.line())),
+    b"\x8a": lambda m: m.long_of(1),
+    b"\x8b": lambda m: m.long_of(4),
+    b"F": lambda m: m.push(_float(m.line())),
+    b"G": lambda m: m._stack.append(struct.unpack(">d", m._source.read(8))[0]),
+    b"S": Machine.old_text_line,
+    b"T": lambda m: m.old_text_of(4),
+    b"U": lambda m: m.old_text_of(1),
+    b"V": lambda m: m.push(_text(m.line(), "raw-unicode-escape", "strict")),
+    b"X": lambda m: m.text_of(4),
+    b"\x8c": lambda m: m.text_of(1),
+    b"\x8d": lambda m: m.text_of(8),
+    b"B": lambda m: m.push(m.bytes_of(4)),
+    b"C": lambda m: m.push(m.bytes_of(1)),
+    b"\x8e": lambda m: m.push(m.bytes_of(8)),
+    b"\x96": lambda m: m.push(m.bytes_of(8)),
+    b"\x97": lambda m: m.push(UNCLEAR),  # a buffer that the caller of the loader brings
+    b"\x98": lambda m: None,  # noqa: ARG005 - it becomes readable only
+    # Containers.
+    b"]": lambda m: m._stack.append([]),
+    b"}": lambda m: m._stack.append({}),
+    b")": lambda m: m._stack.append(()),
+    b"\x8f": lambda m: m._stack.append([]),
+    b"l": lambda m: m.push(m.marked()),
+    b"\x91": lambda m: m.push(m.marked()),
+    b"d": lambda m: m.push(dict(_pairs(m.marked()))),
+    b"t": lambda m: m.push(tuple(m.marked())),
+    b"\x85": lambda m: m.tuple_of(1),
+    b"\x86": lambda m: m.tuple_of(2),
+    b"\x87": lambda m: m.tuple_of(3),
+    b"a": Machine.append,
+    b"e": lambda m: m.extend(m.marked()),
+    b"\x90": lambda m: m.extend(m.marked()),
+    b"s": Machine.set_item,
+    b"u": lambda m: m.update(m.marked()),
+    # The memo.
+    b"p": lambda m: m.put(m.place()),
+    b"q": lambda m: m.put(m._source.byte()),
+    b"r": lambda m: m.put(m.number(4)),
+    b"g": lambda m: m.get(m.place()),
+    b"h": lambda m: m.get(m._source.byte()),
+    b"j": lambda m: m.get(m.number(4)),
+    b"\x94": Machine.memoize,
+    # Imports, calls, changes.
+    b"c": Machine.imported,
+    b"\x93": Machine.stack_global,
+    b"\x82": lambda m: m.extension(1),
+    b"\x83": lambda m: m.extension(2),
+    b"\x84": lambda m: m.extension(4),
+    b"P": lambda m: m.persistent(_text(m.line(), "latin-1", "strict")),
+    b"Q": lambda m: m.persistent(m._stack.pop()),
+    b"R": Machine.reduce,
+    b"\x81": lambda m: m.reduce(new=True),
+    b"\x92": Machine.new_with_names,
+    b"i": Machine.inst,
+    b"o": Machine.obj,
+    b"b": Machine.build,
 }
-
-
-def item_of(dtype: object) -> tuple[str, int]:
-    """Kind letter and bytes of one item of a symbolic `numpy.dtype`. Raises `Unreadable`."""
-    args = dtype.args if isinstance(dtype, Made) else None
-    match = _ITEM.fullmatch(str(args[0])) if isinstance(args, tuple) and args else None
-    if match is None:
-        raise Unreadable("an array has no known dtype")
-    kind, size = match[1], int(match[2])
-    return kind, size * 4 if kind == "U" else size
+_ACTIONS = [_KNOWN.get(bytes([code])) for code in range(256)]
+_STOP = ord(".")

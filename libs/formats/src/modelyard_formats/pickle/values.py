@@ -1,9 +1,11 @@
 """What a pickle would make, as symbols: names of imports, and calls that nobody makes. Filled by `pickle.reader`.
 
-Plain numbers, texts, lists, tuples and dicts stand for themselves. A list or dict may hold itself.
+Plain numbers, texts, lists, tuples and dicts stand for themselves; a set is a list. A list or dict may hold itself.
 """
 
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +19,33 @@ class Global:
         return f"{self.module}.{self.name}"
 
 
+RECONSTRUCTOR = Global("copyreg", "_reconstructor")
+
+
+def as_today(what: Global) -> Global:
+    """As Python 3 finds what Python 2 wrote; those names lead nowhere else in Python 3."""
+    renamed = NAME_MAPPING.get((what.module, what.name))
+    return Global(*renamed) if renamed else Global(IMPORT_MAPPING.get(what.module, what.module), what.name)
+
+
 class Made:
     """What calling `by` with `args` would give, with the state, list items and dict entries put into it later."""
 
-    __slots__ = ("args", "by", "entries", "items", "state")
+    __slots__ = ("args", "built", "by", "entries", "items", "state")
 
     def __init__(self, by: object, args: object) -> None:
         self.by = by
         self.args = args
+        self.built = False
         self.state: object = None
         self.items: list[object] = []
         self.entries: dict[object, object] = {}
+
+    @property
+    def kind(self) -> object:
+        """The class that it is an instance of, where `by` is a class or makes a bare instance of one."""
+        bare = self.by == RECONSTRUCTOR and isinstance(self.args, tuple) and self.args
+        return self.args[0] if bare and isinstance(self.args, tuple) else self.by
 
     def attributes(self) -> dict[object, object]:
         """The instance's `__dict__` as far as the pickle says."""
@@ -50,3 +68,17 @@ class Persistent:
     """Something kept beside the pickle, e.g. a tensor's storage."""
 
     key: object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OddKey:
+    """A key of a dict that is neither a short text nor a number."""
+
+    key: object
+
+
+class _Unclear:
+    """A number or text that no loader here reads, or that only an older one does."""
+
+
+UNCLEAR: Final = _Unclear()

@@ -17,7 +17,6 @@ _COUNTED = {
 }
 _IMPORTS = frozenset({"GLOBAL", "INST", "STACK_GLOBAL"})
 _EXTENSIONS = frozenset({"EXT1", "EXT2", "EXT4"})  # codes that nobody registers: chance, but behind a PROTO meant so
-_TEXTS = frozenset({"STRING", "UNICODE"})
 _ENDINGS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST", "BUILD", "STOP"})
 _MODULE = re.compile(r"[\w.]+")
 _NEWEST = 5  # a higher PROTO is refused
@@ -50,7 +49,7 @@ def reach(data: bytes, size: int) -> Reach:
             if walk.reach is Reach.CALLS:
                 return walk.reach
     except _Impossible:
-        return walk.reach
+        return Reach.CALLS if walk.framed else walk.reach
     except _Unseen:
         return Reach.CALLS
     return Reach.CALLS if walk.at < size else walk.reach
@@ -62,6 +61,7 @@ class _Walk:
         self._size = size
         self._frames = [0]  # items on the stack, since each mark
         self._announced = False
+        self.framed = False  # the C unpickler drops the rest of a frame that is not used up, and reads on behind it
         self.reach = Reach.NOTHING
         self.at = 0
 
@@ -112,14 +112,15 @@ class _Walk:
             value = self._take(argument.n)
             if operation.name == "PROTO" and value[0] > _NEWEST:
                 raise _Impossible
+            self.framed |= operation.name == "FRAME" and int.from_bytes(value, "little") <= self._size - self.at
         elif argument.n in _COUNTED:
             self._take(int.from_bytes(self._take(_COUNTED[argument.n]), "little"))
         else:
             self._lines(operation.name)
 
     def _lines(self, name: str) -> None:
-        """Names and numbers are UTF-8; only texts may hold anything."""
-        module = self._line(any_bytes=name in _TEXTS)
+        """Names are UTF-8. Texts may hold anything, and numbers behind a NUL, where C's readers stop."""
+        module = self._line(any_bytes=name not in _IMPORTS)
         if name in _IMPORTS:
             self._line(any_bytes=False)
             if not _MODULE.fullmatch(module):

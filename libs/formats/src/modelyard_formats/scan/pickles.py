@@ -1,52 +1,96 @@
 """Everything in one file that an unpickler may be pointed at. Called by `scan.content`.
 
 A file may hold several pickles behind each other, joblib writes array bytes between operations, and what one loader
-passes over another one executes: so the file is read as joblib would, and again as plain pickle would.
+passes over another one executes: so the file is read as joblib would, and again as plain pickle would. What stands
+behind the last one is searched for pickles that begin later.
 """
 
-from modelyard_formats.pickle.reader import Machine, Source, TooMuch, Unreadable
-from modelyard_formats.pickle.rules import Audit
+from modelyard_formats.pickle.reader import Machine, Source, TooMuch, Torn, Unreadable
+from modelyard_formats.pickle.rules import Audit, Severity
+from modelyard_formats.pickle.search import beginnings
 from modelyard_formats.scan.search import Part, Search
 
 MAX_PICKLES = 1_000
+_NO_CHANCE = 3  # as many operations from PROTO on are no chance
 
 
 def scan_pickles(part: Part, search: Search, *, is_pickle: bool) -> None:
     """`is_pickle`: the file is meant to be one, so anything else is refused."""
     try:
-        if _read(part, search, arrays=True, is_pickle=is_pickle):
-            _read(part, search, arrays=False, is_pickle=False)
+        if _read(part, search, is_pickle=is_pickle):
+            _read_as_plain(part, search)
     except TooMuch as error:
         message = f"the pickle cannot be checked to its end: {error}"
         search.found("dangerous", "pickle-too-large", message, part.inside)
 
 
-def _read(part: Part, search: Search, *, arrays: bool, is_pickle: bool) -> bool:
-    """Whether joblib's arrays were met. Raises `TooMuch`."""
-    part.file.seek(0)
-    met = False
+def _read(part: Part, search: Search, *, is_pickle: bool) -> bool:
+    """As joblib. Whether its arrays were met. Raises `TooMuch`."""
+    source, met = Source(part.file, part.size), False
     for number in range(MAX_PICKLES):
-        if part.file.tell() >= part.size:
+        begin = source.offset
+        if begin >= part.size:
             return met
-        broken = None
-        audit = Audit()
-        machine = Machine(Source(part.file, part.size), audit, search.allowance, arrays=arrays)
         meant = is_pickle and number == 0
-        try:
-            machine.run()
-        except Unreadable as error:
-            broken = error
-        except TooMuch:
-            _tell(audit, part, search, only_dangerous=not meant)
-            raise
+        machine, broken = _run(source, part, search, meant=meant, arrays=True)
         met |= machine.saw_array
-        _tell(audit, part, search, only_dangerous=broken is not None and not meant)
-        if broken is not None:
-            if meant:
-                message = f"the pickle cannot be read: {broken}"
-                search.found("dangerous", "pickle-unreadable", message, part.inside)
+        if broken:
+            if number or (not meant and _is_sure(machine)):
+                _search(part, search, begin + 1)
             return met
     raise TooMuch(f"more than {MAX_PICKLES:,} pickles in one file")
+
+
+def _read_as_plain(part: Part, search: Search) -> None:
+    source = Source(part.file, part.size)
+    for _ in range(MAX_PICKLES):
+        if source.offset >= part.size or _run(source, part, search, meant=False, arrays=False, again=True)[1]:
+            return
+    raise TooMuch(f"more than {MAX_PICKLES:,} pickles in one file")
+
+
+def _search(part: Part, search: Search, begin: int) -> None:
+    """Of what begins anywhere, only what is plainly dangerous counts: it may be chance."""
+    behind = begin
+    for offset in beginnings(part.file, begin, part.size):
+        if offset >= behind:
+            source = Source(part.file, part.size, offset)
+            broken = _run(source, part, search, meant=False, arrays=False, again=True)[1]
+            behind = offset if broken else source.offset
+
+
+def _run(
+    source: Source, part: Part, search: Search, *, meant: bool, arrays: bool, again: bool = False
+) -> tuple[Machine, bool]:
+    """One pickle, and whether it breaks off. Where bytes are read `again`, that is no surprise. Raises `TooMuch`."""
+    audit, broken, sure = Audit(), None, meant
+    machine = Machine(source, audit, search.allowance, arrays=arrays)
+    try:
+        machine.run()
+    except Unreadable as error:
+        broken = error
+    except TooMuch:
+        _tell(audit, part, search, only_dangerous=not meant)
+        raise
+    sure = meant or (not again and _is_sure(machine))
+    _tell(audit, part, search, only_dangerous=again or (broken is not None and not sure))
+    if broken is not None and not again:
+        _tell_broken(broken, machine, part, search, meant=meant)
+    return machine, broken is not None
+
+
+def _is_sure(machine: Machine) -> bool:
+    return machine.saw_protocol and machine.operations >= _NO_CHANCE
+
+
+def _tell_broken(broken: Unreadable, machine: Machine, part: Part, search: Search, *, meant: bool) -> None:
+    severity: Severity = "suspicious"
+    if meant or isinstance(broken, Torn) or (_is_sure(machine) and machine.saw_import):
+        severity = "dangerous"
+    elif not _is_sure(machine) and not machine.saw_name:
+        return
+    rule = "pickle-frame" if isinstance(broken, Torn) else "pickle-unreadable"
+    search.found(severity, rule, f"the pickle cannot be read: {broken}", part.inside)
 
 
 def _tell(audit: Audit, part: Part, search: Search, *, only_dangerous: bool) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from modelyard_formats.pickle.rules import Severity, is_allowed, is_attack
+from modelyard_formats.pickle.rules import Severity, is_allowed, is_code
 from modelyard_formats.pickle.values import Global
 from modelyard_formats.scan.search import Part, Search
 from modelyard_formats.wire.archive_bytes import Bomb, CannotUnpack
@@ -87,7 +87,7 @@ def scan_json(part: Part, search: Search) -> None:
 def judge_names(modules: Iterable[str], configs: Iterable[str], search: Search, inside: tuple[str, ...]) -> None:
     """Of a Keras model that is not parsed: the modules it names, and what its layers are configured with."""
     for module in modules:
-        if module.partition(".")[0] not in _KERAS and is_attack(Global(module, "?"), called=False):
+        if module.partition(".")[0] not in _KERAS and is_code(Global(module, "?"), named=True):
             search.found("dangerous", "keras-import", f"it builds from {module[:200]}, which is not Keras's", inside)
     for name in _BUILTIN_CODE.intersection(configs):
         search.found("dangerous", "keras-import", f"it may build builtins.{name}", inside)
@@ -119,7 +119,7 @@ def _judge_module(module: str, kind: str, config: Any, search: Search, inside: t
     if module == "builtins" and name in _BUILTIN_CODE:
         search.found("dangerous", "keras-import", f"it builds {what}", inside)
     elif module.partition(".")[0] not in _KERAS:
-        severity: Severity = "dangerous" if is_attack(what, called=True) else "suspicious"
+        severity: Severity = "dangerous" if is_code(what) else "suspicious"
         search.found(severity, "keras-import", f"it builds {str(what)[:200]}, which is not Keras's", inside)
 
 
@@ -136,7 +136,7 @@ def scan_skops(schema: Any, search: Search, inside: tuple[str, ...]) -> None:
     for loader, what in skops_types(schema):
         if loader != "MethodNode" and str(what) not in _SKOPS_DISTRUSTS and (is_allowed(what) or _is_ufunc(what)):
             continue
-        severity: Severity = "dangerous" if is_attack(what, called=loader != "TypeNode") else "suspicious"
+        severity: Severity = "dangerous" if is_code(what, named=loader == "TypeNode") else "suspicious"
         message = f"it builds {str(what)[:200]}, which skops does not trust by itself"
         search.found(severity, "skops-untrusted", message, inside)
 

@@ -72,11 +72,10 @@ def _read(file: BinaryIO, size: int, name: str) -> Found:
 
 def legacy_object(file: BinaryIO, size: int) -> object:
     """What releases before 1.6 wrote: five pickles behind each other, then the storages."""
-    file.seek(0)
-    allowance = Allowance()
+    source, allowance = Source(file, size), Allowance()
     values = []
     for number in range(_LEGACY_PICKLES):
-        values.append(Machine(Source(file, size), Audit(), allowance, arrays=False).run())
+        values.append(Machine(source, Audit(), allowance, arrays=False).run())
         if number == 0 and values[0] != _LEGACY_MAGIC:
             raise Unreadable("it does not begin as torch.save begins; save it again with a current PyTorch")
     return values[3]

@@ -1,0 +1,396 @@
+"""Calls that real pickles make, and the arguments they make them with. Used by `pickle.rules`.
+
+Many harmless functions call what they are given or import what they are told: `numpy.random._pickle.__generator_ctor`,
+`copyreg._reconstructor`, `_codecs.encode`. So each is allowed only with arguments as its library writes them.
+"""
+
+import re
+from collections.abc import Callable
+
+from modelyard_formats.pickle import allowed
+from modelyard_formats.pickle.arrays import DTYPE, RECORDS, is_wrapper, item_of
+from modelyard_formats.pickle.source import Torn
+from modelyard_formats.pickle.values import RECONSTRUCTOR, Global, Left, Made, OddKey
+
+Args = tuple[object, ...]
+Check = Callable[[Args], bool]
+_PLAIN = (str, bytes, int, float, type(None))
+_MAX_PARTS = 10_000
+_DTYPE = re.compile(r"[<>=|]?(?:[biufcmMOSUV]\d{0,9}|[?bhilqpBHILQPefdgFDGOSUV])(?:\[\w{1,5}\])?")
+_BITS = allowed.names("MT19937 PCG64 PCG64DXSM Philox SFC64")
+_BASES = allowed.names("object dict list tuple set frozenset int float str bytes bytearray complex")
+_FACTORIES = {
+    "builtins": allowed.names("int float bool str list dict tuple set frozenset"),
+    "collections": allowed.names("OrderedDict defaultdict Counter deque"),
+}
+_RANDOM = "numpy.random._pickle"
+_BAD_KEYS = allowed.names("append extend add")
+_TEMPLATE = re.compile(
+    r"\s*def _parse_args\(self, (?P<s>(?:\w+, )*)\s*(?P<l>loc=0(?:, scale=1)?)\):\n"
+    r"\s+return \((?P=s)\), loc, (?:scale|1)\n\s*"
+    r"def _parse_args_rvs\(self, (?P=s)\s*(?P=l), size=None\):\n"
+    r"\s+return self\._argcheck_rvs\((?P=s)\s*loc, (?:scale|1), size=size\)\n\s*"
+    r"def _parse_args_stats\(self, (?P=s)\s*(?P=l), moments='mv'\):\n"
+    r"\s+return \((?P=s)\), loc, (?:scale|1), moments\s*"
+)
+
+
+def is_plain(value: object) -> bool:
+    return isinstance(value, _PLAIN)
+
+
+def is_data(value: object) -> bool:
+    """Numbers, texts, what is made of them, and arrays: nothing that could be called."""
+    waiting, count = [value], 0
+    while waiting:
+        item, count = waiting.pop(), count + 1
+        if count > _MAX_PARTS:
+            return False
+        if isinstance(item, list | tuple):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+            waiting.extend(key.key for key in item if isinstance(key, OddKey))
+        elif not is_plain(item) and not _is_array(item):
+            return False
+    return True
+
+
+def _is_array(value: object) -> bool:
+    if not isinstance(value, Made):
+        return False
+    by = value.by
+    return is_wrapper(value) or (isinstance(by, Global) and (by.module, by.name) in _ARRAYS)
+
+
+_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
+_ARRAYS = frozenset(
+    {
+        *((module, name) for module in _MULTIARRAY for name in ("_reconstruct", "scalar")),
+        ("numpy.core.numeric", "_frombuffer"), ("numpy._core.numeric", "_frombuffer"), ("numpy", "dtype"),
+        ("numpy.ma.core", "_mareconstruct"), ("_codecs", "encode"),
+        ("builtins", "bytearray"), ("builtins", "slice"), ("torch", "Size"), ("builtins", "bytes"),
+        ("torch", "device"),
+    }
+)  # fmt: skip
+
+
+def _all(*kinds: type | tuple[type, ...]) -> Check:
+    """As many arguments at most, each of its kind."""
+    return lambda args: len(args) <= len(kinds) and all(map(isinstance, args, kinds))
+
+
+def _plain(args: Args) -> bool:
+    return all(map(is_plain, args))
+
+
+def _data(args: Args) -> bool:
+    return is_data(args)
+
+
+def _none(args: Args) -> bool:
+    return args == ()
+
+
+def _encode(args: Args) -> bool:
+    return len(args) == 2 and isinstance(args[0], str | Left) and args[1] in ("latin1", "latin-1")
+
+
+def _bytearray(args: Args) -> bool:
+    return _all((bytes, Made))(args) or (len(args) == 2 and isinstance(args[0], str | Left) and args[1] == "latin-1")
+
+
+def _defaultdict(args: Args) -> bool:
+    factory = args[0] if args else None
+    known = isinstance(factory, Global) and factory.name in _FACTORIES.get(factory.module, ())
+    return len(args) <= 1 and (factory is None or known or _is_own(factory))
+
+
+def _is_own(value: object) -> bool:
+    """A name that is recorded wherever it is met, not one that is allowed for another use."""
+    return isinstance(value, Global) and not is_allowed(value)
+
+
+def _dtype(args: Args) -> bool:
+    if args[:1] and args[0] in RECORDS:
+        return _plain(args[1:])
+    return bool(args) and isinstance(args[0], str) and bool(_DTYPE.fullmatch(args[0])) and _plain(args)
+
+
+def _reconstruct(args: Args) -> bool:
+    array = args[0] if args else None
+    known = isinstance(array, Global) and (_is_own(array) or array.name in _ARRAY_CLASSES)
+    return known and is_data(args[1:])
+
+
+_ARRAY_CLASSES = allowed.names("ndarray matrix recarray memmap MaskedArray")
+
+
+def _masked(args: Args) -> bool:
+    return len(args) == 4 and _reconstruct(args[:1]) and _reconstruct(args[1:])
+
+
+def _fraction(args: Args) -> bool:
+    """Text with an exponent could take for ever."""
+    return _all(int, int)(args) or (len(args) == 1 and bool(re.fullmatch(r"-?\d+(/\d+)?", str(args[0]))))
+
+
+def _scalar(args: Args) -> bool:
+    known = bool(args) and isinstance(args[0], Made) and args[0].by == DTYPE
+    return known and len(args) <= 2 and all(is_plain(each) or isinstance(each, Made) for each in args)
+
+
+def _bit_generator(args: Args) -> bool:
+    what = args[0] if args else "MT19937"
+    known = isinstance(what, Global) and what.module.startswith("numpy.random._") and what.name in _BITS
+    return len(args) <= 1 and (known or what in _BITS)
+
+
+def _generator(args: Args) -> bool:
+    first = args[0] if args else "MT19937"
+    made = isinstance(first, Made) and str(first.by) == f"{_RANDOM}.__bit_generator_ctor"
+    known = made or (isinstance(first, str) and first in _BITS)
+    return known and (len(args) == 1 or args[1:] in ((), (Global(_RANDOM, "__bit_generator_ctor"),)))
+
+
+def _ufunc(args: Args) -> bool:
+    known = len(args) == 2 and isinstance(args[0], str) and isinstance(args[1], str)
+    return known and allowed.is_value(Global(str(args[0]), str(args[1])))
+
+
+def _instance_of(args: Args) -> bool:
+    """`newObj(cls)`, `__pyx_unpickle_Name(cls, checksum, state)` of compiled classes."""
+    return bool(args) and isinstance(args[0], Global) and _may_be_new(args[0]) and is_data(args[1:])
+
+
+def _may_be_new(what: Global) -> bool:
+    return allowed.is_instance(what) or what == Global("numpy.random.bit_generator", "SeedSequence")
+
+
+def _reconstructor(args: Args) -> bool:
+    if len(args) != 3 or not isinstance(args[0], Global) or not isinstance(args[1], Global):
+        return False
+    base = args[1].module == "builtins" and args[1].name in _BASES
+    state = (
+        args[2] is None if args[1].name == "object" else isinstance(args[2], dict | list | tuple) or is_data(args[2])
+    )
+    return base and state and (_may_be_new(args[0]) or _is_own(args[0]))
+
+
+def _newobj(args: Args) -> bool:
+    return bool(args) and isinstance(args[0], Global) and may_call(args[0], args[1:], new=True)
+
+
+def _newobj_ex(args: Args) -> bool:
+    return len(args) == 3 and isinstance(args[0], Global) and may_call(args[0], args[1:], new=True)
+
+
+def _of_pandas(args: Args) -> bool:
+    """`_new_Index(cls, attributes)`, `__pyx_unpickle_NDArrayBacked(cls, checksum, state)`."""
+    known = bool(args) and isinstance(args[0], Global) and args[0].module.split(".")[0] == "pandas"
+    return known and all(map(_is_known, args[:1])) and _no_functions(args[1:])
+
+
+def _is_known(value: object) -> bool:
+    return isinstance(value, Global) and (allowed.is_value(value) or allowed.is_instance(value))
+
+
+def _method(args: Args) -> bool:
+    """`getattr(distribution, "_entropy")`: SciPy keeps methods of its discrete distributions."""
+    owner = args[0].kind if len(args) == 2 and isinstance(args[0], Made) else None
+    known = isinstance(owner, Global) and owner.module == "scipy.stats._discrete_distns" and allowed.is_instance(owner)
+    return known and isinstance(args[1], str) and bool(re.fullmatch(r"_[a-z]\w*", args[1]))
+
+
+def _no_functions(args: Args) -> bool:
+    """Data, storages, and what was checked when it was made."""
+    waiting, count = list(args), 0
+    while waiting:
+        item, count = waiting.pop(), count + 1
+        if count > _MAX_PARTS:
+            return False
+        if isinstance(item, list | tuple):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, Global) and not (_is_own(item) or allowed.is_value(item)):
+            return False
+    return True
+
+
+def _with_state(args: Args) -> bool:
+    return len(args) == 4 and _no_functions(args[:3]) and not bad_state(args[3])
+
+
+def _of_type(args: Args) -> bool:
+    """`_rebuild_from_type_v2(function, type, arguments, state)`."""
+    if len(args) != 4 or not isinstance(args[0], Global) or not isinstance(args[2], tuple):
+        return False
+    inner = args[0].module == "torch._utils" and may_call(args[0], args[2], new=False)
+    kind = isinstance(args[1], Global) and (_is_own(args[1]) or allowed.is_value(args[1]))
+    return inner and kind and not bad_state(args[3])
+
+
+_REBUILD = (
+    "_rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_parameter _rebuild_qtensor _rebuild_sparse_tensor "
+    "_rebuild_meta_tensor_no_storage _rebuild_nested_tensor _rebuild_device_tensor_from_numpy "
+    "_rebuild_device_tensor_from_cpu_tensor _rebuild_sparse_csr_tensor"
+)
+_NUMBERS = (int, float, type(None), Made)
+CALLS: dict[str, Check] = {
+    "builtins.bytes": _none,
+    "builtins.getattr": _method,
+    "builtins.object": _none,
+    "builtins.bytearray": _bytearray,
+    "builtins.complex": _all((int, float), (int, float)),
+    "builtins.slice": _all(_NUMBERS, _NUMBERS, _NUMBERS),
+    "builtins.range": _all(int, int, int),
+    **{f"builtins.{kind}": _all((list, tuple, dict)) for kind in ("set", "frozenset", "list", "tuple", "dict")},
+    "collections.OrderedDict": _all((list, dict)),
+    "collections.defaultdict": _defaultdict,
+    "collections.Counter": _all(dict),
+    "collections.deque": _all((list, tuple), (int, type(None))),
+    "copyreg._reconstructor": _reconstructor,
+    "copyreg.__newobj__": _newobj,
+    "copyreg.__newobj_ex__": _newobj_ex,
+    "_codecs.encode": _encode,
+    "datetime.date": _all((bytes, str, int, Made), int, int),
+    "datetime.time": _all((bytes, str, int, Made), (int, Made), int, int, Made),
+    "datetime.datetime": _all((bytes, str, int, Made), (int, Made), int, int, int, int, int, Made),
+    "datetime.timedelta": _all(int, int, int),
+    "datetime.timezone": _all(Made, str),
+    "decimal.Decimal": _all(str),
+    "fractions.Fraction": _fraction,
+    **{f"pathlib.{kind}Path": _plain for kind in ("Posix", "PurePosix", "Windows", "PureWindows", "")},
+    "re._compile": _all((str, bytes), int),
+    "numpy.dtype": _dtype,
+    **{f"{module}._reconstruct": _reconstruct for module in _MULTIARRAY},
+    **{f"{module}.scalar": _scalar for module in _MULTIARRAY},
+    "numpy.core.numeric._frombuffer": _data,
+    "numpy._core.numeric._frombuffer": _data,
+    "numpy.core._ufunc_reconstruct": _ufunc,
+    "numpy._core._ufunc_reconstruct": _ufunc,
+    "numpy.ma.core._mareconstruct": _masked,
+    f"{_RANDOM}.__bit_generator_ctor": _bit_generator,
+    f"{_RANDOM}.__generator_ctor": _generator,
+    f"{_RANDOM}.__randomstate_ctor": _generator,
+    "numpy.random.__RandomState_ctor": _none,
+    "numpy.random.bit_generator.__pyx_unpickle_SeedSequence": _instance_of,
+    "sklearn.tree._tree.Tree": _data,
+    "pandas.core.indexes.base._new_Index": _of_pandas,
+    "pandas.core.indexes.datetimes._new_DatetimeIndex": _of_pandas,
+    "pandas.core.indexes.period._new_PeriodIndex": _of_pandas,
+    "pandas.core.indexes.interval._new_IntervalIndex": _of_pandas,
+    "pandas._libs.arrays.__pyx_unpickle_NDArrayBacked": _of_pandas,
+    "pandas._libs.internals._unpickle_block": _no_functions,
+    "pandas._libs.internals.BlockManager": _no_functions,
+    "pandas.core.internals.managers.BlockManager": _no_functions,
+    "pandas._libs.tslibs.timestamps._unpickle_timestamp": _no_functions,
+    "pandas._libs.tslibs.nattype._nat_unpickle": _plain,
+    "pandas._libs.tslibs.nattype.__nat_unpickle": _plain,
+    "pandas._libs.tslibs.timedeltas.Timedelta": _plain,
+    "pandas._libs.tslibs.timedeltas._timedelta_unpickle": _plain,
+    "pandas.StringDtype": _no_functions,
+    "pandas.core.arrays.string_.StringDtype": _no_functions,
+    "torch.Size": _all((tuple, list)),
+    "torch.device": _plain,
+    "torch.serialization._get_layout": _plain,
+    "torch.nn.parameter.Parameter": _no_functions,
+    **{f"torch._utils.{name}": _no_functions for name in _REBUILD.split()},
+    "torch._utils._rebuild_parameter_with_state": _with_state,
+    "torch._tensor._rebuild_from_type_v2": _of_type,
+    **{f"torch.jit._pickle.build_{kind}list": _no_functions for kind in ("int", "tensor", "double", "bool")},
+    "torch.jit._pickle.restore_type_tag": _no_functions,
+}
+_PATTERNS = (
+    (re.compile(r"sklearn\.[\w.]+\.(newObj|__pyx_unpickle_\w+)"), _instance_of),
+    (re.compile(r"sklearn\._loss\._loss\.Cy\w+|sklearn\.linear_model\._?sgd_fast\.[A-Z]\w+"), _data),
+    (re.compile(r"sklearn\.neighbors\._?\w+\.(KDTree|BallTree)|sklearn\.[\w.]*\w*dist_metrics\.\w+Distance\d*"), _data),
+    (re.compile(r"sklearn\.ensemble\._gb_losses\.\w+|sklearn\.ensemble\._?gradient_boosting\.\w+"), _data),
+    (re.compile(r"numpy\.dtypes\.[A-Z]\w+DType"), _plain),
+    (re.compile(r"builtins\.[A-Z]\w*(Error|Exception|Warning)"), _plain),
+    (re.compile(r"transformers\.(trainer_utils|training_args)\.\w+(Strategy|Type|Names|Mode)"), _plain),
+)
+
+
+def check_of(what: Global) -> Check | None:
+    """How it may be called, if it may."""
+    if "." in what.name:
+        return None
+    known = CALLS.get(str(what))
+    return known or next((check for pattern, check in _PATTERNS if pattern.fullmatch(str(what))), None)
+
+
+def is_allowed(what: Global) -> bool:
+    known = allowed.is_value(what) or allowed.is_instance(what) or allowed.is_torch_script(what)
+    return known or check_of(what) is not None
+
+
+def may_call(what: Global, args: object, *, new: bool) -> bool:
+    """Whether that name, which is allowed, may be called so; others are judged by their name alone."""
+    if allowed.is_torch_script(what) or not (is_allowed(what) or allowed.is_recorded(what)):
+        return True
+    check = check_of(what)
+    if check is not None and isinstance(args, tuple) and check(args):
+        return True
+    if args in ((), ((), {})):
+        return allowed.is_instance(what) or (new and allowed.is_recorded(what))
+    named_tuple = new and isinstance(args, tuple) and allowed.is_instance(what) and what.module.startswith("sklearn.")
+    return named_tuple and isinstance(args, tuple) and _no_functions(args)
+
+
+def bad_state(state: object) -> str:
+    """What makes a new state more than attributes: names that loading itself calls, and code that it runs."""
+    parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
+    for part in parts:
+        attributes = part.entries if isinstance(part, Made) else part
+        for key, value in attributes.items() if isinstance(attributes, dict) else ():
+            if isinstance(key, OddKey) and not is_data(key.key):
+                return "an attribute by a computed name"
+            if isinstance(key, str) and (key in _BAD_KEYS or key[:2] == "__") and not is_plain(value):
+                return f"its attribute {key[:40]!r}"
+            if key == "_parse_arg_template" and not (isinstance(value, str) and _TEMPLATE.fullmatch(value)):
+                return "code in its attribute '_parse_arg_template'"
+            if isinstance(value, Global) and key in ("_build_f", "_attach_methods", "_attach_argparser_methods"):
+                return f"its attribute {key!r}"
+    return ""
+
+
+def bad_dtype(target: Made, state: object) -> str:
+    """Whether a dtype contradicts itself: NumPy would take numbers for objects."""
+    if target.by != DTYPE or not isinstance(state, tuple) or len(state) not in (8, 9):
+        return ""
+    probe = Made(target.by, target.args)
+    probe.state, probe.built = state, True
+    try:
+        item_of(probe)
+    except Torn as error:
+        return str(error)
+    return ""
+
+
+def takes_items(target: Made) -> bool:
+    """Whether it is a list or a set, or somebody's own."""
+    return _is_own(target.kind) or str(_base(target)) in ("collections.deque", "builtins.list", "builtins.set")
+
+
+def takes_entries(target: Made) -> bool:
+    return _is_own(target.kind) or str(_base(target)) in _DICTS or bool(_SKLEARN_DICTS.fullmatch(str(target.kind)))
+
+
+def _base(target: Made) -> object:
+    """What it is made of: the second argument of `copyreg._reconstructor`."""
+    args = target.args
+    return args[1] if target.by == RECONSTRUCTOR and isinstance(args, tuple) and len(args) == 3 else target.by
+
+
+_DICTS = frozenset({"builtins.dict", *(f"collections.{kind}" for kind in ("OrderedDict", "defaultdict", "Counter"))})
+_SKLEARN_DICTS = re.compile(r"sklearn\.[\w.]+\.(Bunch|\w*Dict\w*)")
+
+
+def bad_key(key: object) -> bool:
+    """What is kept beside the pickle is a storage; releases before 1.6 of PyTorch made it by calling its type."""
+    if isinstance(key, tuple) and len(key) > 1 and isinstance(key[1], Global):
+        known = key[1].module.split(".")[0] == "torch" and key[1].name.endswith("Storage") and allowed.is_value(key[1])
+        return not (known if key[0] == "storage" else key[0] == "module")
+    return not is_data(key)
