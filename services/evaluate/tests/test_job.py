@@ -58,7 +58,7 @@ class Child:
         self.folders: list[Path] = []
 
     async def __call__(
-        self, module: str, request: dict[str, Any], *, workdir: Path, on_line: OnLine, limits: Any = None
+        self, module: str, request: dict[str, Any], *, workdir: Path, on_line: OnLine, **_: Any
     ) -> dict[str, Any]:
         assert module == "modelyard_evaluate.tasks.classification.child"
         self.folders.append(workdir)

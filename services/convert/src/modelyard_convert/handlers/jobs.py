@@ -69,7 +69,7 @@ class _Converting(LongWork[Conversion]):
         await log.say(f"{STEP}fetching the source")
         admitted = await attempt.patiently(lambda: self._examine(attempt.value))
         request = await attempt.patiently(lambda: self._fetch(attempt, admitted))
-        report = await self._tools.converter(request, workdir=attempt.folder, on_line=log.say)
+        report = await self._tools.converter(request, on_line=log.say)
         if report.parity.verdict == "failed":
             return self._parity_failed(report)
         await log.say(f"{STEP}storing the result")
