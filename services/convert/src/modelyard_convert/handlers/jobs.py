@@ -38,6 +38,7 @@ class ConversionJobs:
     announce: Announce
     settings: ConvertSettings
     now: Callable[[], int]
+    confinement: str | None = None
 
     async def convert(self, envelope: Envelope, job: ConversionJob) -> None:
         await self.job.run(envelope, job.conversion_id)
@@ -66,6 +67,7 @@ class _Converting(LongWork[Conversion]):
 
     async def run(self, attempt: Attempt[Conversion]) -> Decide[Conversion]:
         log = self._log = JobLog(attempt.value, self._tools.announce, attempt.folder / "job_log.txt")
+        await log.say(f"confinement: {self._tools.confinement}")
         await log.say(f"{STEP}fetching the source")
         admitted = await attempt.patiently(lambda: self._examine(attempt.value))
         request = await attempt.patiently(lambda: self._fetch(attempt, admitted))

@@ -58,6 +58,7 @@ class EvaluationJobs:
     settings: EvaluateSettings
     now: Callable[[], int]
     policy: Policy
+    confinement: str | None = None
 
     async def evaluate(self, envelope: Envelope, job: EvaluationJob) -> None:
         await self.job.run(envelope, job.run_id)
@@ -99,6 +100,7 @@ class _Evaluating(LongWork[Run]):
             out=own / "out",
             threads=tools.settings.evaluate_threads,
         )
+        log.info("evaluation_confined", run_id=run.run_id, confinement=tools.confinement)
         made = await tools.run_python(
             task_of(run).child,
             request.model_dump(mode="json"),

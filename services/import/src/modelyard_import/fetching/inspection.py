@@ -18,8 +18,9 @@ CHILD = "modelyard_import.fetching.inspection_child"
 class Inspector:
     """One process per package, forked: starting one takes ten times as long as reading 5 MB."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, confinement: str | None = None) -> None:
         self._limits = limits
+        self.confinement = confinement
         self._processes = PreloadedPython(CHILD, limits)
         self.start = self._processes.start
         self.stop = self._processes.stop
