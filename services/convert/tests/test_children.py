@@ -27,7 +27,7 @@ from modelyard_convert.children import timing
 from modelyard_convert.children.protocol import Refusal
 from modelyard_convert.children.requests import RefitRequest, Turns
 from modelyard_convert.children.turns import Talk
-from modelyard_convert.conversion import CHILDREN, PACKAGE, REFIT, Converter
+from modelyard_convert.conversion import CHILDREN, PACKAGE, REFIT, Converter, write_config
 from modelyard_convert.errors import BadResult, NotConvertible, ToolchainFailed, UnsupportedOperators
 from modelyard_convert.refitting import refitted
 from modelyard_convert.settings import ConvertSettings
@@ -151,6 +151,19 @@ async def test_a_bare_interpreter_converts(yard: Any, bare: Toolchain) -> None:
     limits = yard.settings.limits
     assert f"limits: {limits.memory_bytes} bytes, {limits.cpu_seconds} s; it dies with the service" in done.log
     assert "==> checking the result" in done.log
+
+
+@pytest.mark.parametrize("link", ["model", "model/config.json"])
+def test_the_configuration_is_written_nowhere_else(tmp_path: Path, link: str) -> None:
+    """Where nothing kept the toolchain from leaving a link."""
+    private, result = tmp_path / "private", tmp_path / "result"
+    private.mkdir()
+    (private / "config.json").write_text("kept")
+    (result / link).parent.mkdir(parents=True)
+    (result / link).symlink_to(private if link == "model" else private / "config.json")
+    with pytest.raises(BadResult, match="links"):
+        write_config(result, "{}")
+    assert (private / "config.json").read_text() == "kept"
 
 
 async def test_what_a_program_refuses_is_the_failure(yard: Any, bare: Toolchain) -> None:

@@ -239,6 +239,26 @@ async def test_a_report_that_fits_no_document_ends_the_run(yard: Yard, tmp_path:
     assert yard.outputs() == []
 
 
+@pytest.mark.parametrize("name", ["../../private", "link", "missing.png"])
+async def test_a_report_cannot_name_files_of_the_service(
+    yard: Yard, tmp_path: Path, trained: Trained, name: str
+) -> None:
+    view = await measurable(yard, tmp_path, trained)
+
+    async def points_elsewhere(request: dict[str, Any], on_line: OnLine) -> dict[str, Any]:
+        out = Path(request["out"])
+        files = [{"file": name, "name": "roc", "media_type": "image/png"}]
+        report = wrote(request["out"], files=files)
+        (out / "../../private").write_text("hush")
+        (out / "link").symlink_to(out / "../../private")
+        return report
+
+    run = await yard.work(view, yard.worker(Child(points_elsewhere)))
+    assert run.state == "failed"
+    assert f"its report names {name!r}, which it has not written" in str(run.reason)
+    assert yard.outputs() == []
+
+
 async def test_a_real_child_that_is_killed_is_replaced(yard: Yard, tmp_path: Path, trained: Trained) -> None:
     view = await measurable(yard, tmp_path, trained)
 

@@ -21,12 +21,13 @@ from modelyard_runtime.linux import prctl
 _CPU_GRACE = 5  # seconds from SIGXCPU to SIGKILL
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 
-# Where libraries lie, and what they ask of processors, memory and time zone.
+# Where libraries lie, and what they ask of processors, devices, memory and time zone.
 _SYSTEM = (
-    "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/fonts", "/usr/share/zoneinfo",
+    "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/fonts", "/usr/local/share/fonts",
+    "/usr/share/zoneinfo",
     "/etc/ld.so.cache", "/etc/localtime", "/dev/urandom", "/dev/random", "/proc/self", "/proc/cpuinfo",
-    "/proc/meminfo", "/proc/stat", "/proc/loadavg", "/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu",
-    "/sys/devices/system/node", "/sys/fs/cgroup",
+    "/proc/meminfo", "/proc/stat", "/proc/loadavg", "/proc/sys/vm", "/sys/kernel/mm", "/sys/devices",
+    "/sys/bus/pci/devices", "/sys/fs/cgroup",
 )  # fmt: skip
 _REASONS = {
     errno.ENOSYS: "this kernel or machine has none",
@@ -61,6 +62,7 @@ def confine(order: dict[str, Any]) -> None:
     """`order` is that of `subprocesses.order`. Raises NotConfined, and OSError for a path that is not there."""
     global held  # noqa: PLW0603 - a process is confined once
     limit(order["limits"])
+    os.umask(0o077)  # what it makes is its own; and nobody has to change that afterwards, which is ignored
     held = _shut_in(order["read"], order["write"])
     if held.missing and order["limits"]["confinement"] == "required":
         raise NotConfined(f"this machine lacks {', '.join(held.missing)}")

@@ -20,9 +20,9 @@ async def confinement_here(wanted: Confinement) -> str:
         found = await run_program(_REPORT, {}, workdir=Path(folder), on_line=_ignore)
     if found["missing"] and wanted == "required":
         raise NotConfined(
-            f"MODELYARD_CONFINEMENT is `required`, and this machine lacks {', '.join(found['missing'])}. Landlock needs "
-            "Linux 5.13 that has it turned on, and both a container runtime that permits them: docs/confinement.md. "
-            "Or set it to `available`, to work with less"
+            f"MODELYARD_CONFINEMENT is `required`, and this machine lacks {', '.join(found['missing'])}. Landlock "
+            "needs Linux 5.13 that has it turned on, both need a container runtime that permits them: see "
+            "docs/confinement.md. Or set it to `available`, to work with less"
         )
     return str(found["held"])
 

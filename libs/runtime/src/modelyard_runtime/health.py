@@ -101,14 +101,16 @@ class Readiness:
         return OK if missing is None else missing
 
 
-def health_app(readiness: Readiness, metrics: ServiceMetrics, facts: Mapping[str, str]) -> Starlette:
+def health_app(readiness: Readiness, metrics: ServiceMetrics, facts: Mapping[str, str] | None = None) -> Starlette:
     async def alive(_: Request) -> Response:
         return JSONResponse({"alive": True})
 
     async def ready(_: Request) -> Response:
         checks = await readiness.ask()
         all_well = all(answer == OK for answer in checks.values())
-        return JSONResponse({"ready": all_well, "checks": checks, **facts}, status_code=200 if all_well else 503)
+        return JSONResponse(
+            {"ready": all_well, "checks": checks, **(facts or {})}, status_code=200 if all_well else 503
+        )
 
     async def numbers(_: Request) -> Response:
         return Response(metrics.render(), media_type=_METRICS_TYPE)

@@ -3,19 +3,20 @@
 import ctypes
 import os
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
+if hasattr(_LIBC, "syscall"):
+    _LIBC.syscall.restype = ctypes.c_long
+
 
 def syscall(number: int, *arguments: int | bytes | None) -> int:
     """Raises OSError. A number is passed in full width, bytes as a pointer to them, None as a null pointer."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.syscall.restype = ctypes.c_long
     wide = (ctypes.c_long(each) if isinstance(each, int) else each for each in arguments)
-    return _checked(libc.syscall(ctypes.c_long(number), *wide))
+    return _checked(_LIBC.syscall(ctypes.c_long(number), *wide))
 
 
 def prctl(option: int, value: int) -> int:
     """Raises OSError."""
-    zeros = (ctypes.c_ulong(0),) * 3
-    return _checked(ctypes.CDLL(None, use_errno=True).prctl(option, ctypes.c_ulong(value), *zeros))
+    return _checked(_LIBC.prctl(option, ctypes.c_ulong(value), *(ctypes.c_ulong(0),) * 3))
 
 
 def _checked(result: int) -> int:

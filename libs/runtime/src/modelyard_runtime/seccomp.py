@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Sequence
 
 from modelyard_runtime.linux import syscall
-from modelyard_runtime.syscalls import DENIED, JUDGED, LAST_KNOWN
+from modelyard_runtime.syscalls import DENIED, IGNORED, JUDGED, LAST_KNOWN
 
 Instruction = tuple[int, int, int, int]
 
@@ -22,6 +22,7 @@ _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _REFUSE = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
 _UNKNOWN = (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)
 _PASS = (_RETURN, 0, 0, _ALLOW)
+_IGNORE = (_RETURN, 0, 0, _ERRNO)  # says that it is done
 
 _MACHINES = {"x86_64": (0xC000003E, 0, 317), "aarch64": (0xC00000B7, 1, 277)}  # audit name, column, seccomp's number
 _SET_FILTER, _ALL_THREADS = 1, 1
@@ -52,6 +53,8 @@ def program(machine: str, own_pid: int) -> list[Instruction]:
     instructions += [(_GREATER, 0, 1, LAST_KNOWN), _UNKNOWN]
     for numbers in DENIED.values():
         instructions += _when(numbers[column], [_REFUSE])
+    for numbers in IGNORED.values():
+        instructions += _when(numbers[column], [_IGNORE])
     for call, judgement in _judgements(own_pid).items():
         instructions += _when(JUDGED[call][column], judgement)
     return [*instructions, _PASS]
@@ -70,7 +73,8 @@ def _judgements(own_pid: int) -> dict[str, list[Instruction]]:
             _argument(0), (_EQUAL, 1, 0, _PR_SET_PDEATHSIG), (_EQUAL, 0, 1, _PR_SET_DUMPABLE), _REFUSE, _PASS,
         ],
         "prlimit64": [*_refuse_unless_null(2), _PASS],  # limits may be asked, not set
-        "sched_setaffinity": [_argument(0), (_EQUAL, 0, 1, 0), _PASS, _REFUSE],
+        # Runtimes pin their own threads, and complain aloud when they cannot; whose a thread is, no filter can see.
+        "sched_setaffinity": [_argument(0), (_EQUAL, 0, 1, 0), _PASS, _IGNORE],
     }  # fmt: skip
 
 

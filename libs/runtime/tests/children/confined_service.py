@@ -3,7 +3,7 @@
 import sys
 from typing import Literal, cast
 
-from hiding import hide
+from hiding import hide  # type: ignore[import-not-found]  # it lies beside this script
 
 from modelyard_runtime import process
 from modelyard_runtime.confining import confinement_here

@@ -46,7 +46,7 @@ def read_credentials(targets: Targets) -> None:
 
 
 def list_their_folder(targets: Targets) -> None:
-    assert os.listdir(Path(targets["secret"]).parent)
+    assert any(Path(targets["secret"]).parent.iterdir())
 
 
 def read_through_own_link(targets: Targets) -> None:
@@ -305,7 +305,15 @@ def remove_a_file(targets: Targets) -> None:
 
 
 def open_a_file_to_all(targets: Targets) -> None:
-    Path(targets["secret"]).chmod(0o600)
+    Path(targets["secret"]).chmod(0o777)
+    if Path(targets["secret"]).stat().st_mode & 0o777 != 0o777:
+        raise PermissionError("it did nothing")
+
+
+def make_a_file_look_new(targets: Targets) -> None:
+    os.utime(targets["secret"], (1, 1))
+    if Path(targets["secret"]).stat().st_mtime != 1:
+        raise PermissionError("it did nothing")
 
 
 def change_an_owner(targets: Targets) -> None:

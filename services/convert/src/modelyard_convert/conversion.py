@@ -25,6 +25,7 @@ from modelyard_convert.children.requests import (
     SampleRequest,
     Turns,
 )
+from modelyard_convert.errors import BadResult
 from modelyard_convert.refitting import refitted
 from modelyard_convert.result_config import result_config
 from modelyard_convert.toolchains import TARGETS, toolchain_of
@@ -102,8 +103,7 @@ class _Conversion:
         parity = await self._judge(sampled, min(source.runs, result.runs))
         inspection = result.inspection
         config = result_config(request.config, self.target.result_format, sampled.signature, inspection.signature)
-        path = request.result / "model" / "config.json"
-        await asyncio.to_thread(path.write_text, config.model_dump_json(indent=2, exclude_defaults=True))
+        await asyncio.to_thread(write_config, request.result, config.model_dump_json(indent=2, exclude_defaults=True))
         return ConversionReport(inspection=inspection, changed=changes.changed, parity=parity, benchmark=benchmark)
 
     async def _step(self, what: str) -> None:
@@ -217,3 +217,11 @@ class _Conversion:
 
     def _folder(self, name: str) -> Path:
         return self.request.scratch / name
+
+
+def write_config(result: Path, text: str) -> None:
+    """Raises BadResult where a child has left something that would lead the writing elsewhere."""
+    path = result / "model" / "config.json"
+    if path.resolve() != result.resolve() / "model" / "config.json":
+        raise BadResult("its folder `model` holds links")
+    path.write_text(text)

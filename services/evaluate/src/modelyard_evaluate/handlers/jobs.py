@@ -22,6 +22,7 @@ from modelyard_evaluate.fetching import Fetcher
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.settings import EvaluateSettings
 from modelyard_evaluate.tasks.table import task_of
+from modelyard_runtime.scratch import written
 from modelyard_runtime.subprocesses import Limits, OnLine, Reach
 from modelyard_store.aggregates import Decide
 from modelyard_store.objects import Objects
@@ -164,9 +165,11 @@ class _Evaluating(LongWork[Run]):
         await self._tools.announce("evaluation", run.run_id, payload)
 
     async def _store(self, run: Run, made: EvaluationReport, out: Path) -> Scores:
-        place = self._place(run)
+        place, found = self._place(run), await asyncio.to_thread(written, out)
         for file in (*made.files, _RESULT):
-            content = await asyncio.to_thread((out / file.file).read_bytes)
+            if file.file not in found:
+                raise EvaluationBroken(f"its report names {file.file!r}, which it has not written")
+            content = await asyncio.to_thread(found[file.file].read_bytes)
             await self._tools.objects.put(place.bucket, place.prefix + file.file, content, file.media_type)
         return made.scores(place)
 
