@@ -38,7 +38,8 @@ async def test_another_interpreter_is_confined_without_anything_of_ours(
     found = await run(tmp_path, {"do": "tell"}, lines, python=python, limits=limits)
     assert lines == ["asked to tell"]
     assert Path(found["prefix"]) == tmp_path / "bare"
-    assert found["ours"] == []
+    confining = ("confinement", "landlock", "linux", "parent_death", "seccomp", "syscalls")
+    assert found["ours"] == ["modelyard_runtime", *(f"modelyard_runtime.{name}" for name in confining)]
     assert (found["open_files"], found["memory"]) == (77, 1 << 30)
     assert found["dies_with_parent"] == signal.SIGKILL
     assert "MODELYARD_SECRET" not in found["environment"]

@@ -1,10 +1,11 @@
 """A folder belongs to whoever holds its lock, however many processes share the volume, whatever their numbers are."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from modelyard_runtime.scratch import scratch_folder, sweep
+from modelyard_runtime.scratch import scratch_folder, sweep, written
 
 HOLD = """
 import sys
@@ -47,3 +48,17 @@ def test_a_replica_on_the_same_volume_keeps_its_folder_until_it_dies(tmp_path: P
         other.wait()
         assert sweep(tmp_path, "convert") == 1
     assert not folder.exists()
+
+
+def test_what_a_child_wrote_leads_nowhere_else(tmp_path: Path) -> None:
+    private, made = tmp_path / "private", tmp_path / "made"
+    for folder in (private, made, made / "model"):
+        folder.mkdir()
+    (private / "connection.json").write_text("hush")
+    (made / "model" / "model.onnx").write_text("model")
+    (made / "model" / "config.json").symlink_to(private / "connection.json")
+    (made / "all").symlink_to(private)
+    os.mkfifo(made / "waits")
+    (tmp_path / "instead").symlink_to(private)
+    assert written(made) == {"model/model.onnx": made / "model" / "model.onnx"}
+    assert written(tmp_path / "instead") == {}

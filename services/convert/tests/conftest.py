@@ -134,12 +134,12 @@ class Bench:
         """All its children are functions of this process, so each observer times alone."""
         shutil.rmtree(request.result, ignore_errors=True)
         converter = Converter(self._run, Limits(), self._run_program)
-        return asyncio.run(converter(request, workdir=self.folder, on_line=self._say))
+        return asyncio.run(converter(request, on_line=self._say))
 
     async def _say(self, line: str) -> None:
         self.lines.append(line)
 
-    async def _run(self, request: dict[str, Any], *, on_line: Any) -> dict[str, Any]:
+    async def _run(self, request: dict[str, Any], **_: Any) -> dict[str, Any]:
         self.asked.append(request)
         return perform({**request, "turns": None} if "turns" in request else request, self.lines.append)
 
@@ -214,7 +214,7 @@ class Yard:
         return self.now()
 
     async def _run(self, module: str, request: dict[str, Any], *, on_line: Any, **options: Any) -> dict[str, Any]:
-        return await self.processes.run(request, on_line=on_line)
+        return await self.processes.run(request, on_line=on_line, reach=options["reach"])
 
     @property
     def jobs(self) -> ConversionJobs:
@@ -223,8 +223,8 @@ class Yard:
 
         folder = self.folder
 
-        async def run(request: dict[str, Any], *, on_line: Any, child: Any = self.run) -> dict[str, Any]:
-            found: dict[str, Any] = await child(CHILDREN, request, workdir=folder, on_line=on_line)
+        async def run(request: dict[str, Any], *, child: Any = self.run, **options: Any) -> dict[str, Any]:
+            found: dict[str, Any] = await child(CHILDREN, request, workdir=folder, **options)
             return found
 
         return ConversionJobs(

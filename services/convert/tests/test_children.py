@@ -27,14 +27,14 @@ from modelyard_convert.children import timing
 from modelyard_convert.children.protocol import Refusal
 from modelyard_convert.children.requests import RefitRequest, Turns
 from modelyard_convert.children.turns import Talk
-from modelyard_convert.conversion import CHILDREN, REFIT, Converter
+from modelyard_convert.conversion import CHILDREN, PACKAGE, REFIT, Converter, write_config
 from modelyard_convert.errors import BadResult, NotConvertible, ToolchainFailed, UnsupportedOperators
 from modelyard_convert.refitting import refitted
 from modelyard_convert.settings import ConvertSettings
 from modelyard_convert.toolchains import TARGETS, TOOLCHAINS
 from modelyard_convert.toolchains.target import Toolchain
 from modelyard_formats.running import Runner
-from modelyard_runtime.subprocesses import Limits, SubprocessFailed, run_program, run_python
+from modelyard_runtime.subprocesses import Limits, Reach, SubprocessFailed, run_program, run_python
 
 PROGRAMS = Path(__file__).parent / "children"
 RUNTIMES = {"onnx", "onnxruntime", "openvino", "onnxconverter_common", "sklearn"}
@@ -88,7 +88,9 @@ async def test_a_toolchain_runs_with_nothing_of_ours_but_the_protocol(bench: Any
         options={},
         samples=RefitRequest.Samples(path=tmp_path / "none.npz", inputs=(), count=0),
     )
-    report = await run_program(REFIT, wanted.model_dump(mode="json"), workdir=tmp_path, on_line=on_line)
+    request.result.mkdir()
+    reach = Reach(read=(PACKAGE, PROGRAMS, request.source), write=(request.result, request.scratch))
+    report = await run_program(REFIT, wanted.model_dump(mode="json"), workdir=tmp_path, on_line=on_line, reach=reach)
     assert refitted(report, "openvino").changed > 0
     loaded = set((request.scratch / "modules.txt").read_text().split())
     assert "openvino" in loaded
@@ -98,7 +100,8 @@ async def test_a_toolchain_runs_with_nothing_of_ours_but_the_protocol(bench: Any
         "pydantic",
         "modelyard_formats",
     } == set()
-    assert {name for name in loaded if name.startswith("modelyard")} == {
+    confining = {name for name in loaded if name.startswith("modelyard_runtime")}  # the standard library's, all of them
+    assert {name for name in loaded if name.startswith("modelyard")} - confining == {
         "modelyard_convert",
         "modelyard_convert.children",
         "modelyard_convert.children.protocol",
@@ -150,6 +153,19 @@ async def test_a_bare_interpreter_converts(yard: Any, bare: Toolchain) -> None:
     assert "==> checking the result" in done.log
 
 
+@pytest.mark.parametrize("link", ["model", "model/config.json"])
+def test_the_configuration_is_written_nowhere_else(tmp_path: Path, link: str) -> None:
+    """Where nothing kept the toolchain from leaving a link."""
+    private, result = tmp_path / "private", tmp_path / "result"
+    private.mkdir()
+    (private / "config.json").write_text("kept")
+    (result / link).parent.mkdir(parents=True)
+    (result / link).symlink_to(private if link == "model" else private / "config.json")
+    with pytest.raises(BadResult, match="links"):
+        write_config(result, "{}")
+    assert (private / "config.json").read_text() == "kept"
+
+
 async def test_what_a_program_refuses_is_the_failure(yard: Any, bare: Toolchain) -> None:
     failed = await yard.work(await yard.create("bare-refuse"))
     assert (failed.state, failed.code, failed.reason) == ("failed", "ModelArts.3047", "it is Tuesday")
@@ -181,9 +197,9 @@ def test_a_report_of_another_form_is_no_result(report: dict[str, Any]) -> None:
 def crashing(where: Callable[[dict[str, Any]], bool], folder: Path) -> Any:
     """Real children; the one that `where` says dies."""
 
-    async def run(request: dict[str, Any], *, on_line: Any) -> dict[str, Any]:
+    async def run(request: dict[str, Any], *, on_line: Any, reach: Reach | None = None) -> dict[str, Any]:
         module = "crashing_child" if where(request) else CHILDREN
-        return await run_python(module, request, workdir=folder, on_line=on_line)
+        return await run_python(module, request, workdir=folder, on_line=on_line, reach=reach)
 
     return run
 
@@ -200,9 +216,7 @@ async def test_a_crash_of_any_child_is_told_and_ends_the_others(
 
     before = set(psutil.Process().children(recursive=True))
     with pytest.raises(SubprocessFailed, match="killed by SIGSEGV") as died:
-        await Converter(crashing(is_it, tmp_path), Limits())(
-            bench.request("onnx-optimized"), workdir=tmp_path, on_line=ignore
-        )
+        await Converter(crashing(is_it, tmp_path), Limits())(bench.request("onnx-optimized"), on_line=ignore)
     assert (died.value.kind, died.value.code) == ("crashed", -signal.SIGSEGV)
     assert set(psutil.Process().children(recursive=True)) <= before
 
@@ -220,9 +234,7 @@ async def test_the_wall_time_is_for_all_children_together(bench: Any, bare: Tool
     limits = ConvertSettings(convert_wall_seconds=2).limits
     before = set(psutil.Process().children(recursive=True))
     with pytest.raises(SubprocessFailed, match="did not finish within 2 s") as ended:
-        await Converter(crashing(lambda request: False, tmp_path), limits)(
-            bench.request("bare-wait"), workdir=tmp_path, on_line=ignore
-        )
+        await Converter(crashing(lambda request: False, tmp_path), limits)(bench.request("bare-wait"), on_line=ignore)
     assert ended.value.kind == "timeout"
     assert set(psutil.Process().children(recursive=True)) <= before
 

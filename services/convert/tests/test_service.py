@@ -175,7 +175,7 @@ async def test_the_subprocess_runs_within_the_default_limits(yard: Any, tmp_path
     children = PreloadedPython(CHILDREN, limits)
     converter = Converter(children.run, limits)
     for target in ("onnx-int8-dynamic", "openvino-fp32"):
-        report = await converter(yard.bench.request(target), workdir=tmp_path, on_line=on_line)
+        report = await converter(yard.bench.request(target), on_line=on_line)
         assert report.parity.verdict == "passed"
     await children.stop()
     assert "==> timing source and result" in lines

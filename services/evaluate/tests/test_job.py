@@ -58,7 +58,7 @@ class Child:
         self.folders: list[Path] = []
 
     async def __call__(
-        self, module: str, request: dict[str, Any], *, workdir: Path, on_line: OnLine, limits: Any = None
+        self, module: str, request: dict[str, Any], *, workdir: Path, on_line: OnLine, **_: Any
     ) -> dict[str, Any]:
         assert module == "modelyard_evaluate.tasks.classification.child"
         self.folders.append(workdir)
@@ -236,6 +236,26 @@ async def test_a_report_that_fits_no_document_ends_the_run(yard: Yard, tmp_path:
     run = await yard.work(view, yard.worker(Child(tells_all)))
     assert run.state == "failed"
     assert "its report cannot be kept: metrics: Dictionary should have at most 64 items" in str(run.reason)
+    assert yard.outputs() == []
+
+
+@pytest.mark.parametrize("name", ["../../private", "link", "missing.png"])
+async def test_a_report_cannot_name_files_of_the_service(
+    yard: Yard, tmp_path: Path, trained: Trained, name: str
+) -> None:
+    view = await measurable(yard, tmp_path, trained)
+
+    async def points_elsewhere(request: dict[str, Any], on_line: OnLine) -> dict[str, Any]:
+        out = Path(request["out"])
+        files = [{"file": name, "name": "roc", "media_type": "image/png"}]
+        report = wrote(request["out"], files=files)
+        (out / "../../private").write_text("hush")
+        (out / "link").symlink_to(out / "../../private")
+        return report
+
+    run = await yard.work(view, yard.worker(Child(points_elsewhere)))
+    assert run.state == "failed"
+    assert f"its report names {name!r}, which it has not written" in str(run.reason)
     assert yard.outputs() == []
 
 

@@ -1,6 +1,7 @@
 """What a supervisor asks a service: alive, ready, how much. Built by `process.supervise`.
 
-`/healthz` 200 while the loop turns. `/readyz` 200, or 503 with what is missing. `/metrics` for Prometheus.
+`/healthz` 200 while the loop turns. `/readyz` 200, or 503 with what is missing; both with the service's facts.
+`/metrics` for Prometheus.
 None needs a token: bind it to loopback or to the cluster's own network.
 """
 
@@ -100,14 +101,16 @@ class Readiness:
         return OK if missing is None else missing
 
 
-def health_app(readiness: Readiness, metrics: ServiceMetrics) -> Starlette:
+def health_app(readiness: Readiness, metrics: ServiceMetrics, facts: Mapping[str, str] | None = None) -> Starlette:
     async def alive(_: Request) -> Response:
         return JSONResponse({"alive": True})
 
     async def ready(_: Request) -> Response:
         checks = await readiness.ask()
         all_well = all(answer == OK for answer in checks.values())
-        return JSONResponse({"ready": all_well, "checks": checks}, status_code=200 if all_well else 503)
+        return JSONResponse(
+            {"ready": all_well, "checks": checks, **(facts or {})}, status_code=200 if all_well else 503
+        )
 
     async def numbers(_: Request) -> Response:
         return Response(metrics.render(), media_type=_METRICS_TYPE)

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO, Final
 
 import structlog
 
-from modelyard_runtime.limits import Limits
+from modelyard_runtime.limits import Limits, Reach
 from modelyard_runtime.preloaded_child import MESSAGE
-from modelyard_runtime.subprocesses import Child, OnLine, SubprocessFailed, conclude, environment, result_path
+from modelyard_runtime.subprocesses import Child, OnLine, SubprocessFailed, conclude, environment, order, result_path
 
 log = structlog.get_logger()
 
@@ -60,14 +60,14 @@ class _Preloaded:
     def pid(self) -> int:
         return self._process.pid
 
-    async def fork(self, result: Path, limits: Limits, request: int, output: int) -> _Forked:
+    async def fork(self, result: Path, confined: dict[str, Any], request: int, output: int) -> _Forked:
         """Raises _Gone."""
         if self.gone:
             raise _Gone
         child = self._children[str(result)] = _Forked()
-        order = {"result": str(result), "folder": str(result.parent), "limits": limits.model_dump()}
+        message = json.dumps({"result": str(result), "folder": str(result.parent), **confined}).encode()
         try:
-            await asyncio.to_thread(socket.send_fds, self._channel, [json.dumps(order).encode()], [request, output])
+            await asyncio.to_thread(socket.send_fds, self._channel, [message], [request, output])
         except OSError:
             self._end()
         await asyncio.wait({child.started, child.ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,17 +130,17 @@ class PreloadedPython:
                 await (await coming).stop()
         await asyncio.to_thread(self._home.cleanup)
 
-    async def run(self, request: dict[str, Any], *, on_line: OnLine) -> dict[str, Any]:
+    async def run(self, request: dict[str, Any], *, on_line: OnLine, reach: Reach | None = None) -> dict[str, Any]:
         """Raises as `run_python` does."""
         with tempfile.TemporaryDirectory(prefix="modelyard-forked-", ignore_cleanup_errors=True) as folder:
-            child, pipe = await self._fork(Path(folder))
+            child, pipe = await self._fork(Path(folder), reach)
             handing = asyncio.create_task(asyncio.to_thread(_hand_over, pipe, request))
             try:
                 return await conclude(child, on_line)
             finally:
                 await handing  # ends when the child has: then nobody reads
 
-    async def _fork(self, folder: Path) -> tuple[Child, BinaryIO]:
+    async def _fork(self, folder: Path, reach: Reach | None) -> tuple[Child, BinaryIO]:
         for _ in range(_TRIES):
             preloaded = await self._living()
             request_read, request_write = os.pipe()
@@ -148,7 +148,7 @@ class PreloadedPython:
             path = result_path(folder)
             pipe, output = os.fdopen(request_write, "wb"), os.fdopen(output_read, "rb", 0)
             try:
-                forked = await preloaded.fork(path, self._limits, request_read, output_write)
+                forked = await preloaded.fork(path, order(self._limits, reach, folder), request_read, output_write)
                 return Child(self._module, self._limits, forked, output, path), pipe
             except BaseException as error:
                 pipe.close()

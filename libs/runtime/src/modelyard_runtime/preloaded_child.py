@@ -20,8 +20,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from modelyard_runtime import subprocess_child
+from modelyard_runtime.confinement import confine
 from modelyard_runtime.parent_death import die_with_parent
-from modelyard_runtime.program_child import confine
+from modelyard_runtime.program_child import finish, mishap
 
 MESSAGE: Final = 1 << 16
 
@@ -88,9 +89,12 @@ class Forking:
             os.close(descriptor)
         sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
         sys.argv = [self._module, order["result"]]
-        confine(order["limits"])
         self._say({"result": order["result"], "pid": os.getpid()})
         self._channel.close()
+        try:
+            confine(order)
+        except Exception as error:  # noqa: BLE001 - the service says why there is no result
+            finish(order["result"], mishap(error))
 
     def _say(self, message: dict[str, Any]) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # the service has gone, and we go with it

@@ -49,6 +49,7 @@ class Service:
     stop: Sequence[Step] = ()
     closed: asyncio.Event | None = None
     stats: Mapping[str, Any] = field(default_factory=dict)  # dataclasses of integers by prefix, for /metrics
+    facts: Mapping[str, str] = field(default_factory=dict)  # what an operator shall see at start and in /readyz
     http_host: str = "127.0.0.1"
     http_port: int = 0
     answer_within: float = ANSWER_WITHIN  # seconds, for a check
@@ -86,13 +87,13 @@ async def supervise(service: Service) -> AsyncIterator[Running]:
     metrics = ServiceMetrics(service.name, service.stats)
     readiness = Readiness(service.checks, metrics, service.answer_within)
     service.on_readiness(readiness)
-    health = HttpServer(health_app(readiness, metrics), service.http_host, service.http_port)
+    health = HttpServer(health_app(readiness, metrics, service.facts), service.http_host, service.http_port)
     try:
         with bound_contextvars(service=service.name):  # tasks started in here keep the name
             await health.start()
             for step in service.start:
                 await step()
-            log.info("started", health=f"http://{health.host}:{health.port}")
+            log.info("started", health=f"http://{health.host}:{health.port}", **service.facts)
         readiness.phase = "running"
         yield Running(service, health.port)
     finally:

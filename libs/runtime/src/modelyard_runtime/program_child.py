@@ -1,8 +1,8 @@
 """The child's side of `run_program`: confine itself, run `main` of a file, write down how it went.
 
-Started by path as `PYTHON -I program_child.py PROGRAM RESULT LIMITS` in an interpreter where nothing of ours need be
-installed: it imports the standard library only. `subprocess_child` does the same for our own modules; both take what
-they share from here.
+Started by path as `PYTHON -I program_child.py PROGRAM RESULT PARENT ORDER` in an interpreter where nothing of ours need
+be installed: it imports the standard library, and files beside it that do the same. `subprocess_child` is the same for
+our own modules; both take what they share from here.
 """
 
 import ctypes
@@ -11,40 +11,16 @@ import importlib.util
 import json
 import os
 import re
-import resource
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 Log = Callable[[str], None]
 Function = Callable[[dict[str, Any], Log], dict[str, Any]]
 
 OUT_OF_MEMORY = re.compile(r"bad.?alloc|failed to allocate|cannot allocate memory|out of memory", re.IGNORECASE)
-_CPU_GRACE = 5  # seconds from SIGXCPU to SIGKILL
-
-
-def confine(limits: dict[str, Any]) -> None:
-    """Apply `modelyard_runtime.limits.Limits` to this process, for good. A limit the system already set lower stays."""
-    if limits["memory_bytes"] is not None:
-        _limit(resource.RLIMIT_AS, limits["memory_bytes"])
-    _limit(resource.RLIMIT_CPU, limits["cpu_seconds"], limits["cpu_seconds"] + _CPU_GRACE)
-    _limit(resource.RLIMIT_FSIZE, limits["file_bytes"])
-    _limit(resource.RLIMIT_NOFILE, limits["open_files"])
-    _limit(resource.RLIMIT_CORE, 0)  # a core file would hold the model and whatever else was in memory
-    with suppress(OSError):  # Linux only: when the machine runs out of memory, take this process, not the service
-        Path("/proc/self/oom_score_adj").write_text("500")
-
-
-def _limit(what: int, soft: int, hard: int | None = None) -> None:
-    highest = resource.getrlimit(what)[1]
-    hard = soft if hard is None else hard
-    if highest != resource.RLIM_INFINITY:
-        soft, hard = min(soft, highest), min(hard, highest)
-    with suppress(ValueError):  # macOS refuses RLIMIT_AS
-        resource.setrlimit(what, (soft, hard))
 
 
 def say(line: str) -> None:
@@ -90,10 +66,21 @@ def _function(program: str) -> Function:
     return function
 
 
-def _main(program: str, result: str, limits: str) -> None:
-    confine(json.loads(limits))
+def _only_a_folder() -> None:
+    """Of our package no more than where it lies."""
+    package = sys.modules["modelyard_runtime"] = ModuleType("modelyard_runtime")
+    package.__path__ = [os.path.dirname(__file__)]  # noqa: PTH120 - pathlib takes 10 ms to import
+
+
+def _main(program: str, result: str, parent: str, order: str) -> None:
+    _only_a_folder()
+    from modelyard_runtime.confinement import confine
+    from modelyard_runtime.parent_death import die_with_parent
+
+    die_with_parent(int(parent))
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a text file: somebody is reading along
     try:
+        confine(json.loads(order))
         outcome = encoded({"result": _function(program)(json.load(sys.stdin), say)})
     except BaseException as error:  # noqa: BLE001 - whatever it was, the parent reports it
         outcome = mishap(error)

@@ -7,6 +7,7 @@ So several processes, also in containers with process ids of their own, may shar
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,16 @@ def scratch_folder(parent: Path, service: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
+
+
+def written(folder: Path) -> dict[str, Path]:
+    """What lies below a folder into which a child wrote, by relative name. Files only, and no link is followed: where
+    nothing kept the child from making one, it could lead the service to a file of its own."""
+    found = {}
+    for path in [] if folder.is_symlink() else sorted(folder.rglob("*")):
+        if stat.S_ISREG(path.lstat().st_mode):
+            found[path.relative_to(folder).as_posix()] = path
+    return found
 
 
 def sweep(parent: Path, service: str) -> int:

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, TypedDict
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from modelyard_runtime.limits import Confinement
+
 _DOCUMENT_SCHEMES = ("sqlite:///", "mongodb://", "mongodb+srv://")
 
 
@@ -63,6 +65,10 @@ class ServiceSettings(BaseSettings):
 
     housekeeping_seconds: float = Field(
         default=60, gt=0, description="how often to look for what expired or for work that nobody takes care of"
+    )
+
+    confinement: Confinement = Field(
+        default="available", description="`required`: do not start where a part of what confines children is missing"
     )
 
     http_host: str = Field(default="127.0.0.1", description="for /healthz, /readyz and /metrics")

@@ -1,6 +1,6 @@
 """The child's side of `subprocesses`: confine itself, run one function, write down how it went.
 
-Started as `python -m modelyard_runtime.subprocess_child MODULE RESULT PARENT LIMITS`; it confines itself before it
+Started as `python -m modelyard_runtime.subprocess_child MODULE RESULT PARENT ORDER`; it confines itself before it
 imports MODULE, whose last lines are `if __name__ == "__main__": serve(function)`.
 """
 
@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from modelyard_contracts.failures import Failure, FailureReply
+from modelyard_runtime.confinement import confine
 from modelyard_runtime.parent_death import die_with_parent
-from modelyard_runtime.program_child import Function, Log, confine, encoded, finish, mishap, say
+from modelyard_runtime.program_child import Function, Log, encoded, finish, mishap, say
 
 __all__ = ["Function", "Log", "serve"]
 
@@ -35,15 +36,15 @@ def serve(function: Function) -> NoReturn:
     finish(sys.argv[1], outcome)
 
 
-def _main(module: str, result: str, parent: str, limits: str) -> None:
+def _main(module: str, result: str, parent: str, order: str) -> None:
     die_with_parent(int(parent))
-    confine(json.loads(limits))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # somebody is reading along
     sys.argv = [module, result]
     try:
+        confine(json.loads(order))
         runpy.run_module(module, run_name="__main__", alter_sys=True)
-    except Exception as error:  # noqa: BLE001 - it could not even be imported
+    except Exception as error:  # noqa: BLE001 - it could not be confined, or not even be imported
         finish(result, mishap(error))
 
 

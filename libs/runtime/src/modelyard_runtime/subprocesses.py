@@ -1,7 +1,7 @@
 """Work that may crash, hang or eat memory, in a process of its own. Called by import, convert and evaluate.
 
-The child gets no secret (environment scrubbed), no more than its `Limits`, and does not outlive this process, however
-that ends. It is not a sandbox: it runs as the same user and may read what that user may read.
+The child gets no secret (environment scrubbed), no more than its `Limits`, opens nothing beyond its `Reach`, has no
+network and no other process (`confinement`), and does not outlive this process, however that ends.
 """
 
 import asyncio
@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
 from modelyard_contracts.failures import Failure
-from modelyard_runtime.limits import Limits
+from modelyard_runtime.limits import Limits, Reach
 from modelyard_runtime.log_lines import LogLines
 from modelyard_runtime.metrics import SUBPROCESS_SECONDS
-from modelyard_runtime.parent_death import before_program
 from modelyard_runtime.subprocess_outcome import SubprocessFailed, outcome_of
 
-__all__ = ["Limits", "SubprocessFailed", "run_program", "run_python"]
+__all__ = ["Limits", "Reach", "SubprocessFailed", "run_program", "run_python"]
 
 OnLine = Callable[[str], Awaitable[None]]
 _KEPT_VARIABLES: Final = ("PATH", "LANG", "LC_ALL", "TZ")
@@ -38,9 +37,16 @@ _PROGRAM_CHILD: Final = Path(__file__).with_name("program_child.py")
 
 
 async def run_python(
-    module: str, request: dict[str, Any], *, workdir: Path, on_line: OnLine, limits: Limits | None = None
+    module: str,
+    request: dict[str, Any],
+    *,
+    workdir: Path,
+    on_line: OnLine,
+    limits: Limits | None = None,
+    reach: Reach | None = None,
 ) -> dict[str, Any]:
-    """Run `module` (which calls `subprocess_child.serve`) in `workdir` and return what its function returned.
+    """Run `module` (which calls `subprocess_child.serve`) in `workdir` and return what its function returned. Beside
+    that folder and its libraries it can open what is in its `reach`.
 
     Lines it prints go to `on_line` while it runs. Raises the `Failure` that the function raised, or SubprocessFailed;
     when cancelled, or when `on_line` raises, the child and all it started are killed first.
@@ -48,7 +54,7 @@ async def run_python(
     limits, result = limits or Limits(), result_path(workdir)
     # -P: no file in the working directory can pose as a module. -s: none in a user's home either.
     command = [sys.executable, "-P", "-s", "-m", "modelyard_runtime.subprocess_child"]
-    command += [module, str(result), str(os.getpid()), limits.model_dump_json()]
+    command += [module, str(result), str(os.getpid()), json.dumps(order(limits, reach, workdir))]
     return await conclude(await _start(module, command, request, result, limits), on_line)
 
 
@@ -60,14 +66,17 @@ async def run_program(
     workdir: Path,
     on_line: OnLine,
     limits: Limits | None = None,
+    reach: Reach | None = None,
 ) -> dict[str, Any]:
     """As `run_python`, for the function `main(request, log)` of a file (an absolute path) and in the interpreter
     `python`, where nothing of ours need be installed (None: in this one). What it raises becomes SubprocessFailed."""
     limits, result = limits or Limits(), result_path(workdir)
+    if python and not os.access(python, os.X_OK):
+        raise SubprocessFailed("crashed", "its interpreter is not there")
     # -I: neither the environment nor the working directory says what is imported.
     command = [str(python or sys.executable), "-I", str(_PROGRAM_CHILD)]
-    command += [str(program), str(result), limits.model_dump_json()]
-    return await conclude(await _start(program.stem, before_program(command), request, result, limits), on_line)
+    command += [str(program), str(result), str(os.getpid()), json.dumps(order(limits, reach, workdir, program))]
+    return await conclude(await _start(program.stem, command, request, result, limits), on_line)
 
 
 class Running(Protocol):
@@ -160,13 +169,27 @@ def result_path(workdir: Path) -> Path:
     return workdir.absolute() / f".result-{secrets.token_hex(8)}.json"
 
 
+def order(limits: Limits, reach: Reach | None, workdir: Path, *read: Path) -> dict[str, Any]:
+    """What a child confines itself by (`confinement.confine`)."""
+    reach = reach or Reach()
+    paths = Reach(read=(*read, *reach.read), write=(workdir.absolute(), *reach.write))
+    return {"limits": limits.model_dump(), **paths.model_dump(mode="json")}
+
+
 def environment(workdir: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k in _KEPT_VARIABLES or k.startswith(_KEPT_PREFIXES)}
     modules = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if Path(entry).is_absolute()]
     if modules:
         kept["PYTHONPATH"] = os.pathsep.join(modules)
     # Without it the C library reserves address space per core, and a limit that is right here is wrong elsewhere.
-    return {"MALLOC_ARENA_MAX": "2", **kept, "HOME": str(workdir), "TMPDIR": str(workdir)}
+    # And joblib tries for shared memory, to warn that it has none.
+    return {
+        "MALLOC_ARENA_MAX": "2",
+        "JOBLIB_MULTIPROCESSING": "0",
+        **kept,
+        "HOME": str(workdir),
+        "TMPDIR": str(workdir),
+    }
 
 
 async def _follow(process: Running, output: BinaryIO, on_line: OnLine, limits: Limits, tail: deque[str]) -> int:

@@ -5,9 +5,10 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,11 @@ def talk(request: dict[str, Any], log: Log) -> dict[str, Any]:
 
 
 def wait_for(request: dict[str, Any], log: Log) -> dict[str, Any]:
-    """Says its pid and that of a child of its own, then waits until the file is there."""
-    grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    log(f"{os.getpid()} {grandchild.pid}")
+    """Says its pid and, where it may have one, that of a child of its own; then waits until the file is there."""
+    pids = [os.getpid()]
+    with suppress(PermissionError):
+        pids.append(fork_a_sleeper())
+    log(" ".join(map(str, pids)))
     while not Path(request["file"]).exists():
         time.sleep(0.01)
     return {}
@@ -101,8 +104,15 @@ def wait_for(request: dict[str, Any], log: Log) -> dict[str, Any]:
 
 def leave_a_daemon(request: dict[str, Any], log: Log) -> dict[str, Any]:
     """Something that left the group and still holds the pipe."""
-    daemon = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-    return {"pid": daemon.pid}
+    return {"pid": fork_a_sleeper(os.setsid)}
+
+
+def fork_a_sleeper(first: Callable[[], object] = lambda: None) -> int:
+    if pid := os.fork():
+        return pid
+    first()
+    time.sleep(600)
+    os._exit(0)
 
 
 def fake(request: dict[str, Any], log: Log) -> dict[str, Any]:

@@ -57,9 +57,11 @@ class Ground:
         chores: Sequence[Chore] = (),
         closing: Sequence[Step] = (),
         checks: Mapping[str, Check] = MappingProxyType({}),
+        confinement: str | None = None,
     ) -> Service:
-        """`workers` start before anything is taken, `closing` are what the service opened besides. Raises ValueError
-        for watched documents whose collection is not `telling`: what asks for them would never leave."""
+        """`workers` start before anything is taken, `closing` are what the service opened besides, `confinement` is
+        what holds for the children of a worker. Raises ValueError for watched documents whose collection is not
+        `telling`: what asks for them would never leave."""
         if mute := [each.collection.name for each in watched if each.collection not in self.telling]:
             raise ValueError(f"{self.name}: {', '.join(mute)} is watched and is not among the telling collections")
         outboxes = [Outbox(self.documents, collection) for collection in self.telling]
@@ -93,6 +95,7 @@ class Ground:
             ),
             closed=self.bus.closed,
             stats={"bus": self.bus.stats},
+            facts={"confinement": confinement} if confinement else {},
             http_host=self.settings.http_host,
             http_port=self.settings.http_port,
             on_readiness=self._tell_readiness,

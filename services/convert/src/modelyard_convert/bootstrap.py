@@ -20,6 +20,7 @@ from modelyard_convert.repository import COLLECTIONS, Repository
 from modelyard_convert.settings import ConvertSettings
 from modelyard_convert.toolchains import TOOLCHAINS
 from modelyard_runtime.clock import now_ms
+from modelyard_runtime.confining import confinement_here
 from modelyard_runtime.preloaded import PreloadedPython
 from modelyard_runtime.process import Service
 from modelyard_store.objects import Objects, ObjectSettings
@@ -29,8 +30,9 @@ from modelyard_work.revival import Revival
 
 
 async def build(settings: ConvertSettings | None = None) -> Service:
-    """Raises what the clients raise when they cannot connect."""
+    """Raises what the clients raise when they cannot connect, and NotConfined."""
     settings = settings or ConvertSettings()
+    confinement = await confinement_here(settings.confinement) if "worker" in settings.convert_roles else None
     objects = Objects.connect(ObjectSettings(**settings.s3()))
     ground = await Ground.open("convert", settings, COLLECTIONS)
     repository = Repository(ground.documents, ground.relay.nudge, now_ms)
@@ -53,6 +55,7 @@ async def build(settings: ConvertSettings | None = None) -> Service:
         announce=ground.bus.announce,
         settings=settings,
         now=now_ms,
+        confinement=confinement,
     )
     chains = tuple(TOOLCHAINS.values()) if "worker" in settings.convert_roles else ()
     offering = Offering(ground.calls, ground.consumer, jobs, settings.convert_parallel, chains)
@@ -64,6 +67,7 @@ async def build(settings: ConvertSettings | None = None) -> Service:
         chores=chores,
         closing=(children.stop, offering.stop),
         checks={"toolchains": offering.check},
+        confinement=confinement,
     )
 
 

@@ -1,7 +1,9 @@
 """One conversion, from a source on disk to a result with its proof. Called by the conversion job with local paths only.
 
 Four kinds of children that meet in files: sample (what to feed), refit (the toolchain), observe (a runtime, once for
-the source and once for the result) and judge. The source is observed while the toolchain works.
+the source and once for the result) and judge. The source is observed while the toolchain works. Each writes into a
+folder of its own and opens what it needs of the others': a model that takes over its runtime cannot change what it is
+compared with.
 """
 
 import asyncio
@@ -23,21 +25,25 @@ from modelyard_convert.children.requests import (
     SampleRequest,
     Turns,
 )
+from modelyard_convert.errors import BadResult
 from modelyard_convert.refitting import refitted
 from modelyard_convert.result_config import result_config
 from modelyard_convert.toolchains import TARGETS, toolchain_of
 from modelyard_convert.toolchains.target import Target, Toolchain
-from modelyard_runtime.subprocesses import Limits, OnLine, SubprocessFailed, run_program
+from modelyard_runtime.subprocesses import Limits, OnLine, Reach, SubprocessFailed, run_program
 
 ReportT = TypeVar("ReportT", bound=Shape)
 CHILDREN = "modelyard_convert.children"
-REFIT = Path(__file__).with_name("children") / "refit.py"
+PACKAGE = Path(__file__).parent
+REFIT = PACKAGE / "children" / "refit.py"
 
 
 class RunChild(Protocol):
     """One request to `children`, as `PreloadedPython` for that module."""
 
-    async def __call__(self, request: dict[str, Any], *, on_line: OnLine) -> dict[str, Any]: ...
+    async def __call__(
+        self, request: dict[str, Any], *, on_line: OnLine, reach: Reach | None = None
+    ) -> dict[str, Any]: ...
 
 
 class RunProgram(Protocol):
@@ -50,6 +56,7 @@ class RunProgram(Protocol):
         workdir: Path,
         on_line: OnLine,
         limits: Limits | None = None,
+        reach: Reach | None = None,
     ) -> dict[str, Any]: ...
 
 
@@ -61,9 +68,9 @@ class Converter:
     limits: Limits
     run_program: RunProgram = run_program
 
-    async def __call__(self, request: ConversionRequest, *, workdir: Path, on_line: OnLine) -> ConversionReport:
+    async def __call__(self, request: ConversionRequest, *, on_line: OnLine) -> ConversionReport:
         """Raises Failure and SubprocessFailed. A failed parity is not raised: its numbers belong to the report."""
-        conversion = _Conversion(self, request, workdir, on_line, TARGETS[request.target], toolchain_of(request.target))
+        conversion = _Conversion(self, request, on_line, TARGETS[request.target], toolchain_of(request.target))
         seconds = self.limits.wall_seconds
         try:
             async with asyncio.timeout(seconds) as deadline:
@@ -78,13 +85,14 @@ class Converter:
 class _Conversion:
     converter: Converter
     request: ConversionRequest
-    workdir: Path
     on_line: OnLine
     target: Target
     chain: Toolchain
 
     async def run(self) -> ConversionReport:
         request = self.request
+        for folder in (request.result, *map(self._folder, ("samples", "source", "result", "toolchain", "turns"))):
+            folder.mkdir()
         await self._step("loading the source")
         sampled = await self._sample()
         changes, source, result = await self._refit_and_observe(sampled)
@@ -95,8 +103,7 @@ class _Conversion:
         parity = await self._judge(sampled, min(source.runs, result.runs))
         inspection = result.inspection
         config = result_config(request.config, self.target.result_format, sampled.signature, inspection.signature)
-        path = request.result / "model" / "config.json"
-        await asyncio.to_thread(path.write_text, config.model_dump_json(indent=2, exclude_defaults=True))
+        await asyncio.to_thread(write_config, request.result, config.model_dump_json(indent=2, exclude_defaults=True))
         return ConversionReport(inspection=inspection, changed=changes.changed, parity=parity, benchmark=benchmark)
 
     async def _step(self, what: str) -> None:
@@ -111,15 +118,17 @@ class _Conversion:
             config=request.config,
             folder=request.calibration,
             calibrate=target.option_values(request.options)["samples"] if target.needs_calibration else 0,
-            calibration=self._file("calibration.npz"),
-            proof=self._file("proof.npz"),
+            calibration=self._calibration,
+            proof=self._proof,
         )
-        return await self._ask(wanted, SampleReport)
+        samples = (request.calibration.path,) if request.calibration else ()
+        reach = Reach(read=(request.source, *samples), write=(self._folder("samples"),))
+        return await self._ask(wanted, SampleReport, reach)
 
     async def _refit_and_observe(self, sampled: SampleReport) -> tuple[RefitReport, ObserveReport, ObserveReport]:
         """The source is observed beside the refitting, then waits until the result can be timed in turns with it."""
         for name in ("source-turn", "result-turn"):
-            os.mkfifo(self._file(name))
+            os.mkfifo(self._folder("turns") / name)
         try:
             async with asyncio.TaskGroup() as group:
                 source = group.create_task(self._observe(sampled, "source"))
@@ -133,8 +142,7 @@ class _Conversion:
 
     async def _refit(self, sampled: SampleReport) -> RefitReport:
         request = self.request
-        scratch = self._file("toolchain")
-        scratch.mkdir()
+        scratch = self._folder("toolchain")
         inputs = tuple(spec.name for spec in sampled.signature.inputs)
         wanted = RefitRequest(
             program=self.chain.program,
@@ -144,37 +152,45 @@ class _Conversion:
             result=request.result,
             scratch=scratch,
             options=self.target.option_values(request.options),
-            samples=RefitRequest.Samples(path=self._file("calibration.npz"), inputs=inputs, count=sampled.calibrate),
+            samples=RefitRequest.Samples(path=self._calibration, inputs=inputs, count=sampled.calibrate),
         )
         raw = await self.converter.run_program(
             REFIT,
             wanted.model_dump(mode="json"),
             python=self.chain.python,
-            workdir=self.workdir,
+            workdir=scratch,
             on_line=self.on_line,
             limits=self.converter.limits,
+            reach=Reach(
+                read=(PACKAGE, self.chain.program.parent, request.source, self._calibration), write=(request.result,)
+            ),
         )
         return refitted(raw, self.chain.name)
 
     async def _observe(self, sampled: SampleReport, which: Literal["source", "result"]) -> ObserveReport:
         request, is_source = self.request, which == "source"
         other = "result" if is_source else "source"
+        turns = self._folder("turns")
         wanted = ObserveRequest(
             format=request.source_format if is_source else self.target.result_format,
             root=request.source if is_source else request.result,
             threads=request.threads,
-            samples=self._file("proof.npz"),
+            samples=self._proof,
             count=sampled.prove,
-            outputs=self._file(f"{which}.npz"),
+            outputs=self._outputs(which),
             counterpart=None if is_source else sampled.signature,
-            turns=Turns(own=self._file(f"{which}-turn"), other=self._file(f"{other}-turn"), leads=is_source),
+            turns=Turns(own=turns / f"{which}-turn", other=turns / f"{other}-turn", leads=is_source),
         )
-        return await self._ask(wanted, ObserveReport)
+        reach = Reach(
+            read=(wanted.root, self._proof, turns / f"{which}-turn"),
+            write=(self._folder(which), turns / f"{other}-turn"),
+        )
+        return await self._ask(wanted, ObserveReport, reach)
 
     async def _judge(self, sampled: SampleReport, runs: int) -> Parity:
         wanted = JudgeRequest(
-            reference=self._file("source.npz"),
-            result=self._file("result.npz"),
+            reference=self._outputs("source"),
+            result=self._outputs("result"),
             names=tuple(spec.name for spec in sampled.signature.outputs),
             runs=runs,
             batch=sampled.batch,
@@ -182,10 +198,30 @@ class _Conversion:
             score=sampled.score,
             tolerance=self.request.tolerance,
         )
-        return await self._ask(wanted, Parity)
+        return await self._ask(wanted, Parity, Reach(read=(wanted.reference, wanted.result)))
 
-    async def _ask(self, wanted: Shape, report: type[ReportT]) -> ReportT:
-        return report.model_validate(await self.converter.run(wanted.model_dump(mode="json"), on_line=self.on_line))
+    async def _ask(self, wanted: Shape, report: type[ReportT], reach: Reach) -> ReportT:
+        request = wanted.model_dump(mode="json")
+        return report.model_validate(await self.converter.run(request, on_line=self.on_line, reach=reach))
 
-    def _file(self, name: str) -> Path:
+    @property
+    def _calibration(self) -> Path:
+        return self._folder("samples") / "calibration.npz"
+
+    @property
+    def _proof(self) -> Path:
+        return self._folder("samples") / "proof.npz"
+
+    def _outputs(self, which: Literal["source", "result"]) -> Path:
+        return self._folder(which) / f"{which}.npz"
+
+    def _folder(self, name: str) -> Path:
         return self.request.scratch / name
+
+
+def write_config(result: Path, text: str) -> None:
+    """Raises BadResult where a child has left something that would lead the writing elsewhere."""
+    path = result / "model" / "config.json"
+    if path.resolve() != result.resolve() / "model" / "config.json":
+        raise BadResult("its folder `model` holds links")
+    path.write_text(text)

@@ -6,6 +6,7 @@ from pathlib import Path
 from modelyard_contracts.shapes import FileEntry, Location
 from modelyard_convert import domain
 from modelyard_convert.domain import Conversion
+from modelyard_runtime.scratch import written
 from modelyard_store.objects import Objects
 
 LOG_NAME = "job_log.txt"
@@ -19,7 +20,7 @@ class Outputs:
     async def upload(self, result: Path, log_file: Path, place: Location) -> tuple[FileEntry, ...]:
         """`result/model/…` and the log. Everything in `result` is written by the toolchain under names of its own."""
         files = []
-        for name, path in sorted({**_written(result), LOG_NAME: log_file}.items()):
+        for name, path in sorted({**written(result), LOG_NAME: log_file}.items()):
             sha256, size = await self.objects.upload(place.bucket, place.prefix + name, path)
             files.append(FileEntry(path=name, size=size, sha256=sha256))
         return tuple(files)
@@ -45,7 +46,3 @@ class Outputs:
     async def _remove(self, prefix: str) -> None:
         """Raises ObjectError: the job or event comes again, and with it the removal."""
         await self.objects.remove_prefix(self.bucket, prefix)
-
-
-def _written(result: Path) -> dict[str, Path]:
-    return {path.relative_to(result).as_posix(): path for path in result.rglob("*") if path.is_file()}

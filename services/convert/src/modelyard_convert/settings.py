@@ -43,4 +43,5 @@ class ConvertSettings(ServiceSettings):
             cpu_seconds=self.convert_cpu_seconds,
             wall_seconds=self.convert_wall_seconds,
             file_bytes=2 * self.convert_source_bytes,
+            confinement=self.confinement,
         )

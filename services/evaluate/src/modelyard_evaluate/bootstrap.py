@@ -22,6 +22,7 @@ from modelyard_evaluate.scanning import Scanner
 from modelyard_evaluate.settings import EvaluateSettings
 from modelyard_evaluate.tasks.table import TASKS, task_of
 from modelyard_runtime.clock import now_ms
+from modelyard_runtime.confining import confinement_here
 from modelyard_runtime.process import Service, Step
 from modelyard_runtime.subprocesses import run_python
 from modelyard_store.objects import Objects, ObjectSettings
@@ -32,8 +33,9 @@ from modelyard_work.revival import Revival
 
 
 async def build(settings: EvaluateSettings | None = None) -> Service:
-    """Raises what the clients raise when they cannot connect."""
+    """Raises what the clients raise when they cannot connect, and NotConfined."""
     settings = settings or EvaluateSettings()
+    confinement = await confinement_here(settings.confinement) if "worker" in settings.evaluate_roles else None
     objects = Objects.connect(ObjectSettings(**settings.s3()))
     ground = await Ground.open("evaluate", settings, TELLING)
     repository = Repository(ground.documents, ground.relay.nudge, now_ms)
@@ -51,12 +53,21 @@ async def build(settings: EvaluateSettings | None = None) -> Service:
         chores = (Revival(repository.runs, _asked_again).sweep,)
     if "worker" in settings.evaluate_roles:
         fetcher = Fetcher(objects, scanner, settings.max_model_bytes)
-        jobs = EvaluationJobs(repository, objects, fetcher, run_python, ground.bus.announce, settings, now_ms, Policy())
+        jobs = EvaluationJobs(
+            repository, objects, fetcher, run_python, ground.bus.announce, settings, now_ms, Policy(), confinement
+        )
         workers = (jobs.job.start,)
         for task in TASKS.values():
             ground.calls.answer(evaluate.offers(task.name), _offer)
             ground.consumer.on_job(task.job, jobs.evaluate, parallel=settings.evaluate_parallel)
-    return ground.service(COLLECTIONS, objects=objects, watched=(repository.runs,), workers=workers, chores=chores)
+    return ground.service(
+        COLLECTIONS,
+        objects=objects,
+        watched=(repository.runs,),
+        workers=workers,
+        chores=chores,
+        confinement=confinement,
+    )
 
 
 def _asked_again(run: Run) -> Outcome[Run]:

@@ -63,4 +63,5 @@ class EvaluateSettings(ServiceSettings):
             cpu_seconds=int(self.evaluate_wall_seconds) * self.evaluate_threads + 1,
             wall_seconds=self.evaluate_wall_seconds,
             file_bytes=GIB,
+            confinement=self.confinement,
         )

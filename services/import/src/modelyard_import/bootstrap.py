@@ -23,6 +23,7 @@ from modelyard_import.handlers.uploads import UploadCalls
 from modelyard_import.repository import COLLECTIONS, TELLING, Repository
 from modelyard_import.settings import ImportSettings
 from modelyard_runtime.clock import now_ms
+from modelyard_runtime.confining import confinement_here
 from modelyard_runtime.process import Service, Step
 from modelyard_runtime.subprocesses import Limits
 from modelyard_store.objects import Objects, ObjectSettings
@@ -33,12 +34,13 @@ from modelyard_work.revival import Revival
 
 
 async def build(settings: ImportSettings | None = None) -> Service:
-    """Raises what the clients raise when they cannot connect."""
+    """Raises what the clients raise when they cannot connect, and NotConfined."""
     settings = settings or ImportSettings()
+    confinement = await confinement_here(settings.confinement) if "worker" in settings.import_roles else None
     objects = Objects.connect(ObjectSettings(**settings.s3()))
     ground = await Ground.open("import", settings, TELLING)
     repository = Repository(ground.documents, ground.relay.nudge, now_ms)
-    inspector, http = Inspector(_limits(settings)), registry_http()
+    inspector, http = Inspector(_limits(settings), confinement), registry_http()
     workers, chores = tuple[Step, ...](), tuple[Chore, ...]()
     if "api" in settings.import_roles:
         uploads = UploadCalls(
@@ -65,6 +67,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
         workers=workers,
         chores=chores,
         closing=(http.aclose, inspector.stop),
+        confinement=confinement,
     )
 
 
@@ -116,4 +119,5 @@ def _limits(settings: ImportSettings) -> Limits:
         cpu_seconds=int(settings.inspection_seconds) + 1,
         wall_seconds=settings.inspection_seconds,
         file_bytes=16 * 1024 * 1024,
+        confinement=settings.confinement,
     )

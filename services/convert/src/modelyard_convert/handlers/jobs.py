@@ -38,6 +38,7 @@ class ConversionJobs:
     announce: Announce
     settings: ConvertSettings
     now: Callable[[], int]
+    confinement: str | None = None
 
     async def convert(self, envelope: Envelope, job: ConversionJob) -> None:
         await self.job.run(envelope, job.conversion_id)
@@ -66,10 +67,11 @@ class _Converting(LongWork[Conversion]):
 
     async def run(self, attempt: Attempt[Conversion]) -> Decide[Conversion]:
         log = self._log = JobLog(attempt.value, self._tools.announce, attempt.folder / "job_log.txt")
+        await log.say(f"confinement: {self._tools.confinement}")
         await log.say(f"{STEP}fetching the source")
         admitted = await attempt.patiently(lambda: self._examine(attempt.value))
         request = await attempt.patiently(lambda: self._fetch(attempt, admitted))
-        report = await self._tools.converter(request, workdir=attempt.folder, on_line=log.say)
+        report = await self._tools.converter(request, on_line=log.say)
         if report.parity.verdict == "failed":
             return self._parity_failed(report)
         await log.say(f"{STEP}storing the result")

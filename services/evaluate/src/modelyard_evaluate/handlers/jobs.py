@@ -22,7 +22,8 @@ from modelyard_evaluate.fetching import Fetcher
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.settings import EvaluateSettings
 from modelyard_evaluate.tasks.table import task_of
-from modelyard_runtime.subprocesses import Limits, OnLine
+from modelyard_runtime.scratch import written
+from modelyard_runtime.subprocesses import Limits, OnLine, Reach
 from modelyard_store.aggregates import Decide
 from modelyard_store.objects import Objects
 from modelyard_work.ending import Policy
@@ -37,7 +38,14 @@ log = structlog.get_logger()
 
 class RunPython(Protocol):
     async def __call__(
-        self, module: str, request: dict[str, Any], *, workdir: Path, on_line: OnLine, limits: Limits | None = None
+        self,
+        module: str,
+        request: dict[str, Any],
+        *,
+        workdir: Path,
+        on_line: OnLine,
+        limits: Limits | None = None,
+        reach: Reach | None = None,
     ) -> dict[str, Any]: ...
 
 
@@ -51,6 +59,7 @@ class EvaluationJobs:
     settings: EvaluateSettings
     now: Callable[[], int]
     policy: Policy
+    confinement: str | None = None
 
     async def evaluate(self, envelope: Envelope, job: EvaluationJob) -> None:
         await self.job.run(envelope, job.run_id)
@@ -78,8 +87,9 @@ class _Evaluating(LongWork[Run]):
         run, tools = attempt.value, self._tools
         if run.model is None or run.data is None:
             raise EvaluationBroken("the run does not say what to measure")
-        package, data, out = (attempt.folder / name for name in ("package", "data", "out"))
-        data.mkdir()
+        package, data, own = (attempt.folder / name for name in ("package", "data", "own"))
+        for folder in (package, data, own):
+            folder.mkdir()
         await self._tell(run)
         await tools.fetcher.model(run.model, package)
         request = EvaluationRequest(
@@ -88,18 +98,20 @@ class _Evaluating(LongWork[Run]):
             kind=run.data.kind,
             data=data,
             samples=await tools.fetcher.data(run.data, data),
-            out=out,
+            out=own / "out",
             threads=tools.settings.evaluate_threads,
         )
+        log.info("evaluation_confined", run_id=run.run_id, confinement=tools.confinement)
         made = await tools.run_python(
             task_of(run).child,
             request.model_dump(mode="json"),
-            workdir=attempt.folder,
+            workdir=own,
             on_line=lambda line: self._hear(run, line),
             limits=tools.settings.child_limits,
+            reach=Reach(read=(package, data)),
         )
         report = EvaluationReport.read(made)
-        scores = await attempt.patiently(lambda: self._store(run, report, out))
+        scores = await attempt.patiently(lambda: self._store(run, report, request.out))
         return lambda found: life.succeeded(found, scores, now=tools.now())
 
     def progress(self) -> Progress[Run]:
@@ -153,9 +165,11 @@ class _Evaluating(LongWork[Run]):
         await self._tools.announce("evaluation", run.run_id, payload)
 
     async def _store(self, run: Run, made: EvaluationReport, out: Path) -> Scores:
-        place = self._place(run)
+        place, found = self._place(run), await asyncio.to_thread(written, out)
         for file in (*made.files, _RESULT):
-            content = await asyncio.to_thread((out / file.file).read_bytes)
+            if file.file not in found:
+                raise EvaluationBroken(f"its report names {file.file!r}, which it has not written")
+            content = await asyncio.to_thread(found[file.file].read_bytes)
             await self._tools.objects.put(place.bucket, place.prefix + file.file, content, file.media_type)
         return made.scores(place)
 

@@ -96,6 +96,7 @@ class Bring:
         """Raises Failure with everything that is wrong."""
         if package.image is not None:
             return package.image
+        transfer.notes.log(f"confinement: {self.inspect.confinement}")
         report = await self.inspect(transfer.folder)
         transfer.notes.scan = report.scan
         if failure := report.failure():

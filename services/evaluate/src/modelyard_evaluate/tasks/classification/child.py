@@ -34,6 +34,7 @@ from modelyard_evaluate.tasks.classification.metrics import Answers, Measured, m
 from modelyard_evaluate.tasks.classification.npz import read_samples
 from modelyard_formats.running import Runner
 from modelyard_formats.table import runner as load_runner
+from modelyard_runtime import confinement
 
 Log = Callable[[str], None]
 MOST_TABLE = 2000  # classes; a larger matrix is of no use to a spreadsheet
@@ -58,6 +59,7 @@ def evaluate(request: dict[str, Any], log: Log) -> dict[str, Any]:
         "threads": asked.threads,
         "seconds": round(seconds, 3),
         "samples_per_second": round(measured.samples / seconds, 1),
+        "confinement": str(confinement.held),
     }
     return _write(asked.out, answers, measured, about).model_dump(mode="json")
 
