@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import attacks
 import beside_mlflow
 import delivery
 import machine
@@ -30,6 +31,7 @@ _MEASURES = {
     "stores": stores,
     "mlflow": beside_mlflow,
     "delivery": delivery,
+    "attacks": attacks,
 }
 _PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
