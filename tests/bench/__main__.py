@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import attacks
 import beside_mlflow
 import delivery
 import fairness
@@ -32,6 +33,7 @@ _MEASURES = {
     "mlflow": beside_mlflow,
     "delivery": delivery,
     "fairness": fairness,
+    "attacks": attacks,
 }
 _PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"

@@ -20,7 +20,7 @@ from modelyard_bus.connection import Bus, BusSettings
 from modelyard_local.ports import free_port
 from modelyard_store.objects import Objects, ObjectSettings
 
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 
 
 @dataclass(frozen=True)

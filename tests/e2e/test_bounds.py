@@ -58,11 +58,12 @@ def test_gateway_wants_a_token(yard: Yard, client: Client) -> None:
         if not path.startswith("/v1/"):
             continue
         for method in methods:
-            for headers in ({}, {"Authorization": "Bearer my_nonsense"}, {"X-Auth-Token": "nonsense"}):
-                place = re.sub(r"\{[a-z_]+\}", "default", path)
-                refused(yard.http(method.upper(), place, headers=headers, json={}), 401, "ModelArts.9401")
-                asked += 1
-    assert asked > 100
+            place = re.sub(r"\{[a-z_]+\}", "default", path)
+            refused(yard.http(method.upper(), place, json={}), 401, "ModelArts.9401")
+            asked += 1
+    assert asked > 50
+    for headers in ({"Authorization": "Bearer my_nonsense"}, {"X-Auth-Token": "nonsense"}):  # few: guesses are slowed down
+        refused(yard.http("GET", "/v1/default/models", headers=headers), 401, "ModelArts.9401")
     refused(yard.http("GET", "/metrics"), 401, "ModelArts.9401")
     assert yard.http("GET", "/healthz").status_code == httpx.codes.OK
 

@@ -104,6 +104,33 @@ numbers = st.sampled_from([-1, 0, 0.5, 1, 2, "1", True, None])
 dependencies = st.fixed_dictionaries(
     {"package_name": texts}, optional={"package_version": texts, "restraint": st.sampled_from(["EXACT", "X", None])}
 )
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({f"unknown-{number}": number for number in range(70_000)}, "at most 50,000 values"),
+        ({"outputs": [{}] * 60_000}, "at most 50,000 values"),
+        (
+            {"apis": [{"request": {"data": {"allOf": [{"$ref": "#/"}] * 2_000}}}]},
+            "at most 2,000 values in all schemas together",
+        ),
+    ],
+)
+def test_more_than_anybody_writes_is_refused_before_it_is_looked_at(fields: dict[str, Any], rule: str) -> None:
+    config = {"model_type": "ONNX", "model_algorithm": "digits", **fields}
+    [problem] = read_config(json.dumps(config).encode())[1]
+    assert problem.rule == rule
+
+
+def test_the_first_hundred_problems_are_named_and_many_labels_are_none() -> None:
+    config = {"model_type": "ONNX", "model_algorithm": "digits", "labels": [f"class {n}" for n in range(22_000)]}
+    assert read_config(json.dumps(config).encode())[1] == ()
+    config |= {f"unknown-{number}": number for number in range(1_000)}
+    _, problems, wrong = read_config(json.dumps(config).encode())
+    assert (len(problems), len(wrong)) == (100, 1_000)
+
+
 configs = st.fixed_dictionaries(
     {},
     optional={

@@ -21,6 +21,7 @@ from modelyard_gateway.attempts import Attempts
 from modelyard_gateway.backends import Backends
 from modelyard_gateway.domain import Token, token_id_of
 from modelyard_gateway.lanes import Lanes
+from modelyard_gateway.lookups import Lookups
 from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
@@ -150,13 +151,13 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
         bus=None,  # type: ignore[arg-type]  # no bus
         calls=calls,  # type: ignore[arg-type]  # stands in for it
         access=access,
+        lookups=Lookups(access, lambda: 1_000),
         dead_letters=None,  # type: ignore[arg-type]  # no bus
         now=lambda: 1_000,
         streams=StreamCount(3, 3, 3),
         lanes=Lanes(per_token=2, per_project=3),
         attempts=Attempts(lambda: 1_000, attempt_beats),
         watches=Watches(announcements, beats),
-        missing=lambda _: None,
     )
     app = create_app(settings, backends)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

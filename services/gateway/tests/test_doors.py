@@ -41,7 +41,7 @@ async def with_password(request: Request) -> Caller:
     backends = backends_of(request)
     encoded = request.headers.get("authorization", "").removeprefix("Basic ")
     project, _, secret = base64.b64decode(encoded).decode().partition(":")
-    token = await backends.access.token_of(secret)
+    token = await backends.lookups.token_of(secret)
     if token is None or token.project != project:
         raise Unauthenticated
     correlationid = request.state.correlationid

@@ -7,7 +7,7 @@ import pytest
 from modelyard_contracts.calls import convert, version
 from modelyard_contracts.failures import Away, Failure, FailureKind, Problem
 from modelyard_contracts.shapes import Role, StorageSource
-from modelyard_gateway.doors.v1 import access
+from modelyard_gateway import lookups
 from modelyard_testkit.refusals import refused
 
 GOOD = {"model_name": "手写数字", "source_location": "s3://training/digits/V001"}
@@ -141,22 +141,29 @@ async def test_a_store_that_is_away_is_a_503_with_a_hint_to_try_again(yard, monk
     assert "/secret/place" not in reply.text
 
 
-async def test_while_the_documents_are_known_to_be_away_nobody_waits_for_them(yard) -> None:
+async def test_documents_that_hang_are_waited_for_once_and_tried_once_a_second(yard, monkeypatch) -> None:
+    tried, now = 0, 1_000
     token = await yard.token(Role.READER)
-    object.__setattr__(yard.backends, "missing", {"documents": "disk I/O error in /secret/place"}.get)
-    reply = await yard.http.get("/v1/default/models", headers=token)
-    refused(reply, 503, "ModelArts.9002")
-    assert reply.headers["retry-after"] == "1"
-    assert "/secret/place" not in reply.text
+    real = type(yard.access).token_of
 
-
-async def test_documents_that_hang_are_waited_for_no_longer_than_it_takes(yard, monkeypatch) -> None:
     async def hang(_self, _secret):
+        nonlocal tried
+        tried += 1
         await asyncio.Event().wait()
 
+    object.__setattr__(yard.backends, "lookups", lookups.Lookups(yard.access, lambda: now))
+    monkeypatch.setattr(lookups, "WITHIN", 0.01)
     monkeypatch.setattr(type(yard.access), "token_of", hang)
-    monkeypatch.setattr(access, "_LOOKED_UP_WITHIN", 0.01)
-    refused(await yard.http.get("/v1/default/models", headers={"X-Auth-Token": "x"}), 503, "ModelArts.9002")
+    for now, times in ((1_000, 1), (1_999, 1), (2_000, 2), (2_001, 2)):  # noqa: B007 - the clock of the look-ups
+        reply = await yard.http.get("/v1/default/models", headers=token)
+        refused(reply, 503, "ModelArts.9002")
+        assert (reply.headers["retry-after"], tried) == ("1", times)
+    monkeypatch.setattr(type(yard.access), "token_of", real)
+    monkeypatch.setattr(lookups, "WITHIN", 25)
+    yard.calls.answers[version.LIST.subject] = version.VersionPage(total_count=0, count=0, models=())
+    now = 3_001
+    for _ in range(2):
+        assert (await yard.http.get("/v1/default/models", headers=token)).status_code == 200
 
 
 async def test_a_large_body_is_refused_before_it_is_read(yard) -> None:

@@ -23,7 +23,7 @@ Check = Callable[[], Awaitable[str | None]]
 
 OK: Final = "ok"
 ANSWER_WITHIN: Final = 2.0  # seconds; the gateway, which asks the services, gives them a little longer
-_TELL_WITHIN: Final = 0.8  # seconds, to whoever asks; what has not answered until then is missing
+_TELL_WITHIN: Final = 0.8  # seconds, to whoever asks
 _KEEP: Final = 1.0  # seconds: a check may write (the bus does), and anybody may ask
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -31,8 +31,8 @@ log = structlog.get_logger()
 
 
 class Readiness:
-    """Runs the checks side by side, at most once per second however many ask. A check that hangs delays nobody who
-    asks: it is told as missing, and waited for in the background."""
+    """Runs the checks side by side, at most once per second however many ask. A check that takes long delays
+    nobody who asks: what it said before is told, and it is waited for in the background."""
 
     def __init__(self, checks: Mapping[str, Check], metrics: ServiceMetrics, within: float = ANSWER_WITHIN) -> None:
         self.phase: str = "starting"  # then "running", then "stopping"
@@ -40,8 +40,6 @@ class Readiness:
         self._metrics = metrics
         self._within = within
         self._looking: asyncio.Task[None] | None = None
-        self._unanswered: set[str] = set()
-        self._silent: set[str] = set()
         self._answers: dict[str, str] = {}
         self._answered = float("-inf")
 
@@ -51,32 +49,19 @@ class Readiness:
             self._looking = asyncio.create_task(self._look())
         if self._looking is not None:
             await asyncio.wait({self._looking}, timeout=_TELL_WITHIN)
-            self._silent = set(self._unanswered)
-        answers = {name: self._told(name) for name in self._checks}
+        answers = {name: self._answers.get(name, f"no answer within {_TELL_WITHIN:g} s") for name in self._checks}
         return answers if self.phase == "running" else {**answers, "process": self.phase}
 
     async def keep_asking(self) -> None:
-        """Until cancelled: so that `known` is always of the last seconds."""
+        """Until cancelled: so that whoever asks is told what was found a moment ago."""
         while True:
             await self.ask()
             await asyncio.sleep(_KEEP)
 
-    def known(self, name: str) -> str | None:
-        """What is missing of this check, as far as anybody has asked; None: nothing."""
-        answer = self._told(name)
-        return None if answer == OK else answer
-
-    def _told(self, name: str) -> str:
-        """Of a check that is silent, what it said was missing before; that it is silent, if all was well."""
-        before = self._answers.get(name, OK)
-        return f"no answer within {_TELL_WITHIN:g} s" if name in self._silent and before == OK else before
-
     async def _look(self) -> None:
         async def one(name: str, check: Check) -> None:
             self._answers[name] = await self._one(name, check)
-            self._unanswered.discard(name)
 
-        self._unanswered = set(self._checks)
         try:
             await asyncio.gather(*(one(name, check) for name, check in self._checks.items()))
             self._answered = time.monotonic()

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
 from modelyard_gateway.backends import Backends
+from modelyard_gateway.docs_page import docs_page
 from modelyard_gateway.doors.v1 import access, replies
 from modelyard_gateway.doors.v1.app import door as v1
 from modelyard_gateway.health import health_routes
@@ -33,6 +34,7 @@ def create_app(
     front = _Front(opened["/v1"])
     front.state.backends = backends
     replies.install(front, settings.max_body_bytes)
+    front.router.routes.append(docs_page(front))
     if readiness is not None and metrics is not None:
         front.router.routes.extend(health_routes(readiness, metrics, access.authenticate))
     routes = (Route(f"{path}/{{rest:path}}", door) for path, door in opened.items())
@@ -43,7 +45,7 @@ class _Front(FastAPI):
     """Health, the description of the first door, and a refusal of every other path: in the words of that door."""
 
     def __init__(self, described: FastAPI) -> None:
-        super().__init__(title=described.title, version=described.version)
+        super().__init__(title=described.title, version=described.version, docs_url=None, redoc_url=None)
         self._described = described
 
     def openapi(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from modelyard_bus.connection import Bus
 from modelyard_bus.deadletters import DeadLetters
 from modelyard_gateway.attempts import Attempts
 from modelyard_gateway.lanes import Lanes
+from modelyard_gateway.lookups import Lookups
 from modelyard_gateway.repository import AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
@@ -22,14 +23,13 @@ class Backends:
     bus: Bus
     calls: CallClient
     access: AccessRepository
+    lookups: Lookups
     dead_letters: DeadLetters
     now: Callable[[], int]
     streams: StreamCount
     lanes: Lanes
     attempts: Attempts
     watches: Watches
-    missing: Callable[[str], str | None]
-    """What is known to be missing of a check of `/readyz`."""
 
 
 def backends_of(request: Request) -> Backends:

@@ -13,6 +13,7 @@ from modelyard_gateway.app import create_app
 from modelyard_gateway.attempts import Attempts
 from modelyard_gateway.backends import Backends
 from modelyard_gateway.lanes import Lanes
+from modelyard_gateway.lookups import Lookups
 from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
@@ -85,6 +86,7 @@ class _Api:
             bus=self.bus,
             calls=self.calls,
             access=AccessRepository(self.documents),
+            lookups=Lookups(AccessRepository(self.documents), now_ms),
             dead_letters=DeadLetters(self.bus),
             now=now_ms,
             streams=StreamCount(
@@ -93,7 +95,6 @@ class _Api:
             lanes=Lanes(self.settings.max_token_requests, self.settings.max_project_requests),
             attempts=Attempts(now_ms),
             watches=Watches(self.bus.watch_live),
-            missing=self.readiness.known,
         )
 
     async def stop(self) -> None:

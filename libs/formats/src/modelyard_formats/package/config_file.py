@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from modelyard_contracts.failures import Problem
+from modelyard_contracts.json_text import crowded
 from modelyard_contracts.keeping import dotted, misfits
 from modelyard_contracts.package import PackageConfig
 from modelyard_formats.errors import CONFIG_FILE
@@ -15,6 +16,12 @@ from modelyard_formats.package.references import place_problems, reference_probl
 
 DEEPEST = 64
 """Levels: inside of a version's document and its messages there are more around them."""
+MOST_VALUES: Final = 50_000
+"""Fields, items, objects and lists: 22,000 labels are no rarity."""
+MOST_SCHEMA_VALUES: Final = 2_000
+"""Whether a schema is one takes up to 2 ms for each."""
+MOST_PROBLEMS: Final = 100
+
 # Stand-ins for required fields that are wrong, so that what else the file says can still be checked.
 _STAND_INS = {"model_algorithm": "unknown", "model_type": "Custom"}
 # What is judged by the model type, and cannot be while that is unknown.
@@ -31,6 +38,9 @@ def read_config(text: bytes) -> tuple[PackageConfig | None, tuple[Problem, ...],
     With wrong fields the config still comes, without them, so that cross-checks of the other fields can go on; it is
     None only when the file is no JSON object, or one that cannot be stored.
     """
+    if crowded(text, MOST_VALUES):
+        message = f"{CONFIG_FILE} holds more than {MOST_VALUES:,} values"
+        return None, (Problem(message=message, file=CONFIG_FILE, rule=f"at most {MOST_VALUES:,} values"),), frozenset()
     try:
         raw = _parse(text)
     except _NotJson as error:
@@ -44,8 +54,9 @@ def read_config(text: bytes) -> tuple[PackageConfig | None, tuple[Problem, ...],
         places = tuple(place_problems(config))
         return config, (*schemas, *places), frozenset(str(each.field).split(".")[0] for each in (*schemas, *places))
     except ValidationError as error:
-        problems = tuple(_problem(item) for item in error.errors(include_url=False, include_context=False))
-        wrong = frozenset(str(item["loc"][0]) for item in error.errors(include_url=False, include_context=False))
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        problems = tuple(map(_problem, found[:MOST_PROBLEMS]))
+        wrong = frozenset(str(item["loc"][0]) for item in found)
     dropped = wrong | _DEPENDENT if "model_type" in wrong else wrong
     rest = {name: value for name, value in raw.items() if name not in dropped}
     return _strictly({**_STAND_INS, **rest}), (*problems, *schemas), wrong
@@ -65,6 +76,10 @@ def _unstorable(raw: dict[str, Any]) -> Iterator[Problem]:
 def _schema_problems(raw: dict[str, Any]) -> Iterator[Problem]:
     """What `apis` calls a JSON Schema and is none. Its form is PackageConfig's business."""
     apis = raw.get("apis")
+    if crowded(json.dumps(apis).encode(), MOST_SCHEMA_VALUES):
+        rule = f"at most {MOST_SCHEMA_VALUES:,} values in all schemas together"
+        yield Problem(message=f"{CONFIG_FILE}: apis: {rule}", file=CONFIG_FILE, field="apis", rule=rule)
+        return
     for index, api in enumerate(apis[:50] if isinstance(apis, list) else ()):
         for part in ("request", "response"):
             message = api.get(part) if isinstance(api, dict) else None

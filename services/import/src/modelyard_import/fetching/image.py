@@ -4,6 +4,7 @@ The artifact holds two small files, `model/config.json` and `model/image.json`; 
 the digest that its tag had during the import.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -61,7 +62,7 @@ class Images:
     async def package_of(self, job: Import, source: ImageSource, places: Places) -> Package:
         """The config.json that came with the request or lies in a bucket. Raises Failure."""
         text = await self._config_text(job, source, places)
-        config, problems, _ = read_config(text)
+        config, problems, _ = await asyncio.to_thread(read_config, text)
         if not problems and config and config.model_type != IMAGE:
             message = f"{CONFIG_FILE}: model_type: {config.model_type}, but the source is a container image"
             problems = (Problem(message=message, file=CONFIG_FILE, field="model_type", rule=f"model_type {IMAGE}"),)

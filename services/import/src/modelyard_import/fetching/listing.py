@@ -4,6 +4,7 @@ anything large moves. Called by `bring`.
 config.json is read first, because the model type it names decides which files make a model.
 """
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Final
@@ -69,7 +70,9 @@ async def list_package(objects: Objects, origin: Origin, limits: PackageLimits) 
     """Raises Failure with every broken rule, and what the store raises."""
     layout, problems = await _laid_out(objects, origin)
     text = await _config_text(objects, layout)
-    config, config_problems, wrong = read_config(text) if text is not None else (None, (), frozenset[str]())
+    config, config_problems, wrong = None, tuple[Problem, ...](), frozenset[str]()
+    if text is not None:  # in a thread: what is valid, but large, takes its time
+        config, config_problems, wrong = await asyncio.to_thread(read_config, text)
     model_type = config.model_type if config and "model_type" not in wrong else None
     problems.extend(config_problems)
     problems.extend(unplaceable(layout))

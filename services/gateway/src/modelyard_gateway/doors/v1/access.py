@@ -1,8 +1,7 @@
 """Who is calling: the dependency through which every route of this door gets its caller."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, Header, Request
@@ -13,12 +12,10 @@ from modelyard_gateway.backends import backends_of
 from modelyard_gateway.caller import Caller
 from modelyard_gateway.domain import Token
 from modelyard_gateway.doors.v1.replies import invalid
-from modelyard_gateway.errors import Forbidden, Unauthenticated, unavailable
+from modelyard_gateway.errors import Forbidden, Unauthenticated
 from modelyard_gateway.json_bounds import misfits
 from modelyard_gateway.lanes import Lane
 from modelyard_gateway.texts import misfitting_texts
-
-_LOOKED_UP_WITHIN: Final = 3.0  # seconds
 
 
 def presented_secret(request: Request) -> str | None:
@@ -43,14 +40,7 @@ async def authenticate(request: Request) -> Token:
     if not secret:
         raise Unauthenticated
     backends = backends_of(request)
-    if backends.missing("documents"):
-        raise unavailable()
-    try:
-        async with asyncio.timeout(_LOOKED_UP_WITHIN):
-            token = await backends.access.token_of(secret)
-    except TimeoutError as error:
-        raise unavailable() from error
-    if token is not None:
+    if token := await backends.lookups.token_of(secret):
         return token
     raise await backends.attempts.refuse(request.client.host if request.client else "unknown")
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from modelyard_contracts.calls import convert, evaluate, imports, publish, templates, version
 from modelyard_contracts.catalogue import TRAINING_COMPLETED
+from modelyard_gateway.doors.v1.schemas.rules import AsSaid
 from modelyard_gateway.doors.v1.schemas.work import DatasetRequest, NextVersionRequest, SubmitRequest, TrainingEvent
 
 _MODEL = "0197a3c0-0000-7000-8000-000000000001"
@@ -20,15 +21,18 @@ def _examples(*bodies: Any) -> Any:
 
 Upload: TypeAlias = Annotated[
     imports.BeginUpload,
+    AsSaid,
     _examples({"files": [{"path": "model/config.json", "size": 481}, {"path": "model/digits.onnx", "size": 69338}]}),
 ]
 Completed: TypeAlias = Annotated[
     list[imports.CompletedFile],
+    AsSaid,
     Field(max_length=10_000),
     _examples([{"path": "model/config.json"}, {"path": "model/large.onnx", "etags": ["9b2c…", "77ab…"]}]),
 ]
 Training: TypeAlias = Annotated[
     TrainingEvent,
+    AsSaid,
     _examples(
         {
             "specversion": "1.0",
@@ -53,6 +57,7 @@ Training: TypeAlias = Annotated[
 ]
 Rule: TypeAlias = Annotated[
     imports.CreateRule,
+    AsSaid,
     _examples(
         {
             "name": "nightly",
@@ -69,6 +74,7 @@ Rule: TypeAlias = Annotated[
 ]
 DryRun: TypeAlias = Annotated[
     imports.DryRunRule,
+    AsSaid,
     _examples(
         {
             "name": "nightly",
@@ -81,6 +87,7 @@ DryRun: TypeAlias = Annotated[
 ]
 Template: TypeAlias = Annotated[
     templates.CreateTemplate,
+    AsSaid,
     _examples(
         {
             "template_name": "我们的分类模板",
@@ -94,9 +101,10 @@ Template: TypeAlias = Annotated[
         }
     ),
 ]
-Audit: TypeAlias = Annotated[version.StartAudit, _examples({}, {"repair": True})]
+Audit: TypeAlias = Annotated[version.StartAudit, AsSaid, _examples({}, {"repair": True})]
 Conversion: TypeAlias = Annotated[
     convert.CreateConversion,
+    AsSaid,
     _examples(
         {"model_id": _MODEL, "order": {"target": "openvino-fp16"}},
         {
@@ -110,13 +118,17 @@ Conversion: TypeAlias = Annotated[
 ]
 Dataset: TypeAlias = Annotated[
     DatasetRequest,
+    AsSaid,
     _examples({"name": "held-out", "kind": "image-folder", "source_location": "s3://datasets/held-out/"}),
 ]
-Evaluation: TypeAlias = Annotated[evaluate.CreateEvaluation, _examples({"model_id": _MODEL, "dataset_id": _DATASET})]
-NextVersion: TypeAlias = Annotated[NextVersionRequest, _examples({"dataset_id": _DATASET})]
-Listing: TypeAlias = Annotated[publish.CreateListing, _examples({"model_id": _MODEL, "title": "手写数字 1.0"})]
+Evaluation: TypeAlias = Annotated[
+    evaluate.CreateEvaluation, AsSaid, _examples({"model_id": _MODEL, "dataset_id": _DATASET})
+]
+NextVersion: TypeAlias = Annotated[NextVersionRequest, AsSaid, _examples({"dataset_id": _DATASET})]
+Listing: TypeAlias = Annotated[publish.CreateListing, AsSaid, _examples({"model_id": _MODEL, "title": "手写数字 1.0"})]
 Competition: TypeAlias = Annotated[
     publish.CreateCompetition,
+    AsSaid,
     _examples({"title": "Unseen digits", "dataset_id": _DATASET, "metric": "accuracy", "deadline": 1900000000000}),
 ]
-Entry: TypeAlias = Annotated[SubmitRequest, _examples({"model_id": _MODEL})]
+Entry: TypeAlias = Annotated[SubmitRequest, AsSaid, _examples({"model_id": _MODEL})]

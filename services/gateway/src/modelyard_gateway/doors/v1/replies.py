@@ -8,6 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
 
 from modelyard_contracts import codes
 from modelyard_contracts.failures import Code, Failure, FailureKind, Problem
@@ -130,10 +132,23 @@ def install(app: FastAPI, max_body_bytes: int, admit: Admit | None = None) -> No
         return error_response(request, invalid_request(error.errors()))
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:
             message = "the body is not JSON that can be read"
             return error_response(request, invalid((Problem(message=message, field="body", rule="JSON"),)))
-        absent = error.status_code == 404  # the router raises 405 otherwise
-        kind, code = (FailureKind.NOT_FOUND, codes.NO_PATH) if absent else (FailureKind.INVALID, codes.NO_METHOD)
-        return error_response(request, Failure(kind, code, str(error.detail)), error.headers)
+        if error.status_code == 404:  # the router raises 405 otherwise
+            return error_response(request, Failure(FailureKind.NOT_FOUND, codes.NO_PATH, str(error.detail)))
+        allow = {"Allow": ", ".join(_methods_of(app, request))}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=allow)
+        return error_response(request, Failure(FailureKind.INVALID, codes.NO_METHOD, str(error.detail)), allow)
+
+
+def _methods_of(app: FastAPI, request: Request) -> list[str]:
+    """All of this path: several routes may share it."""
+    allowed = [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.router.routes)
+    ]
+    return [*allowed, *(["HEAD"] if "GET" in allowed else []), "OPTIONS"]

@@ -20,6 +20,7 @@ from modelyard_gateway.doors.v1.schemas.administration import (
     TokenReply,
     TokenRequest,
 )
+from modelyard_gateway.doors.v1.schemas.rules import AsSaid
 from modelyard_gateway.errors import Forbidden, NotFound
 
 Sequence = Annotated[int, Path(ge=1, le=2**53)]
@@ -38,7 +39,7 @@ def _shown(token: Token, secret: str | None = None) -> TokenReply:
 
 
 @router.post("/tokens")
-async def create_token(caller: Admin, body: TokenRequest) -> TokenReply:
+async def create_token(caller: Admin, body: Annotated[TokenRequest, AsSaid]) -> TokenReply:
     """Make a token for this project. Its secret is in this answer and nowhere else."""
     secret = new_secret()
     now = caller.backends.now()
@@ -101,7 +102,7 @@ async def _operator(request: Request, token: Annotated[Token, Depends(authentica
 
 @projects.post("")
 async def create_project(
-    request: Request, token: Annotated[Token, Depends(_operator)], body: ProjectRequest
+    request: Request, token: Annotated[Token, Depends(_operator)], body: Annotated[ProjectRequest, AsSaid]
 ) -> TokenReply:
     """Make a project and its first admin token. Only an admin of the operator's project may."""
     backends = backends_of(request)

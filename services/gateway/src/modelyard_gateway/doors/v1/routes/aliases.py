@@ -9,6 +9,7 @@ from modelyard_contracts.calls.call import Nothing
 from modelyard_gateway.doors.v1.access import Reader, Writer
 from modelyard_gateway.doors.v1.replies import validated
 from modelyard_gateway.doors.v1.schemas.models import AliasQuery, AliasRequest
+from modelyard_gateway.doors.v1.schemas.rules import AsSaid
 
 router = APIRouter(prefix="/v1/{project_id}/model-names/{model_name}", tags=["aliases"])
 
@@ -35,7 +36,7 @@ async def alias_history(caller: Reader, model_name: str, alias: str) -> version.
 
 
 @router.put("/aliases/{alias}")
-async def set_alias(caller: Writer, model_name: str, alias: str, body: AliasRequest) -> Nothing:
+async def set_alias(caller: Writer, model_name: str, alias: str, body: Annotated[AliasRequest, AsSaid]) -> Nothing:
     """Point an alias of a name at one of its versions; moving it is atomic."""
     request = {"model_name": model_name, "alias": alias, "model_version": body.model_version}
     return await caller.ask(version.SET_ALIAS, validated(version.SetAlias, request))

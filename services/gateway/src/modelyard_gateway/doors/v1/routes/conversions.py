@@ -10,6 +10,7 @@ from modelyard_contracts.calls.call import Nothing
 from modelyard_gateway.doors.v1 import examples
 from modelyard_gateway.doors.v1.access import Reader, Writer
 from modelyard_gateway.doors.v1.replies import validated
+from modelyard_gateway.doors.v1.schemas.rules import AsSaid
 from modelyard_gateway.doors.v1.schemas.work import BulkDeleteRequest
 from modelyard_gateway.following import CONVERSION, followed
 
@@ -60,5 +61,5 @@ async def delete_conversion(caller: Writer, conversion_id: str) -> convert.Delet
 
 
 @router.post("/conversions/delete")
-async def delete_conversions(caller: Writer, body: BulkDeleteRequest) -> convert.DeletedConversions:
+async def delete_conversions(caller: Writer, body: Annotated[BulkDeleteRequest, AsSaid]) -> convert.DeletedConversions:
     return await caller.ask(convert.DELETE, convert.DeleteConversions(conversion_ids=tuple(body.conversion_ids)))

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from modelyard_contracts import codes
 from modelyard_contracts.calls import imports
@@ -14,8 +14,10 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_gateway.doors.v1 import examples
 from modelyard_gateway.doors.v1.access import Reader, Writer
 from modelyard_gateway.doors.v1.replies import invalid_at
+from modelyard_gateway.doors.v1.schemas.rules import AsSaid
 
 router = APIRouter(prefix="/v1/{project_id}")
+_COMPLETED = TypeAdapter[TrainingCompleted](Annotated[TrainingCompleted, AsSaid])
 
 
 @router.post("/uploads", tags=["uploads"])
@@ -54,7 +56,7 @@ async def complete_training(caller: Writer, body: examples.Training) -> imports.
             rule="const",
         )
     try:
-        completed = TrainingCompleted.model_validate(body.data, extra="forbid")
+        completed = _COMPLETED.validate_python(body.data, extra="forbid")
     except ValidationError as error:
         raise invalid_at("data", error.errors(include_url=False, include_input=False)) from error
     return await caller.ask(imports.COMPLETE_TRAINING, imports.CompleteTraining(event_id=body.id, completed=completed))

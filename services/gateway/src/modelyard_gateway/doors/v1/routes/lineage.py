@@ -25,12 +25,7 @@ class Svg(Response):
     media_type = "image/svg+xml"
 
     def __init__(self, content: str) -> None:
-        headers = {
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-        }
-        super().__init__(content, headers=headers)
+        super().__init__(content, headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
 
 
 @router.get(f"{MODEL}/lineage")

@@ -11,13 +11,14 @@ from modelyard_gateway.doors.v1.access import Reader, Writer
 from modelyard_gateway.doors.v1.paths import MODEL
 from modelyard_gateway.doors.v1.replies import renamed, validated
 from modelyard_gateway.doors.v1.schemas.models import ModelChange, ModelRequest
+from modelyard_gateway.doors.v1.schemas.rules import AsSaid
 from modelyard_gateway.following import IMPORT, followed
 
 router = APIRouter(prefix="/v1/{project_id}", tags=["models"])
 
 
 @router.post("/models", status_code=200)
-async def create_model(caller: Writer, body: ModelRequest) -> version.VersionCreated:
+async def create_model(caller: Writer, body: Annotated[ModelRequest, AsSaid]) -> version.VersionCreated:
     """Register a version and import it. Answers at once as `publishing`; poll it until `published` or `failed`."""
     try:
         return await caller.ask(version.CREATE, validated(version.CreateVersion, body.call_fields()))
@@ -36,7 +37,7 @@ async def show_model(caller: Reader, model_id: str) -> Response:
 
 
 @router.patch(MODEL)
-async def change_model(caller: Writer, model_id: str, body: ModelChange) -> version.VersionView:
+async def change_model(caller: Writer, model_id: str, body: Annotated[ModelChange, AsSaid]) -> version.VersionView:
     """Change description, labels or links. What it is and where it came from never changes."""
     fields = {"model_id": model_id, **body.model_dump(exclude_none=True)}
     return await caller.ask(version.UPDATE, validated(version.UpdateVersion, fields))

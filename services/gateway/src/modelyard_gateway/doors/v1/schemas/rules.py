@@ -1,10 +1,19 @@
 """What public bodies have in common: strictness, `s3://` places, and the rule that one of several is given."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_python
 
 from modelyard_contracts.shapes import Location
 
@@ -24,6 +33,40 @@ ConfigFile = Annotated[
 ]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 MOST_FOUND: Final = 101  # of one body; one more than is shown, so that it is said that there are more
+
+
+def _as_said(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """`true` and `"0.5"` are no numbers and 1 is no truth: what was understood has the types of what was said. Raises
+    ValidationError."""
+    understood = handler(given)
+    said = to_jsonable_python(understood, by_alias=True)
+    problems = [broken("type", field, text, None) for field, text in islice(_differences(given, said), MOST_FOUND)]
+    if problems:
+        raise ValidationError.from_exception_data("body", problems)
+    return understood
+
+
+AsSaid = WrapValidator(_as_said)
+"""Every JSON body is annotated with it."""
+
+
+def _differences(given: Any, said: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(given, dict) and isinstance(said, dict):
+        for name in given.keys() & said.keys():
+            yield from _differences(given[name], said[name], f"{path}.{name}".lstrip("."))
+    elif isinstance(given, list) and isinstance(said, list):
+        for number, (one, other) in enumerate(zip(given, said, strict=False)):
+            yield from _differences(one, other, f"{path}.{number}".lstrip("."))
+    elif (kind := _kind(given)) != (wanted := _kind(said)) and wanted and kind:
+        yield path or "body", f"this is {kind}, and {wanted} belongs here"
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    return "a text" if isinstance(value, str) else None
 
 
 class HttpModel(BaseModel):
