@@ -13,6 +13,8 @@ ARGS ?=
 WIDTH ?= 120
 DATA ?= data
 STAND_INS ?=
+TRIALS ?= 200
+SEED ?= 1
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +38,9 @@ check: setup  ## format, lint, types, walls
 
 faults: setup  ## kill processes in the middle of work
 	@$(BIN)/pytest tests/faults --timeout 900 $(ARGS)
+
+campaign: setup  ## many trials of faults in random mixes, judged from outside (TRIALS=200 SEED=1)
+	@$(BIN)/python -m tests.faults.campaign --trials $(TRIALS) --seed $(SEED) $(ARGS)
 
 test-compose: setup  ## build the images and use docker-compose.yml from outside (STAND_INS=1: pull no image)
 	@STAND_INS="$(STAND_INS)" $(BIN)/pytest tests/compose --timeout 1800 $(ARGS)
@@ -84,4 +89,4 @@ clean:  ## remove .venv and every cache; data stays
 	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find libs services deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo up test test-terminal check faults test-compose bench generate lock env setup clean
+.PHONY: help demo up test test-terminal check faults campaign test-compose bench generate lock env setup clean
