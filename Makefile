@@ -14,6 +14,7 @@ WIDTH ?= 120
 DATA ?= data
 STAND_INS ?=
 COUNT ?= 100000
+TRIALS ?= 200
 SEED ?= 1
 
 help:  ## show this list
@@ -41,6 +42,9 @@ fuzz: setup  ## the scan against real unpicklers, on files made from a seed (COU
 
 faults: setup  ## kill processes in the middle of work
 	@$(BIN)/pytest tests/faults --timeout 900 $(ARGS)
+
+campaign: setup  ## many trials of faults in random mixes, judged from outside (TRIALS=200 SEED=1)
+	@$(BIN)/python -m tests.faults.campaign --trials $(TRIALS) --seed $(SEED) $(ARGS)
 
 test-compose: setup  ## build the images and use docker-compose.yml from outside (STAND_INS=1: pull no image)
 	@STAND_INS="$(STAND_INS)" $(BIN)/pytest tests/compose --timeout 1800 $(ARGS)
@@ -89,4 +93,4 @@ clean:  ## remove .venv and every cache; data stays
 	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find libs services deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo up test test-terminal check fuzz faults test-compose bench generate lock env setup clean
+.PHONY: help demo up test test-terminal check fuzz faults campaign test-compose bench generate lock env setup clean

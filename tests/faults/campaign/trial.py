@@ -30,6 +30,7 @@ DISK_MIB: Final = 96
 class Verdict:
     seed: int
     faults: list[dict[str, Any]]
+    whole: bool
     stuck: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     light: list[str] = field(default_factory=list)
@@ -65,8 +66,8 @@ def planned(seed: int, kinds: tuple[str, ...]) -> list[Fault]:
 
 
 def run(ground: Ground, seed: int, faults: Sequence[Fault]) -> Verdict:
-    verdict = Verdict(seed, [asdict(fault) for fault in faults])
-    work = Work(ground, f"t{seed}-{time.time_ns() % 10**9}")
+    verdict = Verdict(seed, [asdict(fault) for fault in faults], whole=seed % 3 == 0)
+    work = Work(ground, f"t{seed}-{time.time_ns() % 10**9}", whole=verdict.whole)
     work.prepare()
     letters = len(dead_letters(ground.yard))
     began = time.monotonic()

@@ -92,20 +92,23 @@ class Ground:
 
 @dataclass
 class Work:
-    """Of one trial, in a project of its own."""
+    """Of one trial, in a project of its own. `whole`: its plan converts and measures too, which takes a while."""
 
     ground: Ground
     project: str
+    whole: bool = True
     client: Client = field(init=False)
     keys: list[str] = field(default_factory=list)
 
     def prepare(self) -> None:
         """While nothing is wrong: what the accepted work will need."""
         self.client = self.ground.yard.project(self.project)
-        body = {"name": "held-out", "kind": "image-folder", "source_location": self.ground.held_out}
-        dataset_id = self.client.post("datasets", body)["dataset_id"]
         publish = [{"channel": "gallery"}, {"channel": "competition", "competition_id": self.ground.competition_id}]
-        plan = {"convert": [{"target": TARGET}], "evaluate": [{"dataset_id": dataset_id}], "publish": publish}
+        plan: dict[str, Any] = {"publish": publish}
+        if self.whole:
+            body = {"name": "held-out", "kind": "image-folder", "source_location": self.ground.held_out}
+            dataset_id = self.client.post("datasets", body)["dataset_id"]
+            plan |= {"convert": [{"target": TARGET}], "evaluate": [{"dataset_id": dataset_id}]}
         self.client.post("import-rules", {"name": "all", "job_name": "run*", "model_name": "planned", "plan": plan})
 
     def submit(self, until: float) -> None:
@@ -166,6 +169,9 @@ class Work:
         if planned is None or planned["model_status"] != "published":
             return []
         shown = self.client.get(f"models/{planned['model_id']}")
+        return (self._work_open(shown) if self.whole else []) + self._publication_open(shown)
+
+    def _work_open(self, shown: dict[str, Any]) -> list[str]:
         made = self.client.get("conversions")["conversions"]
         runs = self._runs()
         wanted = {"source", *(each["target"] for each in shown["artifacts"])}
@@ -176,9 +182,14 @@ class Work:
         succeeded = {each["artifact"]["artifact_id"] for each in made if each["state"] == "succeeded"}
         known = {each["artifact_id"] for each in shown["artifacts"]}
         open_ += ["the version has not heard of its conversion"] if not succeeded <= known else []
-        source = any(run["target"] == "source" and run["state"] == "succeeded" for run in runs)
-        open_ += ["not in the gallery"] if source and not self._listings() else []
-        open_ += ["no verdict on the entry"] if source and not self._judged(shown) else []
+        return open_
+
+    def _publication_open(self, shown: dict[str, Any]) -> list[str]:
+        measured = any(run["target"] == "source" and run["state"] == "succeeded" for run in self._runs())
+        open_: list[str] = []
+        if measured or not self.whole:
+            open_ += [] if self._listings() else ["not in the gallery"]
+            open_ += [] if self._judged(shown) else ["no verdict on the entry"]
         return open_ + [f"in use: {each}" for each in shown["in_use"] if "not ended" in each]
 
     def _runs(self) -> list[dict[str, Any]]:

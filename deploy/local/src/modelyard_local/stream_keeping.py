@@ -30,11 +30,12 @@ Report = Callable[[str], None]
 
 class StreamKeeper:
     def __init__(self, nats: NatsServer, connect: Callable[[], Awaitable[Bus]], report: Report) -> None:
-        """`connect` with the operator's identity."""
+        """Once the streams are declared. `connect` with the operator's identity."""
         self._nats = nats
         self._connect = connect
         self._report = report
         self._bus: Bus | None = None
+        self._whole = nats.pid if self._stored() else None  # the process that had its streams on the disk
         self._troubled = 0
         self._restarted = float("-inf")
 
@@ -52,7 +53,8 @@ class StreamKeeper:
                 await self._bus.close()
 
     async def _look(self) -> None:
-        if not self._stored():
+        pid = self._nats.pid
+        if pid is not None and pid == self._whole and not self._stored():
             self._restart("the folder of NATS is gone")
             return
         bus = await self._connected()
@@ -61,13 +63,14 @@ class StreamKeeper:
         if not await bus.declared():
             await bus.declare()
             self._report("streams of NATS were gone; they are declared anew")
+        self._whole = pid if self._stored() else None
         missing = await bus.check()
         self._troubled = self._troubled + 1 if missing and await bus.answers() else 0
         if self._troubled >= LOOKS and shutil.disk_usage(self._nats.store).free >= ROOM:
             self._restart(f"NATS stores nothing although there is room: {missing}")
 
     def _stored(self) -> bool:
-        return any(self._nats.store.glob(f"jetstream/*/streams/{EVENTS.name}")) or self._nats.pid is None
+        return any(self._nats.store.glob(f"jetstream/*/streams/{EVENTS.name}"))
 
     async def _connected(self) -> Bus | None:
         if self._bus is None or self._bus.closed.is_set():

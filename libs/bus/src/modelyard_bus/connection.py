@@ -62,6 +62,7 @@ class Bus:
         self.on_reconnect: list[Callable[[], None]] = []  # for this package only
         self._settings = settings
         self._back = asyncio.Event()
+        self._proved = float("-inf")
         self._refused: set[str] = set()
         self._last_error: Exception | None = None
 
@@ -182,12 +183,17 @@ class Bus:
             return error
         return None
 
-    async def check(self) -> str | None:
-        """None when every stream stores what this service writes, else what is missing. Takes at most a second."""
+    async def check(self, fresh: float = 0.0) -> str | None:
+        """None when every stream stores what this service writes, or did so within the last `fresh` seconds; else what
+        is missing. Takes at most a second."""
         if not self.nats.is_connected:
             return "not connected to NATS"
-        missing = await asyncio.gather(*(self._missing(stream) for stream in STREAMS))
-        return "; ".join(filter(None, missing)) or None
+        now = asyncio.get_running_loop().time()
+        if now - self._proved < fresh:
+            return None
+        missing = "; ".join(filter(None, await asyncio.gather(*(self._missing(stream) for stream in STREAMS))))
+        self._proved = float("-inf") if missing else now
+        return missing or None
 
     async def _missing(self, stream: Stream) -> str | None:
         error = await self._publish_once(stream.probe(self.name), PROBE, {"Nats-TTL": PROBE_LIVES}, PROBE_TIMEOUT)
@@ -238,6 +244,7 @@ class Bus:
 
     async def _on_disconnected(self) -> None:
         self._back.clear()
+        self._proved = float("-inf")
         log.warning("nats_disconnected")
 
     async def _on_reconnected(self) -> None:

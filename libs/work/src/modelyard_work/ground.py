@@ -22,6 +22,8 @@ from modelyard_work.retelling import STREAMS, Retelling
 
 GRACE_SECONDS: Final = 1.0
 """For handlers to finish when the service stops. A long job takes longer, and is gone on with by the next worker."""
+PROOF_SECONDS: Final = 5.0
+"""For which a write to the streams is proof enough here: the gateway, whose light is looked at, writes each second."""
 LOOK_SECONDS: Final = 5.0
 """Between two looks whether the streams are still those that were told."""
 
@@ -70,7 +72,12 @@ class Ground:
         retelling = Retelling(self.bus, self.documents, self.name, outboxes, self.relay.nudge)
         looking = Chores((retelling.look,), LOOK_SECONDS)
         bucket = self.settings.artifacts_bucket
-        own = {"nats": self.bus.check, "durables": retelling.check, "documents": self.documents.check, **checks}
+        own = {
+            "nats": lambda: self.bus.check(PROOF_SECONDS),
+            "durables": retelling.check,
+            "documents": self.documents.check,
+            **checks,
+        }
 
         async def open_collections() -> None:
             await self.documents.open((*collections, STREAMS))
