@@ -62,7 +62,8 @@ def test_gateway_wants_a_token(yard: Yard, client: Client) -> None:
             refused(yard.http(method.upper(), place, json={}), 401, "ModelArts.9401")
             asked += 1
     assert asked > 50
-    for headers in ({"Authorization": "Bearer my_nonsense"}, {"X-Auth-Token": "nonsense"}):  # few: guesses are slowed down
+    guesses = ({"Authorization": "Bearer my_nonsense"}, {"X-Auth-Token": "nonsense"})  # few: they are slowed down
+    for headers in guesses:
         refused(yard.http("GET", "/v1/default/models", headers=headers), 401, "ModelArts.9401")
     refused(yard.http("GET", "/metrics"), 401, "ModelArts.9401")
     assert yard.http("GET", "/healthz").status_code == httpx.codes.OK
