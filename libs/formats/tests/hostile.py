@@ -266,6 +266,9 @@ HOSTILE = {
     "tar, a kind that nobody knows": Hostile("w.tar", tarred({"data": RUNS}, kind=b"Z"), unpack_and_load("tar")),
     "tar, behind its end": Hostile("w.bin", tarred({"a": pickle.dumps(1)}) + tarred({"b": RUNS}), tar_with_zeros),
     "tar, behind zeros": Hostile("w.bin", bytes(1024) + tarred({"b": RUNS}), tar_with_zeros),
+    "tar, behind zeros and a broken block": Hostile(
+        "w.bin", bytes(600) + b"broken" + bytes(418) + tarred({"b": RUNS}), tar_with_zeros
+    ),
     "tar, the oldest in xz": Hostile("w.m", lzma.compress(oldest_tar("data", RUNS)), tar_member),
     "tar, a zip in it": Hostile("w.tgz", tarred({"a.zip": zipped({"m": RUNS})}, "w:gz"), None),
     "zip in an image": Hostile("logo.png", b"\x89PNG\r\n\x1a\n" + zipped({"m": RUNS}), zip_member),

@@ -67,9 +67,11 @@ def _look_into(part: Part, head: bytes, search: Search) -> str | None:
 
 
 def _is_tar_behind_zeros(part: Part, head: bytes) -> bool:
-    """tarfile passes over empty blocks when it is told to."""
+    """tarfile passes over empty blocks when it is told to, and then over broken ones too."""
     if head[:512].strip(b"\0") or part.size <= 1024:
         return False
+    if any(is_tar(head[start : start + 512]) for start in range(512, len(head), 512)):
+        return True
     part.file.seek(0)
     while chunk := part.file.read(HEAD):
         if chunk != bytes(len(chunk)):
