@@ -249,7 +249,8 @@ THROUGH = {
 LIBRARIES = {
     f"{module}.{function}": call(name(module, function), TO)
     for module, function in (
-        ("timeit", "timeit"), ("cProfile", "run"), ("pdb", "run"), ("code", "InteractiveInterpreter"),
+        ("timeit", "timeit"), ("_testcapi", "run_in_subinterp"), ("cProfile", "run"),
+        ("pdb", "run"), ("code", "InteractiveInterpreter"),
         ("runpy", "run_path"),
         ("pydoc", "locate"), ("pkgutil", "resolve_name"), ("ctypes", "CDLL"), ("webbrowser", "open"),
         ("pickle", "loads"),

@@ -15,6 +15,10 @@ OWN = names("__main__ __torch__ __mp_main__")
 TOOLS = names("dill cloudpickle pip setuptools pkg_resources distutils wheel jsonpickle _distutils_hack")
 STANDARD = sys.stdlib_module_names | names("commands httplib urllib2 cPickle copy_reg __builtin__ nt imp asyncore")
 INSTALLED = TOOLS | names(
+    # Parts of Python that its own list leaves out, or that older releases have.
+    "test _testcapi _testinternalcapi _testbuffer _testmultiphase _xxsubinterpreters _interpreters idlelib lib2to3 "
+    "turtledemo asynchat smtpd cgi cgitb pipes telnetlib crypt nntplib uu xdrlib msilib formatter parser symbol "
+    "binhex "
     # Numbers, tables, pictures.
     "numpy scipy pandas polars pyarrow numba llvmlite numexpr bottleneck sympy mpmath networkx xarray dask distributed "
     "ray modin cupy cudf cuml h5py tables zarr fsspec s3fs gcsfs matplotlib mpl_toolkits pylab seaborn plotly bokeh "
@@ -51,7 +55,9 @@ def is_here(first: str) -> bool:
     """Whether a package of that name is installed in this interpreter. A mere folder of that name is none."""
     if first.partition("_")[0] == "modelyard":
         return True
-    places = [sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]]
+    paths = sysconfig.get_paths()
+    places = [paths[kind] for kind in ("purelib", "platlib", "stdlib", "platstdlib")]
+    places.append(f"{paths['platstdlib']}/lib-dynload")
     found = PathFinder.find_spec(first, places) if first.isidentifier() else None
     return found is not None and found.origin is not None
 
