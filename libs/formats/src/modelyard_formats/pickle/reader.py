@@ -204,11 +204,9 @@ class Machine:
         self._stack.append(as_today(found))
 
     def extension(self, width: int) -> None:
-        """A number that stands for an import in a registry of the process that loads."""
+        """A number for an import in a registry of the process that loads: empty, unless somebody fills it."""
         self._source.read(width)
-        self._watch.imports_unknown("copyreg", "an extension code")
-        self.saw_import = True
-        self._stack.append(UNCLEAR)
+        self._stack.append(Made(UNCLEAR, "an extension code"))
 
     def persistent(self, key: object) -> None:
         self._watch.persists(key)
