@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from modelyard_contracts import codes
+from modelyard_contracts.codes import EXPLAINED
 from modelyard_contracts.failures import Code, Failure, FailureKind, Problem
 from modelyard_gateway.edge import Admit, Edge
 
@@ -50,7 +51,7 @@ def error_response(request: Request, failure: Failure, more: Mapping[str, str] |
         problems=list(failure.problems),
         correlation_id=request.state.correlationid,
     )
-    explained = codes.EXPLAINED.get(failure.code)
+    explained = EXPLAINED.get(failure.code)
     status = (explained and explained.status) or STATUS[failure.kind]
     return JSONResponse(
         reply.model_dump(exclude_none=True), status_code=status, headers={**(more or {}), **_headers(failure)}
