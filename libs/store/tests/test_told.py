@@ -27,6 +27,7 @@ class Shop:
     def __init__(self, documents: Documents, collection: Collection) -> None:
         self.now = 1_000
         self.nudged = 0
+        self.ids: dict[str, object] = {}
         self.outbox = Outbox(documents, collection, lambda: self.now)
         self.wishes = Watched(
             documents, collection, Wish, "version", self._nudge,
@@ -37,10 +38,13 @@ class Shop:
         self.nudged += 1
 
     async def relayed(self) -> list[str]:
-        """Publishes what waits; the ids of the messages, in order."""
+        """Publishes what waits; document and number of each message, in order. One that is said again has its id."""
         said: list[str] = []
         for pending in await self.outbox.pending(1000):
-            said += [str(message.envelope["id"]) for message in pending.messages]
+            for message in pending.messages:
+                name = f"{pending.id}:{message.seq}"
+                assert self.ids.setdefault(name, message.envelope["id"]) == message.envelope["id"]
+                said.append(name)
             await self.outbox.trim(pending.id, pending.messages[-1].seq)
         return said
 
