@@ -14,7 +14,7 @@ _NOT_HTTP: Final = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
     b"Content-Length: 32\r\nConnection: close\r\n\r\nthis is not a valid HTTP request"
 )
-_FREE_PIECES: Final = 1_000
+_FREE_PIECES: Final = 100
 _BYTES_A_PIECE: Final = 64
 
 
