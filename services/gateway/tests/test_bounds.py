@@ -3,9 +3,11 @@
 import asyncio
 import json
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import httpx
 import pytest
+from starlette.responses import Response
 from structlog.testing import capture_logs
 
 from modelyard_contracts.calls import version
@@ -203,3 +205,35 @@ def test_streams_are_bounded_by_token_by_project_and_together(asking, whose) -> 
             more.enter_context(count.counted(token_of(*asking)))
     with count.counted(token_of(*asking)):
         pass
+
+
+async def test_who_sends_a_large_body_in_vain_is_answered_and_then_waits_in_its_own_lane(monkeypatch) -> None:
+    pausing, over, told, left = asyncio.Event(), asyncio.Event(), [], []
+
+    async def pause(seconds: float) -> None:
+        if seconds == edge.PAUSE:
+            pausing.set()
+            await over.wait()
+
+    async def refusing(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 400, "headers": []})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    async def admit(request):
+        return SimpleNamespace(leave=lambda: left.append(request))
+
+    async def receive():
+        return {"type": "http.request", "body": b" " * edge.LARGE, "more_body": False}
+
+    async def send(message) -> None:
+        told.append(message["type"])
+
+    monkeypatch.setattr(edge.asyncio, "sleep", pause)
+    door = edge.Edge(refusing, 2 * edge.LARGE, lambda *_: Response(status_code=500), admit)
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
+    asking = asyncio.create_task(door(scope, receive, send))
+    await pausing.wait()
+    assert (told, left) == (["http.response.start", "http.response.body"], [])
+    over.set()
+    await asking
+    assert left

@@ -16,7 +16,7 @@ from modelyard_gateway.errors import BodyTooLarge, BodyTooSlow, Crowded, Encoded
 
 log = structlog.get_logger()
 
-PAUSE: Final = 1.0  # seconds in a caller's own lane for what is out of bounds: refusing is work too
+PAUSE: Final = 1.0  # seconds in a caller's own lane for what is out of bounds, or large and refused: that is work too
 LARGE: Final = 16 * 1024  # bytes
 TURN: Final = 0.02  # seconds for the others, after a large body was looked through
 BODY_WITHIN: Final = 20.0  # seconds from head to end
@@ -85,6 +85,8 @@ class Edge:
             raise
         scope = {**request.scope, "method": "GET"} if answer.headed else request.scope
         await self.app(scope, _repeated(body, request.receive), answer.send)
+        if answer.refused and len(body) >= LARGE:
+            await asyncio.sleep(PAUSE)
 
     async def _look_through(self, body: bytes) -> None:
         """Large bodies one after the other, with the others' turn in between. Raises Crowded."""
@@ -104,6 +106,7 @@ class _Answer:
     def __init__(self, send: Send, headed: bool) -> None:
         self.headed = headed
         self.place: Place | None = None
+        self.refused = False
         self._send = send
         self._begun = False
         self._ended = False
@@ -113,6 +116,7 @@ class _Answer:
             return
         if message["type"] == "http.response.start":
             self._begun = True
+            self.refused = 400 <= message["status"] < 500
             if any(value.startswith(_STREAM) for name, value in message["headers"] if name == b"content-type"):
                 self.end()
         await self._send(message)
