@@ -111,7 +111,8 @@ async def test_what_a_server_computes_and_writes_are_signs_of_life(tmp_path: Pat
         assert server.pid is None
 
 
-FORKING = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while True: pass'])"
+ORPHAN_ENDS = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
+FORKING = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ORPHAN_ENDS!r}])"
 
 
 async def test_what_its_children_compute_is_a_sign_of_life(tmp_path: Path) -> None:
