@@ -111,8 +111,8 @@ async def test_what_a_server_computes_and_writes_are_signs_of_life(tmp_path: Pat
         assert server.pid is None
 
 
-ORPHAN_ENDS = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
-FORKING = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ORPHAN_ENDS!r}])"
+BUSY_BELOW = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
+FORKING = f"import os, subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY_BELOW!r}, str(os.getpid())])"
 
 
 async def test_what_its_children_compute_is_a_sign_of_life(tmp_path: Path) -> None:
