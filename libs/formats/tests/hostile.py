@@ -292,6 +292,26 @@ HOSTILE = {
     "Keras, behind other bytes": Hostile("m.keras", b"#" * 99 + keras(LAMBDA), None),
     "Keras, in another archive": Hostile("m.zip", zipped({"m.keras": b"#" * 99 + keras(LAMBDA)}), None),
     "Keras, layers by themselves": Hostile("layers.json", LAMBDA.encode(), None),
+    "Keras, a pickled PyTorch module": Hostile("m.keras", keras(LAMBDA.replace("Lambda", "TorchModuleWrapper")), None),
+    # Seen to execute in PyTorch 2.13, each by its own loader.
+    "torch.export, a size that is code": Hostile(
+        "m.pt2", zipped({"e/models/model.json": b"{\"expr_str\": \"__import__('os').system('true')\"}"}), None
+    ),
+    "torch.export, code without a text": Hostile("m.pt2", zipped({"m.json": b'{"expr_str": "exec(chr(49))"}'}), None),
+    "torch.export, an operator that is none": Hostile(
+        "m.pt2", zipped({"e/models/model.json": b'{"nodes": [{"target": "torch.os.system"}]}'}), None
+    ),
+    "HDF5, a pickled PyTorch module": Hostile(
+        "m.h5", hdf5(LAMBDA.replace("Lambda", "TorchModuleWrapper").encode()), None
+    ),
+    "torch.package, its own Python": Hostile(
+        "m.pt", zipped({"m/evil.py": b"import os", "m/.data/extern_modules": b"", "m/model/model.pkl": b"N."}), None
+    ),
+    "TorchScript, a file": Hostile(
+        "m.pt",
+        zipped({"m/code/__torch__/a.py": b"    torch.save(torch.ones([3]), (st)[0])", "m/data.pkl": b"N."}),
+        None,
+    ),
     "HDF5, escapes": Hostile("m.h5", hdf5(LAMBDA.replace("Lambda", "L\\u0061mbda").encode()), None),
     "HDF5, escapes in the key": Hostile("m.h5", hdf5(LAMBDA.replace("class_name", "cl\\u0061ss_name").encode()), None),
     "HDF5, many blanks": Hostile("m.h5", hdf5(LAMBDA.replace(": ", ":" + " " * 5_000).encode()), None),

@@ -201,3 +201,16 @@ def test_real_models_of_other_formats(tmp_path: Path) -> None:
     onnx = models.random_model(tmp_path / "m.onnx", megabytes=3)
     report = scan_package(tmp_path, [Entry("m.onnx", onnx.stat().st_size)])
     assert (report.findings, report.read, report.sniffed) == ((), 0, 1)
+
+
+@pytest.mark.parametrize(
+    "size",
+    ["Symbol('s77', positive=True, integer=True)", "Add(Mul(Integer(2), s0), Integer(-1))", "2*s0 + 1", "Max(1, u0)",
+     "floor(s0/2)", "int_oo", "-oo", "Eq(Mod(s0, 8), 0)", "1.5e-3", "TruncToInt(FloorDiv(s77, 2))"],
+)  # fmt: skip
+def test_the_sizes_of_an_exported_program_are_no_code(size: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m.pt2", "w") as archive:
+        archive.writestr("e/models/model.json", json.dumps({"as_expr": {"expr_str": size}}))
+        archive.writestr("e/archive_format", "pt2")
+    report = scan_package(tmp_path, [Entry("m.pt2", (tmp_path / "m.pt2").stat().st_size)])
+    assert [each for each in report.findings if each.severity == "dangerous"] == []

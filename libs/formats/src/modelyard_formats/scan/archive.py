@@ -8,6 +8,7 @@ from modelyard_formats.pickle.reader import Unreadable
 from modelyard_formats.scan.schema import scan_schemas
 from modelyard_formats.scan.search import MAX_DEPTH, Part, Search
 from modelyard_formats.scan.sniff import is_weak
+from modelyard_formats.scan.torch_archives import scan_torch
 from modelyard_formats.wire.archive_bytes import (
     NO_END,
     Bomb,
@@ -37,6 +38,7 @@ def scan_zip(part: Part, search: Search, look: Look) -> None:
     if any(rule == "archive-bomb" for rule, _ in archive.wrong) or _too_deep(part, search):
         return
     scan_schemas(archive, search, part.inside)
+    scan_torch(archive, search, part.inside)
     for member in archive.members:
         if member.size or member.packed or not member.name.endswith("/"):
             _scan_member(archive, member, part.inside, search, look)

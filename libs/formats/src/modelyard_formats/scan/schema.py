@@ -103,6 +103,9 @@ def scan_keras(config: Any, search: Search, inside: tuple[str, ...]) -> None:
         elif kind == "Lambda":
             message = "a Lambda layer calls a function by its name; write it as a registered layer"
             search.found("suspicious", "keras-lambda", message, inside)
+        if kind == "TorchModuleWrapper":
+            message = "a TorchModuleWrapper layer holds a pickled module; write it as a registered layer"
+            search.found("dangerous", "keras-import", message, inside)
         if isinstance(module, str) and isinstance(kind, str):
             _judge_module(module, kind, item.get("config"), search, inside)
 
