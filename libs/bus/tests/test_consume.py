@@ -8,7 +8,7 @@ import pytest
 import structlog
 from nats.aio.msg import Msg
 
-from modelyard_bus import consume, streams
+from modelyard_bus import consume, settle, streams
 from modelyard_bus.connection import Bus
 from modelyard_bus.consume import Consumer, Reject, Retry
 from modelyard_bus.errors import NotDeclared
@@ -180,9 +180,10 @@ async def test_used_up_attempts_end_as_a_dead_letter(
 
 
 async def test_work_that_kills_its_worker_every_time_is_not_stuck(
-    quick_retries: None, operator: Bus, connect: Connect, until: Callable[..., Any]
+    quick_retries: None, operator: Bus, connect: Connect, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each delivery but the last is taken and never answered, as by a process that dies."""
+    monkeypatch.setattr(settle, "MOST_DELIVERIES", 1)  # 150 would take minutes
     durable = quick(next(d for d in durables_of("import") if d.name == IMPORT_FETCH.durable))
     bus = await connect("import")
     await bus.publish(IMPORT_FETCH.subject, fetch_job())

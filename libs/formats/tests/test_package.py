@@ -71,7 +71,8 @@ def test_checking_imports_no_runtime_and_runs_no_package_code(tmp_path):
         (b'{"a": 99999999999999999999}', "is too large a number"),
         (b'{"a": 1, "a": 2}', "the field 'a' is given twice"),
         (b'{"a": "\\ud800"}', "half of a surrogate pair"),
-        (b'{"a":' + b"[" * 100_000, "nested too deep"),
+        (b'{"a":' + b"[" * 40_000, "nested too deep"),
+        (b'{"a":' + b"[" * 100_000, "more than 50,000 values"),
     ],
 )
 def test_config_that_is_no_json_object(tmp_path, text, reason):

@@ -258,7 +258,7 @@ async def test_a_model_that_never_ends_does_so_at_the_limit(bench: Any, tmp_path
     before = set(psutil.Process().children(recursive=True))
     request = bench.request("onnx-optimized", bench.package(made))
     with pytest.raises(SubprocessFailed, match="did not finish within 6 s"):
-        await Converter(crashing(lambda request: False, tmp_path), limits)(request, workdir=tmp_path, on_line=ignore)
+        await Converter(crashing(lambda request: False, tmp_path), limits)(request, on_line=ignore)
     assert set(psutil.Process().children(recursive=True)) <= before
 
 

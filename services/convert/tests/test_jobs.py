@@ -39,7 +39,9 @@ async def test_from_order_to_artifact(yard: Any) -> None:
     written = {name: yard.shelf.content[place.bucket, place.prefix + name] for name in names}
     assert PackageConfig.model_validate_json(written["model/config.json"]).model_type == "ONNX"
     assert written["job_log.txt"].decode() == done.log
-    assert done.log.startswith("attempt 1: digits 0.0.1 to onnx-int8-static\n==> fetching the source\n")
+    assert done.log.startswith(
+        "attempt 1: digits 0.0.1 to onnx-int8-static\n==> fetching the source\nconfinement: none\n"
+    )
     assert done.log.endswith("succeeded: onnx-int8-static, parity passed\n")
 
     assert await yard.said(conversion_id) == ["created", "job", "started", "succeeded"]

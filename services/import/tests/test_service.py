@@ -57,7 +57,7 @@ async def stack(service_stack: ServiceStack, versions: Versions) -> AsyncIterato
     settings = ImportSettings(**service_stack.settings("import"))
     async with supervise(await build(settings)) as running:
         assert {name: await check() for name, check in running.service.checks.items()} == dict.fromkeys(
-            ("nats", "documents", "objects")
+            ("nats", "durables", "documents", "objects")
         )
         yield service_stack
 

@@ -67,8 +67,8 @@ class _Converting(LongWork[Conversion]):
 
     async def run(self, attempt: Attempt[Conversion]) -> Decide[Conversion]:
         log = self._log = JobLog(attempt.value, self._tools.announce, attempt.folder / "job_log.txt")
-        await log.say(f"confinement: {self._tools.confinement}")
         await log.say(f"{STEP}fetching the source")
+        await log.say(f"confinement: {self._tools.confinement or 'none'}")
         admitted = await attempt.patiently(lambda: self._examine(attempt.value))
         request = await attempt.patiently(lambda: self._fetch(attempt, admitted))
         report = await self._tools.converter(request, on_line=log.say)
