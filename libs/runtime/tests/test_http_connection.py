@@ -1,6 +1,7 @@
 """Bounds of one HTTP connection: clients that do not speak, do not end, do not read, or say two things at once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -172,12 +173,22 @@ async def test_where_all_work_the_newcomer_goes(yard: Yard, monkeypatch: pytest.
         HEAD + b"X\x00Y: 1\r\n\r\n",
     ],
 )
-async def test_what_two_readers_could_read_differently_is_refused(yard: Yard, request_: bytes) -> None:
+async def test_what_two_readers_could_read_differently_is_refused(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, request_: bytes
+) -> None:
+    monkeypatch.setattr(http_connection, "REFUSED_AFTER", 0)
     client = await yard.client(request_)
     head = await client.head()
     assert head.startswith(b"HTTP/1.1 400 "), head
     assert b"x-content-type-options: nosniff" in head.lower()
     assert await client.closed()
+
+
+async def test_who_is_refused_waits_for_that(yard: Yard) -> None:
+    began = time.monotonic()
+    client = await yard.client(POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 500)
+    assert (await client.head()).startswith(b"HTTP/1.1 400 ")
+    assert time.monotonic() - began >= http_connection.REFUSED_AFTER
 
 
 @pytest.mark.parametrize(

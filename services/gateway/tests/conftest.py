@@ -21,6 +21,7 @@ from modelyard_gateway.attempts import Attempts
 from modelyard_gateway.backends import Backends
 from modelyard_gateway.domain import Token, token_id_of
 from modelyard_gateway.lanes import Lanes
+from modelyard_gateway.large_pages import LargePages
 from modelyard_gateway.lookups import Lookups
 from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
@@ -156,6 +157,7 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
         now=lambda: 1_000,
         streams=StreamCount(3, 3, 3),
         lanes=Lanes(per_token=2, per_project=3),
+        large_pages=LargePages(),
         attempts=Attempts(lambda: 1_000, attempt_beats),
         watches=Watches(announcements, beats),
     )

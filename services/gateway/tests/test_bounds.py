@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from modelyard_contracts.calls import version
 from modelyard_contracts.shapes import Role
-from modelyard_gateway import attempts, edge, lanes
+from modelyard_gateway import attempts, edge, lanes, large_pages
 from modelyard_gateway.app import create_app
 from modelyard_gateway.domain import Token
 from modelyard_gateway.errors import TooManyStreams
@@ -150,6 +150,7 @@ async def test_a_project_of_many_tokens_is_bounded_too(yard, blocked) -> None:
 
 async def test_more_that_wait_than_may_are_refused(yard, blocked, monkeypatch) -> None:
     monkeypatch.setattr(lanes, "MOST_WAITING", 1)
+    monkeypatch.setattr(lanes, "PAUSE", 0)
     greedy = await yard.token(Role.READER)
     asking = [asyncio.create_task(yard.http.get(MODELS, headers=greedy)) for _ in range(3)]
     await blocked.reached(2)
@@ -159,6 +160,21 @@ async def test_more_that_wait_than_may_are_refused(yard, blocked, monkeypatch) -
     blocked.go.set()
     assert {reply.status_code for reply in await asyncio.gather(*asking)} == {200}
     assert (await yard.http.get(MODELS, headers=greedy)).status_code == 200
+
+
+async def test_large_pages_come_one_after_the_other_with_the_others_turn_between(yard, blocked, monkeypatch) -> None:
+    monkeypatch.setattr(large_pages, "LARGE", 0)
+    monkeypatch.setattr(large_pages, "REST", 0)
+    greedy, other = await yard.token(Role.READER), await yard.token(Role.READER, name="b", project="other")
+    blocked.names = set()
+    assert (await yard.http.get(MODELS, headers=greedy)).status_code == 200  # it is large
+    blocked.names = {"reader"}
+    asking = [asyncio.create_task(yard.http.get(MODELS, headers=greedy)) for _ in range(2)]
+    await blocked.reached(1)
+    assert (await yard.http.get("/v1/other/models", headers=other)).status_code == 200
+    assert blocked.asked == 1
+    blocked.go.set()
+    assert {reply.status_code for reply in await asyncio.gather(*asking)} == {200}
 
 
 async def test_who_guesses_tokens_is_slowed_down_and_the_honest_is_not(yard) -> None:

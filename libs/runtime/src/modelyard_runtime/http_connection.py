@@ -14,6 +14,7 @@ _NOT_HTTP: Final = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
     b"Content-Length: 32\r\nConnection: close\r\n\r\nthis is not a valid HTTP request"
 )
+REFUSED_AFTER: Final = 1.0  # seconds in which who sends what is not HTTP cannot send more
 _FREE_PIECES: Final = 100
 _BYTES_A_PIECE: Final = 64
 
@@ -54,6 +55,7 @@ class Connection(H11Protocol):
         self.conn = Strict()
         self._head: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
+        self._refusing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         full = len(self.connections) >= MOST_CONNECTIONS
@@ -63,7 +65,7 @@ class Connection(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head, self._reading):
+        for timer in (self._head, self._reading, self._refusing):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
@@ -74,6 +76,11 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the reason is for nobody
         """Of what is not HTTP. In the middle of an answer there is no way to say so."""
+        if self._refusing is None:
+            self.transport.pause_reading()
+            self._refusing = self.loop.call_later(REFUSED_AFTER, self._refuse)
+
+    def _refuse(self) -> None:
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.write(_NOT_HTTP)
             self.transport.close()

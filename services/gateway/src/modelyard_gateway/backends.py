@@ -10,6 +10,7 @@ from modelyard_bus.connection import Bus
 from modelyard_bus.deadletters import DeadLetters
 from modelyard_gateway.attempts import Attempts
 from modelyard_gateway.lanes import Lanes
+from modelyard_gateway.large_pages import LargePages
 from modelyard_gateway.lookups import Lookups
 from modelyard_gateway.repository import AccessRepository
 from modelyard_gateway.settings import GatewaySettings
@@ -28,6 +29,7 @@ class Backends:
     now: Callable[[], int]
     streams: StreamCount
     lanes: Lanes
+    large_pages: LargePages
     attempts: Attempts
     watches: Watches
 

@@ -13,6 +13,7 @@ from modelyard_gateway.app import create_app
 from modelyard_gateway.attempts import Attempts
 from modelyard_gateway.backends import Backends
 from modelyard_gateway.lanes import Lanes
+from modelyard_gateway.large_pages import LargePages
 from modelyard_gateway.lookups import Lookups
 from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
@@ -93,6 +94,7 @@ class _Api:
                 self.settings.max_streams, self.settings.max_project_streams, self.settings.max_token_streams
             ),
             lanes=Lanes(self.settings.max_token_requests, self.settings.max_project_requests),
+            large_pages=LargePages(),
             attempts=Attempts(now_ms),
             watches=Watches(self.bus.watch_live),
         )

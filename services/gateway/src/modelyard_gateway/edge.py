@@ -3,6 +3,7 @@ something fails that no handler of the door expects. Plain ASGI: streams stay st
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final, Protocol
 
 import structlog
@@ -16,7 +17,7 @@ from modelyard_gateway.errors import BodyTooLarge, BodyTooSlow, Crowded, Encoded
 
 log = structlog.get_logger()
 
-PAUSE: Final = 1.0  # seconds in a caller's own lane for what is out of bounds, or large and refused: that is work too
+PAUSE: Final = 1.0  # seconds in a caller's own lane for what is too much, or large and refused: that is work too
 LARGE: Final = 16 * 1024  # bytes
 TURN: Final = 0.02  # seconds for the others, after a large body was looked through
 BODY_WITHIN: Final = 20.0  # seconds from head to end
@@ -85,7 +86,7 @@ class Edge:
             raise
         scope = {**request.scope, "method": "GET"} if answer.headed else request.scope
         await self.app(scope, _repeated(body, request.receive), answer.send)
-        if answer.refused and len(body) >= LARGE:
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS or (400 <= answer.status < 500 and len(body) >= LARGE):
             await asyncio.sleep(PAUSE)
 
     async def _look_through(self, body: bytes) -> None:
@@ -106,7 +107,7 @@ class _Answer:
     def __init__(self, send: Send, headed: bool) -> None:
         self.headed = headed
         self.place: Place | None = None
-        self.refused = False
+        self.status = 0
         self._send = send
         self._begun = False
         self._ended = False
@@ -116,7 +117,7 @@ class _Answer:
             return
         if message["type"] == "http.response.start":
             self._begun = True
-            self.refused = 400 <= message["status"] < 500
+            self.status = int(message["status"])
             if any(value.startswith(_STREAM) for name, value in message["headers"] if name == b"content-type"):
                 self.end()
         await self._send(message)

@@ -9,6 +9,7 @@ from modelyard_gateway.domain import Token
 from modelyard_gateway.errors import TooManyRequests
 
 MOST_WAITING: Final = 100  # of one token
+PAUSE: Final = 1.0  # seconds before one more is told so: refusing is work too
 
 
 class _Line:
@@ -30,6 +31,7 @@ class Lanes:
     async def enter(self, token: Token) -> "Lane":
         """Raises TooManyRequests when as many wait already as may."""
         if self._tokens[token.token_id].inside >= self._per_token + MOST_WAITING:
+            await asyncio.sleep(PAUSE)
             raise TooManyRequests(MOST_WAITING)
         lane = Lane()
         try:

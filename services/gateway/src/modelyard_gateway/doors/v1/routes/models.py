@@ -28,7 +28,7 @@ async def create_model(caller: Writer, body: Annotated[ModelRequest, AsSaid]) ->
 
 @router.get("/models", response_model=version.VersionPage)
 async def list_models(caller: Reader, query: Annotated[version.ListVersions, Query()]) -> Response:
-    return await caller.relay(version.LIST, query)
+    return await caller.backends.large_pages(caller.project, lambda: caller.relay(version.LIST, query))
 
 
 @router.get(MODEL, response_model=version.VersionView)
