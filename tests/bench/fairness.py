@@ -27,6 +27,7 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.events import TrainingCompleted
 from modelyard_contracts.shapes import Location
 from modelyard_testkit import models
+from modelyard_work.bounds import MOST_UNFINISHED
 
 _AT_ONCE: Final = 16
 _CROWD: Final = "default"
@@ -180,14 +181,15 @@ async def _trainings(stage: Stage, crowd: int, table: Table) -> dict[str, Single
 
 
 async def _conversions(stage: Stage, crowd: int, table: Table) -> dict[str, Single]:
-    of_crowd, of_single = [await stage.imported(client, "source") for client in (stage.crowd, stage.single)]
-    await stage.follower.heard_of({of_crowd, of_single})
+    of_single = await stage.imported(stage.single, "source")
+    sources = [await stage.imported(stage.crowd, f"source-{n}") for n in range(-(-crowd // MOST_UNFINISHED))]
+    await stage.follower.heard_of({of_single, *sources})
 
     async def ask(number: int) -> str:
         return await stage.converted(stage.single, of_single, number)
 
     found = {"alone": await stage.singles(ask)}
-    await _many(crowd, lambda n: stage.converted(stage.crowd, of_crowd, n))
+    await _many(crowd, lambda n: stage.converted(stage.crowd, sources[n % len(sources)], n))
     found["behind the crowd"] = await stage.singles(ask)
     return found
 

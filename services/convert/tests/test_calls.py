@@ -9,6 +9,7 @@ from modelyard_contracts.calls.convert import DeleteConversions, GetConversion, 
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_convert.repository import CONVERSIONS
 from modelyard_store.documents import AnyOf, Equals, Query, Sort
+from modelyard_work import bounds
 
 
 async def test_an_order_becomes_a_conversion_with_its_job(yard: Any) -> None:
@@ -37,6 +38,17 @@ async def test_without_a_worker_it_is_refused_at_once(yard: Any) -> None:
         await yard.create("openvino-fp32")
     assert (caught.value.kind, caught.value.code) == (FailureKind.UNAVAILABLE, "ModelArts.9001")
     assert (await yard.calls.list(yard.context(), ListConversions())).total_count == 0
+
+
+async def test_of_one_version_so_many_are_under_way_at_most(yard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MOST_UNFINISHED", 2)
+    version = yard.publish()
+    for _ in range(2):
+        await yard.create(version=version)
+    with pytest.raises(Failure, match="2 conversions of this version have not ended") as caught:
+        await yard.create(version=version)
+    assert (caught.value.kind, caught.value.code) == (FailureKind.TOO_MANY, "ModelArts.9430")
+    await yard.create(version=yard.publish())
 
 
 @pytest.mark.parametrize(

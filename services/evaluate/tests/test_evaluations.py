@@ -10,6 +10,7 @@ from modelyard_contracts.outcome import Cause
 from modelyard_contracts.shapes import Location
 from modelyard_evaluate.domain import life
 from modelyard_evaluate.domain.runs import OutputFile, Scores
+from modelyard_work import bounds
 
 from .evaluate_yard import Yard, context
 
@@ -44,6 +45,17 @@ async def test_an_evaluation_begins_with_version_one_and_its_job(yard: Yard) -> 
     created, job = await yard.said()
     assert (created["origin"], created["version"]) == ("request", "V0001")
     assert job == {"run_id": view.versions[0].run_id, "type": "modelyard.job.evaluate.image-classification"}
+
+
+async def test_of_one_version_so_many_are_under_way_at_most(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MOST_UNFINISHED", 1)
+    yard.version()
+    dataset = await yard.dataset(DIGITS)
+    first = await yard.create(dataset)
+    failure = await refused(yard.create(dataset))
+    assert (failure.kind, failure.code) == (FailureKind.TOO_MANY, "ModelArts.9430")
+    await ended(yard, first, 1)
+    await yard.create(dataset)
 
 
 async def test_what_cannot_be_measured_is_refused_at_once(yard: Yard) -> None:

@@ -188,3 +188,6 @@ TOO_MANY_REQUESTS: Final = _code(
     9428, Kind.TOO_MANY, "too many requests at once", "wait for answers before asking more; `Retry-After`"
 )
 TOO_MANY_STREAMS: Final = _code(9429, Kind.TOO_MANY, "too many event streams", "close one, or poll")
+TOO_MUCH_WORK: Final = _code(
+    9430, Kind.TOO_MANY, "too much work of one version under way", "wait until some has ended; `Retry-After`"
+)

@@ -67,6 +67,10 @@ class Repository:
         where = (Equals("project", project), Equals("model_id", model_id), AnyOf("state", UNFINISHED))
         return await self.conversions.find(Query(where=where))
 
+    async def count_unfinished(self, project: str, model_id: str) -> int:
+        where = (Equals("project", project), Equals("model_id", model_id), AnyOf("state", UNFINISHED))
+        return await self.conversions.count(where)
+
     async def unfinished_before(self, moment: int) -> list[Conversion]:
         """Of all projects, some of those that were ordered before this moment (ms)."""
         found = await self.conversions.find(Query(where=(AnyOf("state", UNFINISHED),)))

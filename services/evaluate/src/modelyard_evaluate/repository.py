@@ -74,6 +74,10 @@ class Repository:
         where = (Equals("project", project), Equals("dataset_id", dataset_id), AnyOf("state", OPEN))
         return await self.runs.count(where) > 0
 
+    async def count_unfinished(self, project: str, model_id: str) -> int:
+        """Of one version's runs."""
+        return await self.runs.count((Equals("project", project), Equals("model_id", model_id), AnyOf("state", OPEN)))
+
     async def runs_of(self, project: str, evaluation_ids: Sequence[str]) -> list[Run]:
         """In the order of their numbers; of deleted evaluations too."""
         where = (Equals("project", project), AnyOf("evaluation_id", tuple(evaluation_ids)))

@@ -28,6 +28,7 @@ from modelyard_convert.errors import UnknownConversion
 from modelyard_convert.repository import Repository
 from modelyard_convert.toolchains import TOOLCHAINS
 from modelyard_store.documents import Duplicate, Stale
+from modelyard_work import bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,14 @@ class ConversionCalls:
     now: Callable[[], int]
 
     async def create(self, context: CallContext, request: CreateConversion) -> ConversionView:
-        """Raises what Admission raises, NoWorker, KeyReused."""
+        """Raises what Admission raises, NoWorker, TooMuchWork, KeyReused."""
         conversion_id, digest = created_id(context, CREATE), request_digest(request)
         if context.idempotency_key and (made := await self.repository.get(context.project, conversion_id)):
             return _repeated(made, digest)
         admitted = await self.admission.examine(context.project, context.correlationid, request.model_id, request.order)
         await self.admission.require_worker(admitted.toolchain.name)
+        if await self.repository.count_unfinished(context.project, request.model_id) >= bounds.MOST_UNFINISHED:
+            raise bounds.TooMuchWork("conversions")
         conversion = Conversion(
             conversion_id=conversion_id,
             project=context.project,

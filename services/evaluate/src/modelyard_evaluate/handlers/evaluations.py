@@ -18,6 +18,7 @@ from modelyard_evaluate.register import Register, artifact_of
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.tasks.table import task_of
 from modelyard_store.objects import Objects
+from modelyard_work import bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class EvaluationCalls:
         return Nothing()
 
     async def _make(self, context: CallContext, order: Order, artifact_id: str | None) -> evaluate.EvaluationView:
-        """Raises what the planner and the version service refuse with, and NoWorker."""
+        """Raises what the planner and the version service refuse with, NoWorker and TooMuchWork."""
         made = await self.repository.runs.get(order.project, order.run_id)
         if made is None:
             dataset = await self.planner.dataset(order)
@@ -111,6 +112,8 @@ class EvaluationCalls:
             task = task_of(run).name
             if not await self.register.offered(task):
                 raise NoWorker(task)
+            if await self.repository.count_unfinished(order.project, order.model_id) >= bounds.MOST_UNFINISHED:
+                raise bounds.TooMuchWork("evaluations")
             await self.repository.add_run(run)
         else:
             await self.repository.add_run(replace(made, request_digest=order.request_digest))

@@ -34,7 +34,12 @@ STATUS = {
 }
 
 
-_RETRY_AFTER = {codes.TOO_MANY_REQUESTS: 1, codes.TOO_MANY_STREAMS: 5, codes.TOO_MANY_ATTEMPTS: 10}  # seconds
+_RETRY_AFTER = {
+    codes.TOO_MANY_REQUESTS: 1,
+    codes.TOO_MANY_STREAMS: 5,
+    codes.TOO_MANY_ATTEMPTS: 10,
+    codes.TOO_MUCH_WORK: 10,
+}  # seconds
 
 
 class ErrorReply(BaseModel):
