@@ -216,7 +216,7 @@ async def test_json_deeper_than_any_reader_goes(yard) -> None:
 
 async def test_of_many_problems_the_first_hundred_are_shown(yard) -> None:
     headers = await yard.token(Role.WRITER)
-    reply = await yard.http.post("/v1/default/uploads", headers=headers, json={"files": [{}] * 900})
+    reply = await yard.http.post("/v1/default/uploads", headers=headers, json={"files": [{}] * 400})
     assert len(refused(reply, 400, "ModelArts.3037")) == 100
     assert reply.json()["error_msg"].endswith("; and more")
 

@@ -32,13 +32,18 @@ ConfigFile = Annotated[
     ),
 ]
 ModelT = TypeVar("ModelT", bound=BaseModel)
+MOST_NAMED: Final = 1_000  # mistakes of one body
 MOST_FOUND: Final = 101  # of one body; one more than is shown, so that it is said that there are more
 
 
 def _as_said(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     """`true` and `"0.5"` are no numbers and 1 is no truth: what was understood has the types of what was said. Raises
     ValidationError."""
-    understood = handler(given)
+    try:
+        understood = handler(given)
+    except ValidationError as error:
+        _not_too_many(error)
+        raise
     said = to_jsonable_python(understood, by_alias=True)
     problems = [broken("type", field, text, None) for field, text in islice(_differences(given, said), MOST_FOUND)]
     if problems:
@@ -48,6 +53,13 @@ def _as_said(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 AsSaid = WrapValidator(_as_said)
 """Every JSON body is annotated with it."""
+
+
+def _not_too_many(error: ValidationError) -> None:
+    """Naming thousands of mistakes costs many times what finding them does. Raises ValidationError."""
+    if error.error_count() > MOST_NAMED:
+        text = f"it breaks {error.error_count():,} rules, too many to name them"
+        raise ValidationError.from_exception_data("body", [broken("too many", "body", text, None)]) from None
 
 
 def _differences(given: Any, said: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -101,6 +113,7 @@ def all_at_once(
     try:
         made = handler(given)
     except ValidationError as error:
+        _not_too_many(error)
         found = [
             InitErrorDetails(type=PydanticCustomError(each["type"], each["msg"]), loc=each["loc"], input=None)
             for each in error.errors(include_url=False, include_context=False, include_input=False)[:MOST_FOUND]
