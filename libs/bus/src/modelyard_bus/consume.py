@@ -30,7 +30,7 @@ log = structlog.get_logger()
 DataT = TypeVar("DataT", bound=BaseModel)
 Handler = Callable[[Envelope, DataT], Awaitable[None]]
 
-EVENTS_AT_ONCE: Final = 32
+EVENTS_AT_ONCE: Final = 8
 AHEAD: Final = 2000
 """Messages of quick work that are here before their turn: one project's crowd keeps no other from being heard."""
 UNKNOWN_SUBJECT_DELAY: Final = 30.0

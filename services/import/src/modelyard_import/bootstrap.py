@@ -93,7 +93,7 @@ def _listen(consumer: Consumer, known: ImportHandlers, training: TrainingHandler
     consumer.on_event(catalogue.TRAINING_COMPLETED, training.heard)
     consumer.on_event(catalogue.VERSION_REQUESTED, known.requested)
     consumer.on_event(catalogue.VERSION_DELETED, known.deleted)
-    consumer.on_job(catalogue.IMPORT_MATCH, training.match, parallel=8, quick=True)
+    consumer.on_job(catalogue.IMPORT_MATCH, training.match, parallel=4, quick=True)
 
 
 def _policy(settings: ImportSettings) -> Policy:
