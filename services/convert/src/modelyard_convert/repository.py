@@ -64,12 +64,10 @@ class Repository:
         return await self.conversions.count(where), await self.conversions.find(query)
 
     async def unfinished_of(self, project: str, model_id: str) -> list[Conversion]:
-        where = (Equals("project", project), Equals("model_id", model_id), AnyOf("state", UNFINISHED))
-        return await self.conversions.find(Query(where=where))
+        return await self.conversions.find(Query(where=_unfinished(project, model_id)))
 
     async def count_unfinished(self, project: str, model_id: str) -> int:
-        where = (Equals("project", project), Equals("model_id", model_id), AnyOf("state", UNFINISHED))
-        return await self.conversions.count(where)
+        return await self.conversions.count(_unfinished(project, model_id))
 
     async def unfinished_before(self, moment: int) -> list[Conversion]:
         """Of all projects, some of those that were ordered before this moment (ms)."""
@@ -88,3 +86,7 @@ class Repository:
         except Untold:
             return "its end has not been told to the other services yet; try again"
         return None
+
+
+def _unfinished(project: str, model_id: str) -> tuple[Condition, ...]:
+    return Equals("project", project), Equals("model_id", model_id), AnyOf("state", UNFINISHED)
