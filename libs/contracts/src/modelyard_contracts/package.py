@@ -48,9 +48,54 @@ class Preprocessing(ConfigModel):
         return self
 
 
-class OutputRole(ConfigModel):
+class InputAxes(ConfigModel):
+    """What an input's axes mean, where names and probing cannot tell."""
+
     name: str
-    role: Literal["scores", "logits", "boxes", "classes", "mask"]
+    batch_axis: int | None = Field(default=0, ge=0, le=31, description="the axis of samples; null: it has none")
+    shape: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        default=None, max_length=32, description="sizes to feed where an axis is dynamic, one for each axis"
+    )
+    state: str | None = Field(default=None, description="the output that the next run takes in here")
+
+
+class HeadDecoding(ConfigModel):
+    """Where a detector's one output keeps what: ranges `[from, to)` along `axis`, which counts the batch axis."""
+
+    axis: int = Field(ge=1, le=31)
+    boxes: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
+    scores: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
+    objectness: int | None = Field(default=None, ge=0, description="multiplied with the scores")
+
+    @model_validator(mode="after")
+    def _ranges(self) -> "HeadDecoding":
+        if self.boxes[1] - self.boxes[0] != 4:
+            raise ValueError("boxes needs 4 places")
+        if self.scores[1] <= self.scores[0]:
+            raise ValueError("scores needs at least one place")
+        return self
+
+
+OUTPUT_ROLES = (
+    "scores", "logits", "boxes", "classes", "mask", "detections", "indices", "embedding", "state", "numbers",
+)  # fmt: skip
+
+
+class OutputRole(ConfigModel):
+    """What an output is. `detections` is a detector's one output, decoded as `decode` says."""
+
+    name: str
+    role: Literal[OUTPUT_ROLES]  # type: ignore[valid-type]  # one list serves the schema and the proof
+    box_format: Literal["xyxy", "yxyx", "cxcywh", "xywh"] = Field(
+        default="xyxy", description="of `boxes` and `detections`"
+    )
+    decode: HeadDecoding | None = Field(default=None, description="`detections` only")
+
+    @model_validator(mode="after")
+    def _decoded(self) -> "OutputRole":
+        if (self.decode is None) == (self.role == "detections"):
+            raise ValueError("decode is required exactly when role is detections")
+        return self
 
 
 class Metrics(ConfigModel):
@@ -119,6 +164,7 @@ class PackageConfig(ConfigModel):
     health: Health | None = Field(default=None, description="Image only")
     preprocessing: tuple[Preprocessing, ...] = ()
     labels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
+    inputs: tuple[InputAxes, ...] = Field(default=(), max_length=2_000)
     outputs: tuple[OutputRole, ...] = ()
 
     @field_validator("runtime")

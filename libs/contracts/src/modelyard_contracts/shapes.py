@@ -115,34 +115,74 @@ class Inspection(Shape):
     image: ContainerImage | None = None
 
 
+class Measure(Shape):
+    """One way in which an output was compared, at its worst."""
+
+    name: str = Field(description="`top class`, `error`, `sample error`, `matched`, `cosine`, …")
+    value: float
+    limit: float
+    at_least: bool = Field(default=False, description="`limit` is the least that passes; otherwise the most")
+    control: float | None = Field(default=None, description="the same against another sample's reference")
+    where: str = Field(default="", description="where it is worst: `channel 4`, `sample 17`, `class 3`")
+
+    @property
+    def holds(self) -> bool:
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+
 class OutputParity(Shape):
     """One output against the reference, over all samples. The control pairs each sample with another's reference."""
 
     name: str
+    role: str = "numbers"
+    role_from: str = Field(default="", description="`config.json`, or what in the graph or the values shows the role")
+    exact: bool = Field(default=False, description="bit for bit the same on every sample")
+    worst_sample: int | None = None
+    measures: tuple[Measure, ...] = ()
     max_abs_error: float
     mean_abs_error: float
-    max_rel_error: float = Field(description="max_abs_error / largest absolute reference value")
+    max_rel_error: float = Field(description="largest error / reach of its channel in the reference")
     cosine: float
     control_cosine: float
     top1_agree: int | None = Field(default=None, description="samples whose top class agrees; score vectors only")
     control_top1_agree: int | None = None
 
 
-class Tolerance(Shape):
-    """What a conversion may cost before it counts as failed."""
+class Bounds(Shape):
+    """What one output may cost; what is left out is taken from the tolerance around it."""
 
-    max_rel_error: float = Field(gt=0)
-    min_cosine: float = Field(ge=-1, le=1)
-    min_top1_agreement: float = Field(ge=0, le=1)
+    max_rel_error: float | None = Field(default=None, gt=0)
+    min_cosine: float | None = Field(default=None, ge=-1, le=1)
+    min_top1_agreement: float | None = Field(default=None, ge=0, le=1)
+
+
+class Tolerance(Shape):
+    """What a conversion may cost before it counts as failed. An output's own bounds go before those of its role."""
+
+    max_rel_error: float = Field(gt=0, description="of a channel's reach, or of its spread")
+    min_cosine: float = Field(ge=-1, le=1, description="embeddings")
+    min_top1_agreement: float = Field(ge=0, le=1, description="classes, indices, masks, matched detections")
+    roles: dict[str, Bounds] = Field(default={}, max_length=20)
+    outputs: dict[str, Bounds] = Field(default={}, max_length=2_000)
+
+    def of(self, output: str, role: str) -> "Tolerance":
+        """The three bounds that hold for this output."""
+        found = {name: getattr(self, name) for name in Bounds.model_fields}
+        for bounds in (self.roles.get(role), self.outputs.get(output)):
+            found |= bounds.model_dump(exclude_none=True) if bounds else {}
+        return Tolerance(**found)
 
 
 class Parity(Shape):
+    """`notes`: what the data could not show, and what would."""
+
     verdict: Literal["passed", "failed", "inconclusive"]
     reason: str
     inputs: Literal["calibration", "seeded"]
     samples: int
     tolerance: Tolerance
     outputs: tuple[OutputParity, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Timing(Shape):

@@ -101,6 +101,7 @@ class _Conversion:
             await self.on_line(line)
         await self._step("proving that it computes the same")
         parity = await self._judge(sampled, min(source.runs, result.runs))
+        parity = parity.model_copy(update={"notes": (*parity.notes, *changes.notes)})
         inspection = result.inspection
         config = result_config(request.config, self.target.result_format, sampled.signature, inspection.signature)
         await asyncio.to_thread(write_config, request.result, config.model_dump_json(indent=2, exclude_defaults=True))

@@ -33,10 +33,12 @@ class BadResult(Refusal):
 
 @dataclass(frozen=True)
 class Changes:
-    """How much a conversion did. Zero means that it did nothing, which counts as failed."""
+    """How much a conversion did. Zero means that it did nothing, which counts as failed. `notes` stand beside the
+    verdict: what was left as it was, or could go wrong elsewhere, and why."""
 
     count: int
     what: str
+    notes: tuple[str, ...] = ()
 
 
 class Samples:

@@ -37,7 +37,7 @@ def main(request: dict[str, Any], log: Callable[[str], None]) -> dict[str, Any]:
             getattr(program, request["check"])(_work(request, log))
     except Refusal as refusal:
         return {"refused": type(refusal).__name__, "said": [str(each) for each in refusal.args]}
-    return {"changed": changes.count, "what": changes.what}
+    return {"changed": changes.count, "what": changes.what, "notes": list(changes.notes)}
 
 
 def _loaded(path: Path) -> ModuleType:

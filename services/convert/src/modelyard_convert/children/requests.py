@@ -61,6 +61,7 @@ class RefitRequest(Shape):
 class RefitReport(Shape):
     changed: int
     what: str
+    notes: tuple[str, ...] = ()
 
 
 class Refused(Shape):
