@@ -14,6 +14,7 @@ WIDTH ?= 120
 DATA ?= data
 STAND_INS ?=
 COUNT ?= 100000
+SEEDS ?= 20
 TRIALS ?= 200
 SEED ?= 1
 
@@ -39,6 +40,9 @@ check: setup  ## format, lint, types, walls
 
 fuzz: setup  ## the scan against real unpicklers, on files made from a seed (COUNT=100000 SEED=1)
 	@FUZZ_COUNT="$(COUNT)" FUZZ_SEED="$(SEED)" $(BIN)/pytest libs/formats/tests/test_pickle_fuzz.py --timeout 0 -x $(ARGS)
+
+zoo: setup  ## wrong and right converters on many networks: what the proof catches, and refuses wrongly (SEEDS=20)
+	@ZOO_SEEDS="$(SEEDS)" $(BIN)/pytest services/convert/tests/test_zoo.py --timeout 0 $(ARGS)
 
 faults: setup  ## kill processes in the middle of work
 	@$(BIN)/pytest tests/faults --timeout 900 $(ARGS)
@@ -93,4 +97,4 @@ clean:  ## remove .venv and every cache; data stays
 	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find libs services deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo up test test-terminal check fuzz faults campaign test-compose bench generate lock env setup clean
+.PHONY: help demo up test test-terminal check fuzz zoo faults campaign test-compose bench generate lock env setup clean

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelyard_contracts.shapes import OutputParity, Signature, TensorSpec, Tolerance
-from modelyard_convert.children import arrays
+from modelyard_contracts.package import OutputRole
+from modelyard_contracts.shapes import Bounds, OutputParity, Signature, TensorSpec, Tolerance
+from modelyard_convert.children import arrays, proof
 from modelyard_convert.children.judge import judge as judge_files
+from modelyard_convert.children.judging.pairing import partners
 from modelyard_convert.children.observe import record
-from modelyard_convert.children.proof import Evidence, judge, measure
+from modelyard_convert.children.proof import Verdict
 from modelyard_convert.children.requests import JudgeRequest, ObserveRequest
 from modelyard_formats.running import Runner
 
@@ -20,95 +22,224 @@ RANDOM = np.random.default_rng(1)
 REFERENCE = [row.astype(np.float32) for row in RANDOM.standard_normal((50, 10))]
 
 
-def output(**changes: Any) -> OutputParity:
-    values = {
-        "name": "scores",
-        "max_abs_error": 0.1,
-        "mean_abs_error": 0.01,
-        "max_rel_error": 0.01,
-        "cosine": 0.999,
-        "control_cosine": 0.3,
-        "top1_agree": 100,
-        "control_top1_agree": 10,
-    }
-    return OutputParity(**{**values, **changes})
+def pair(reference: Any, result: Any, **known: Any) -> tuple[Verdict, str, tuple[str, ...], OutputParity]:
+    """Of one output `y`, on real samples."""
+    kind = known.pop("kind", "calibration")
+    model = proof.Model(**known)
+    evidence = proof.compare({"y": reference}, {"y": result}, kind=kind, tolerance=TOLERANCE, model=model)
+    return (*proof.judge(evidence), evidence.outputs[0].parity)
 
 
-def verdict(kind: Any = "calibration", samples: int = 100, score: str | None = "scores", **changes: Any) -> str:
-    return judge(Evidence(kind, samples, (output(**changes),), {}, score), TOLERANCE)[0]
+def measured(parity: OutputParity) -> dict[str, float]:
+    return {measure.name: measure.value for measure in parity.measures}
 
 
-def test_the_metrics_are_what_they_are_called() -> None:
+def declared(role: str, **more: Any) -> tuple[OutputRole, ...]:
+    return (OutputRole.model_validate({"name": "y", "role": role, **more}),)
+
+
+def test_the_measures_are_what_they_are_called() -> None:
     result = [value + np.float32(0.25) * (index == 7) for index, value in enumerate(REFERENCE)]
-    found = measure("scores", REFERENCE, result, scored=True)
-    largest = max(np.abs(value).max() for value in REFERENCE)
-    assert found.max_abs_error == pytest.approx(0.25)
-    assert found.mean_abs_error == pytest.approx(0.25 / 50)
-    assert found.max_rel_error == pytest.approx(0.25 / largest, rel=1e-6)
+    *_, parity = pair(REFERENCE, result)
+    rows = np.stack(REFERENCE).astype(np.float64)
+    reach, spread = np.abs(rows - rows.mean(0)).max(0), rows.std(0)
+    found = measured(parity)
+    assert parity.max_abs_error == pytest.approx(0.25)
+    assert parity.mean_abs_error == pytest.approx(0.25 / 50)
+    assert found["largest error"] == parity.max_rel_error == pytest.approx((0.25 / reach).max(), rel=1e-5)
+    assert found["error"] == pytest.approx((0.25 / np.sqrt(50) / spread).max(), rel=1e-5)
+    assert found["bias"] == pytest.approx((0.25 / 50 / spread).max(), rel=1e-5)
+    assert found["sample error"] == pytest.approx(np.sqrt(np.mean((0.25 / spread) ** 2)), rel=1e-5)
+    assert parity.worst_sample == 7
     cosines = [float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for a, b in zip(REFERENCE, result, strict=True)]
-    assert found.cosine == pytest.approx(np.mean(cosines), rel=1e-6)
-    assert found.top1_agree == 50
-    assert found.control_top1_agree is not None
-    assert found.control_top1_agree < 15
-    assert abs(found.control_cosine) < 0.2
+    assert parity.cosine == pytest.approx(np.mean(cosines), rel=1e-6)
+    assert abs(parity.control_cosine) < 0.2
 
 
-def test_a_control_never_meets_its_own_sample() -> None:
-    found = measure("scores", [*np.eye(5)], [*np.eye(5)], scored=True)
-    assert (found.cosine, found.control_cosine) == (1, 0)
-    assert (found.top1_agree, found.control_top1_agree) == (5, 0)
+def test_a_partner_is_never_the_sample_itself_and_has_its_shape() -> None:
+    shapes = [(2,), (3,), (2,), (3,), (2,), (4,)]
+    found = partners([np.zeros(shape) for shape in shapes])
+    assert found[5] is None
+    assert all(other is None or (other != this and shapes[other] == shapes[this]) for this, other in enumerate(found))
 
 
-def test_zero_samples_among_others() -> None:
-    rows = [np.zeros(3), np.zeros(3), np.ones(3)]
-    changed = [np.zeros(3), np.ones(3), np.ones(3)]
-    assert measure("mask", rows, rows, scored=False).cosine == 1
-    assert measure("mask", rows, changed, scored=False).cosine == pytest.approx(2 / 3)
+def test_loud_channels_do_not_hide_quiet_ones() -> None:
+    """Boxes up to 320 beside scores up to 1: every score zero is no small error."""
+    scales = np.array([320, 320, 320, 320, 1, 1, 1])[:, None]
+    heads = [(RANDOM.random((7, 64)) * scales).astype(np.float32) for _ in range(20)]
+    silent = [np.concatenate([head[:4], np.zeros((3, 64), np.float32)]) for head in heads]
+    verdict, reason, _, parity = pair(heads, silent)
+    assert verdict == "failed"
+    assert "channel 4" in reason or "channel 5" in reason or "channel 6" in reason
+    assert parity.cosine > 0.999
 
 
-def test_good_and_proven() -> None:
-    assert verdict() == "passed"
-    assert verdict(top1_agree=None, control_top1_agree=None, score=None) == "passed"
+def test_exact_is_exact_whatever_the_samples_are() -> None:
+    same_class = [softmaxed(row, first=9.0) for row in REFERENCE]
+    verdict, reason, _, parity = pair(same_class, same_class)
+    assert (verdict, parity.exact) == ("passed", True)
+    assert "bit for bit" in reason
+    assert pair(REFERENCE, REFERENCE, kind="seeded")[0] == "passed"
+    assert pair([np.ones(4)] * 20, [np.ones(4)] * 20)[0] == "inconclusive"
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"max_rel_error": 0.2}, "relative maximum error 0.2 is over 0.1"),
-        ({"cosine": 0.98}, "cosine 0.980000 is under 0.99"),
-        ({"top1_agree": 94}, "top class agrees on 94 of 100, under 0.95"),
-    ],
-)
-def test_over_the_tolerance(changes: dict[str, Any], words: str) -> None:
-    for kind in ("calibration", "seeded"):
-        found, reason = judge(Evidence(kind, 100, (output(**changes),), {}, "scores"), TOLERANCE)  # type: ignore[arg-type]
-        assert found == "failed"
-        assert words in reason
+def test_one_class_only_is_said() -> None:
+    same_class = [softmaxed(row, first=9.0) for row in REFERENCE]
+    verdict, _, notes, parity = pair(same_class, [each * np.float32(1.0001) for each in same_class])
+    assert verdict == "passed"
+    assert parity.role == "scores"
+    assert any("every sample is of class 0: add samples of the others" in note for note in notes)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"control_cosine": 0.9995},  # better than the result itself
-        {"control_cosine": 0.9981},  # hardly worse
-        {"cosine": 1.0, "control_cosine": 1 - 1e-7},  # below what float32 can tell apart
-        {"control_top1_agree": 100},
-        {"top1_agree": 98, "control_top1_agree": 96},
-    ],
-)
-def test_a_control_that_is_as_good_voids_the_proof(changes: dict[str, Any]) -> None:
-    assert verdict(**changes) == "inconclusive"
+def softmaxed(row: Any, first: float = 0.0) -> Any:
+    powers = np.exp(row + np.array([first, *[0.0] * 9]))
+    return (powers / powers.sum()).astype(np.float32)
+
+
+def test_what_the_source_does_not_compute_either_agrees() -> None:
+    rows = [np.where(RANDOM.random(10) > 0.8, np.nan, row).astype(np.float32) for row in REFERENCE]
+    assert pair(rows, [row * np.float32(1.001) for row in rows])[0] == "passed"
+    verdict, reason, *_ = pair(rows, [np.nan_to_num(row) for row in rows])
+    assert verdict == "failed"
+    assert "NaN or infinite in one and not in the other" in reason
+
+
+def test_zero_samples_agree_with_zero_samples() -> None:
+    rows = [row * (index % 2) for index, row in enumerate(REFERENCE)]
+    assert pair(rows, [row * np.float32(1.001) for row in rows])[0] == "passed"
+    assert pair(rows, [row * 0 for row in rows])[0] == "failed"
+
+
+def test_samples_of_different_sizes_meet_their_like() -> None:
+    rows = [RANDOM.standard_normal((3 + index % 5, 6)).astype(np.float32) for index in range(40)]
+    close = [row * np.float32(1.001) for row in rows]
+    assert pair(rows, close, inputs_vary=True)[0] == "passed"
+    reversed_ = [row[::-1] for row in rows]
+    assert pair(rows, reversed_, inputs_vary=True)[0] == "failed"
+    alone = [RANDOM.standard_normal((1 + index, 6)).astype(np.float32) for index in range(20)]
+    verdict, reason, *_ = pair(alone, [row * np.float32(1.001) for row in alone], inputs_vary=True)
+    assert verdict == "inconclusive"
+    assert "add samples of the same size" in reason
+
+
+def test_selections_are_sets() -> None:
+    chosen = [np.unique(RANDOM.integers(0, 60, (3 + index % 4, 3)), axis=0) for index in range(60)]
+    missing_one = [rows[:-1] if index == 5 else rows[::-1] for index, rows in enumerate(chosen)]
+    verdict, _, _, parity = pair(chosen, missing_one)
+    assert (verdict, parity.role) == ("passed", "indices")
+    assert pair(chosen, [rows + 1 for rows in chosen])[0] == "failed"
+
+
+def test_ids_agree_or_not_however_near_they_are() -> None:
+    ids = [np.array(index * 7 % 10) for index in range(100)]
+    assert pair(ids, [each + (index == 3) for index, each in enumerate(ids)])[0] == "passed"
+    assert pair(ids, [np.minimum(each + 1, 9) for each in ids])[0] == "failed"
+
+
+def test_labels_follow_their_scores() -> None:
+    scores = [softmaxed(row) for row in REFERENCE]
+    labels = [np.array(row.argmax() + 5) for row in scores]
+    moved = [np.where(label == 5, 6, label) for label in labels]
+
+    def verdict(result: Any) -> Verdict:
+        given = {"label": labels, "scores": scores}
+        evidence = proof.compare(given, {"label": result, "scores": scores}, kind="calibration", tolerance=TOLERANCE)
+        return proof.judge(evidence)[0]
+
+    assert (verdict(labels), verdict(moved)) == ("passed", "failed")
+
+
+def test_text_is_compared() -> None:
+    words = [np.array(["cat", "dog", "cow"][index % 3]) for index in range(30)]
+    assert pair(words, words)[0] == "passed"
+    assert pair(words, [*words[1:], words[0]])[0] == "failed"
+
+
+def test_vectors_of_length_one_are_embeddings() -> None:
+    rows = RANDOM.standard_normal((60, 32)) + 2.0  # all alike, as embeddings often are
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    vectors = [*rows.astype(np.float32)]
+    near = [(row + RANDOM.standard_normal(32) * 0.004).astype(np.float32) for row in vectors]
+    verdict, _, _, parity = pair(vectors, near)
+    assert (verdict, parity.role) == ("passed", "embedding")
+    assert pair(vectors, [*near[1:], near[0]])[0] == "failed"
+    assert pair(vectors, [near[1], *near[1:]])[0] == "failed"
+
+
+def test_a_head_is_decoded_as_the_config_says() -> None:
+    decode = {"axis": 2, "boxes": [0, 4], "objectness": 4, "scores": [5, 7]}
+    heads = []
+    for _ in range(30):
+        boxes = np.concatenate([RANDOM.random((20, 2)) * 300, RANDOM.random((20, 2)) * 40 + 20], axis=1)
+        heads.append(np.concatenate([boxes, RANDOM.random((20, 3))], axis=1).astype(np.float32))
+    role = declared("detections", box_format="cxcywh", decode=decode)
+    verdict, _, _, parity = pair(heads, [each * np.float32(1.001) for each in heads], declared=role)
+    assert verdict == "passed", parity
+    assert {"matched", "IoU", "score"} <= set(measured(parity))
+    shifted = [each + np.array([40, 0, 0, 0, 0, 0, 0], np.float32) for each in heads]
+    verdict, reason, *_ = pair(heads, shifted, declared=role)
+    assert verdict == "failed"
+    assert "matched" in reason
+
+
+def test_roles_come_from_config_graph_or_values() -> None:
+    scores = [softmaxed(row) for row in REFERENCE]
+    sure = [(each > 0.5).astype(np.float32) * 0.8 for each in scores]
+    assert pair(scores, scores, declared=declared("logits"))[3].role_from == "config.json"
+    assert pair(sure, sure, heads={"y": "Sigmoid"})[3].role_from == "the graph: Sigmoid"
+    assert pair(scores, scores)[3].role_from == "the values: they add up to one"
+    assert pair(REFERENCE, REFERENCE, labels=10)[3].role == "logits"
+    assert pair(REFERENCE, REFERENCE)[3].role == "numbers"
+
+
+def test_bounds_of_an_output_go_before_those_of_its_role() -> None:
+    result = [row * np.float32(1.2) for row in REFERENCE]
+    wide = TOLERANCE.model_copy(update={"roles": {"numbers": Bounds(max_rel_error=0.5)}})
+    narrow = wide.model_copy(update={"outputs": {"y": Bounds(max_rel_error=0.1)}})
+
+    def verdict(tolerance: Tolerance) -> Verdict:
+        evidence = proof.compare({"y": REFERENCE}, {"y": result}, kind="calibration", tolerance=tolerance)
+        return proof.judge(evidence)[0]
+
+    assert [verdict(each) for each in (TOLERANCE, wide, narrow)] == ["failed", "passed", "failed"]
+
+
+def test_a_control_that_is_as_good_voids_the_proof() -> None:
+    alike = [(1 + row * 3e-4).astype(np.float32) for row in REFERENCE]
+    noisy = [(each + RANDOM.standard_normal(10) * 7e-4).astype(np.float32) for each in alike]
+    verdict, reason, *_ = pair(alike, noisy)
+    assert verdict == "inconclusive"
+    assert "hardly closer" in reason
+
+
+def test_every_output_has_to_hold() -> None:
+    aside = [row[:3] for row in REFERENCE]
+    wrong = [*aside[1:], aside[0]]
+    evidence = proof.compare(
+        {"y": REFERENCE, "aside": aside}, {"y": REFERENCE, "aside": wrong}, kind="calibration", tolerance=TOLERANCE
+    )
+    verdict, reason, _ = proof.judge(evidence)
+    assert verdict == "failed"
+    assert "output aside" in reason
 
 
 def test_noise_and_too_few_samples_prove_nothing() -> None:
-    assert verdict(kind="seeded") == "inconclusive"
-    assert verdict(samples=1, top1_agree=1, control_top1_agree=1) == "inconclusive"
-    assert judge(Evidence("calibration", 10, ()), TOLERANCE)[0] == "inconclusive"
+    close = [row * np.float32(1.001) for row in REFERENCE]
+    assert pair(REFERENCE, close, kind="seeded")[0] == "inconclusive"
+    verdict, reason, *_ = pair(REFERENCE[:5], close[:5])
+    assert verdict == "inconclusive"
+    assert "give at least 8" in reason
+    assert proof.judge(proof.Evidence("calibration", 10, ()))[0] == "inconclusive"
 
 
 def test_another_output_that_is_constant_does_not_void_the_proof() -> None:
-    constant = output(name="anchors", cosine=1.0, control_cosine=1.0, top1_agree=None, control_top1_agree=None)
-    assert judge(Evidence("calibration", 100, (constant, output()), {}, "scores"), TOLERANCE)[0] == "passed"
+    anchors = [np.arange(4.0, dtype=np.float32)] * 50
+    close = {
+        "y": [row * np.float32(1.001) for row in REFERENCE],
+        "anchors": [each * np.float32(1.0001) for each in anchors],
+    }
+    evidence = proof.compare({"y": REFERENCE, "anchors": anchors}, close, kind="calibration", tolerance=TOLERANCE)
+    assert proof.judge(evidence)[0] == "passed"
 
 
 def runtime(name: str, give: Callable[[Any], Any], dtype: str = "float32") -> Runner:
@@ -120,16 +251,16 @@ def runtime(name: str, give: Callable[[Any], Any], dtype: str = "float32") -> Ru
 
 
 @pytest.fixture
-def proof(tmp_path: Path) -> Callable[..., Any]:
+def prove(tmp_path: Path) -> Callable[..., Any]:
     """Observe both on the same samples, then judge what lies in the files."""
 
-    def prove(give: Callable[[Any], Any], reference: Callable[[Any], Any] = np.exp, batch: int = 1) -> Any:
+    def proven(give: Callable[[Any], Any], reference: Callable[[Any], Any] = np.exp, batch: int = 1) -> Any:
         inputs = RANDOM.standard_normal((40, batch, 4)).astype(np.float32)
         arrays.write(tmp_path / "samples.npz", ([each] for each in inputs))
         runs = [observe(tmp_path, runtime(*each)) for each in (("a", reference), ("b", give))]
         return judge_again(tmp_path, runs=min(runs), batch=batch)
 
-    return prove
+    return proven
 
 
 def observe(folder: Path, observed: Runner) -> int:
@@ -151,71 +282,70 @@ def judge_again(folder: Path, tolerance: Tolerance = TOLERANCE, runs: int = 40, 
     request = JudgeRequest(
         reference=folder / "a.npz",
         result=folder / "b.npz",
-        names=("a_out",),
+        specs=(TensorSpec(name="a_out", dtype="float32", shape=("N", 4)),),
         runs=runs,
         batch=batch,
         kind="calibration",
-        score="a_out",
         tolerance=tolerance,
     )
     return judge_files(request, lambda line: None)
 
 
-def test_outputs_are_paired_by_position_and_named_after_the_source(proof: Any) -> None:
-    found = proof(lambda x: np.exp(x) * np.float32(1.001))
+def test_outputs_are_paired_by_position_and_named_after_the_source(prove: Any) -> None:
+    found = prove(lambda x: np.exp(x) * np.float32(1.001))
     assert found.verdict == "passed"
     assert [each.name for each in found.outputs] == ["a_out"]
 
 
-def test_every_item_of_a_batch_is_a_sample(proof: Any) -> None:
-    assert proof(np.exp, batch=3).samples == 120
+def test_every_item_of_a_batch_is_a_sample(prove: Any) -> None:
+    assert prove(np.exp, batch=3).samples == 120
 
 
 @pytest.mark.parametrize(
     ("give", "words"),
     [
-        (lambda x: np.exp(x) * np.nan, "160 values of the result are NaN or infinite"),
-        (lambda x: np.where(x > 2, np.inf, np.exp(x)), "values of the result are NaN or infinite"),
+        (lambda x: np.exp(x) * np.nan, "sample 0: 4 values are NaN or infinite in one"),
+        (lambda x: np.where(x > 2, np.inf, np.exp(x)), "values are NaN or infinite in one"),
         (np.zeros_like, "all values of the result are zero"),
         (lambda x: np.exp(x)[:, :3], r"the source gives shape [4], the result [3]"),
-        (lambda x: -np.exp(x), "cosine -1.000000 is under 0.99"),
+        (lambda x: -np.exp(x), "error 3."),
     ],
 )
-def test_what_fails_on_any_input(proof: Any, give: Callable[[Any], Any], words: str) -> None:
-    found = proof(give)
+def test_what_fails_on_any_input(prove: Any, give: Callable[[Any], Any], words: str) -> None:
+    found = prove(give)
     assert found.verdict == "failed"
     assert words in found.reason
     found.model_dump_json()
 
 
-def test_a_source_that_is_not_finite_fails_too(proof: Any) -> None:
-    found = proof(np.exp, reference=lambda x: np.full_like(x, -np.inf))
-    assert (found.verdict, found.outputs) == ("failed", ())
-    assert "of the source" in found.reason
+def test_a_source_that_is_not_finite_fails_too(prove: Any) -> None:
+    found = prove(np.exp, reference=lambda x: np.full_like(x, -np.inf))
+    assert found.verdict == "failed"
+    assert "NaN or infinite in one and not in the other" in found.reason
 
 
-def test_outputs_that_are_no_numbers_are_left_out(proof: Any) -> None:
+def test_outputs_that_are_no_numbers_are_left_out(prove: Any) -> None:
     def words(x: Any) -> Any:
         return np.array([["yes"]], dtype=object)
 
-    assert proof(words, reference=words).verdict == "inconclusive"
+    assert prove(words, reference=words).verdict == "inconclusive"
 
 
-def test_memory_is_bounded(proof: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded(prove: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelyard_convert.children.observe.OUTPUT_BYTES", 16 * 5)
-    assert proof(np.exp).samples == 6
+    assert prove(np.exp).samples == 6
 
 
-def test_observations_are_judged_again_without_running_anything(proof: Any, tmp_path: Path) -> None:
-    first = proof(lambda x: np.exp(x) * np.float32(1.001))
+def test_observations_are_judged_again_without_running_anything(prove: Any, tmp_path: Path) -> None:
+    first = prove(lambda x: np.exp(x) * np.float32(1.001))
     strict = judge_again(tmp_path, TOLERANCE.model_copy(update={"max_rel_error": 1e-4}))
     assert (first.verdict, strict.verdict) == ("passed", "failed")
-    assert "relative maximum error 0.001 is over 0.0001" in strict.reason
-    assert strict.outputs == first.outputs
+    assert "is over 0.0001" in strict.reason
+    assert measured(strict.outputs[0]) == measured(first.outputs[0])
     assert judge_again(tmp_path) == first
 
 
-def test_outputs_of_another_number_fail(proof: Any) -> None:
-    found = proof(lambda x: np.exp(x)[:1], batch=3)
-    assert (found.verdict, found.outputs) == ("failed", ())
+def test_outputs_of_another_number_fail(prove: Any) -> None:
+    found = prove(lambda x: np.exp(x)[:1], batch=3)
+    assert found.verdict == "failed"
     assert "the source gives 120 values, the result 40" in found.reason

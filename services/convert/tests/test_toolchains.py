@@ -35,10 +35,8 @@ def test_the_result_computes_the_same(bench: Any, digits: Any, target: str) -> N
     assert report.parity.verdict == "passed", report.parity.reason
     assert (report.parity.inputs, report.parity.samples) == ("calibration", 128)
     output = report.parity.outputs[0]
-    assert output.top1_agree is not None
-    assert output.control_top1_agree is not None
-    assert output.top1_agree >= 126
-    assert output.control_top1_agree < 40
+    assert output.exact or (output.top1_agree is not None and output.top1_agree >= 126)
+    assert output.exact or (output.control_top1_agree is not None and output.control_top1_agree < 40)
     assert output.control_cosine < 0.5 < 0.99 < output.cosine
     assert report.changed > 0
 
@@ -161,7 +159,7 @@ def test_beyond_the_tolerance_it_fails_with_the_numbers(bench: Any) -> None:
     strict = Tolerance(max_rel_error=1e-9, min_cosine=0.999999999, min_top1_agreement=1)
     report = bench.convert(bench.request("onnx-int8-static", tolerance=strict))
     assert report.parity.verdict == "failed"
-    assert "relative maximum error" in report.parity.reason
+    assert "output scores: probability" in report.parity.reason
     assert report.parity.outputs[0].max_rel_error > 0
     assert report.benchmark.result.median_ms > 0
 
@@ -181,7 +179,7 @@ def test_outputs_that_hardly_depend_on_the_input_prove_nothing(bench: Any, digit
     report = bench.convert(bench.request("onnx-int8-dynamic", package))
     output = report.parity.outputs[0]
     assert report.parity.verdict == "inconclusive"
-    assert "hardly closer" in report.parity.reason
+    assert ("hardly closer" if real else "on noise") in report.parity.reason
     assert output.cosine > 0.9999
     assert output.control_cosine > 0.9999
     assert output.top1_agree == output.control_top1_agree == report.parity.samples

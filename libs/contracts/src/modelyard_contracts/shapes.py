@@ -109,6 +109,9 @@ class Inspection(Shape):
     producer: Shown = ""
     parameter_count: int = 0
     operators: dict[str, int] = {}
+    heads: dict[str, str] = Field(
+        default={}, description="by output: the operator that makes it, behind those that only move values"
+    )
     details: dict[str, str | int] = Field(
         default={}, description="what only this kind of model has: `estimator`, `objective`, `classes`, `trees`"
     )

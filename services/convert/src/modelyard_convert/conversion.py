@@ -100,7 +100,7 @@ class _Conversion:
         for line in told(benchmark):
             await self.on_line(line)
         await self._step("proving that it computes the same")
-        parity = await self._judge(sampled, min(source.runs, result.runs))
+        parity = await self._judge(sampled, min(source.runs, result.runs), source.inspection.heads)
         parity = parity.model_copy(update={"notes": (*parity.notes, *changes.notes)})
         inspection = result.inspection
         config = result_config(request.config, self.target.result_format, sampled.signature, inspection.signature)
@@ -188,16 +188,21 @@ class _Conversion:
         )
         return await self._ask(wanted, ObserveReport, reach)
 
-    async def _judge(self, sampled: SampleReport, runs: int) -> Parity:
+    async def _judge(self, sampled: SampleReport, runs: int, heads: dict[str, str]) -> Parity:
         wanted = JudgeRequest(
             reference=self._outputs("source"),
             result=self._outputs("result"),
-            names=tuple(spec.name for spec in sampled.signature.outputs),
+            specs=sampled.signature.outputs,
             runs=runs,
             batch=sampled.batch,
+            output_batch_axes=sampled.output_batch_axes,
             kind=sampled.kind,
-            score=sampled.score,
+            declared=self.request.config.outputs,
+            heads=heads,
+            labels=len(self.request.config.labels),
+            inputs_vary=sampled.inputs_vary,
             tolerance=self.request.tolerance,
+            notes=sampled.notes,
         )
         return await self._ask(wanted, Parity, Reach(read=(wanted.reference, wanted.result)))
 

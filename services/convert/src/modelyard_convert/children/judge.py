@@ -2,6 +2,8 @@
 observations can be judged again, by another tolerance, without converting again.
 """
 
+from collections.abc import Sequence
+
 from modelyard_contracts.shapes import Parity
 from modelyard_convert.children import arrays, proof
 from modelyard_convert.children.arrays import Array
@@ -12,38 +14,61 @@ from modelyard_runtime.subprocess_child import Log
 def judge(request: JudgeRequest, log: Log) -> Parity:
     """A failed parity is not raised: its numbers belong to the report."""
     reference, result = (
-        {name: _items(column, request.batch) for name, column in zip(request.names, columns, strict=True)}
-        for columns in (
-            arrays.columns(path, request.runs, len(request.names)) for path in (request.reference, request.result)
-        )
+        arrays.columns(path, request.runs, len(request.specs)) for path in (request.reference, request.result)
     )
-    evidence = proof.compare(reference, result, kind=request.kind, score=request.score)
-    verdict, reason = proof.judge(evidence, request.tolerance)
+    names = [spec.name for spec in request.specs]
+    axes = [_batch_axis(column, request.batch, place, request) for place, column in enumerate(reference)]
+    split = [
+        {name: _items(column, axis) for name, column, axis in zip(names, columns, axes, strict=True)}
+        for columns in (reference, result)
+    ]
+    evidence = proof.compare(
+        *split,
+        kind=request.kind,
+        tolerance=request.tolerance,
+        model=proof.Model(request.declared, request.heads, request.labels, request.inputs_vary),
+    )
+    verdict, reason, notes = proof.judge(evidence)
     parity = Parity(
         verdict=verdict,
         reason=reason,
         inputs=evidence.kind,
         samples=evidence.samples,
         tolerance=request.tolerance,
-        outputs=evidence.outputs,
+        outputs=tuple(each.parity for each in evidence.outputs),
+        notes=(*request.notes, *notes),
     )
     _tell(parity, log)
     return parity
 
 
-def _items(outputs: list[Array], batch: int) -> list[Array]:
-    """One for each item of a batch, where an output has the batch as its first axis."""
+def _batch_axis(outputs: Sequence[Array], batch: int, place: int, request: JudgeRequest) -> int | None:
+    """The axis along which an output holds one item after the other: as it was found, or the first one where it is as
+    long as the batch in every run and not by its own count."""
+    if place < len(request.output_batch_axes):
+        return request.output_batch_axes[place]
+    return 0 if outputs and all(each.ndim and len(each) == batch for each in outputs) else None
+
+
+def _items(outputs: Sequence[Array], axis: int | None) -> list[Array]:
+    if axis is None:
+        return list(outputs)
     items: list[Array] = []
     for output in outputs:
-        items.extend(output if output.ndim and len(output) == batch else [output])
+        items.extend(output.take(index, axis=axis) for index in range(output.shape[axis]))
     return items
 
 
 def _tell(parity: Parity, log: Log) -> None:
     log(f"parity {parity.verdict}: {parity.reason}")
     for output in parity.outputs:
-        log(
-            f"output {output.name}: largest error {output.max_abs_error:.4g} ({output.max_rel_error:.2%} of the "
-            f"largest value), mean {output.mean_abs_error:.4g}, "
-            f"cosine {output.cosine:.6f}, control {output.control_cosine:.6f}"
-        )
+        log(f"output {output.name} is {output.role} ({output.role_from})")
+        if output.exact:
+            log("  bit for bit the same")
+        for measure in output.measures:
+            control = "" if measure.control is None else f", another sample's {measure.control:.4g}"
+            where = f", worst at {measure.where}" if measure.where else ""
+            most = "at least" if measure.at_least else "at most"
+            log(f"  {measure.name} {measure.value:.4g} ({most} {measure.limit:.4g}{control}){where}")
+    for note in parity.notes:
+        log(f"note: {note}")

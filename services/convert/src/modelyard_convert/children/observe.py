@@ -21,7 +21,7 @@ from modelyard_runtime.subprocess_child import Log
 
 OUTPUT_BYTES = 256 * 2**20  # of outputs kept; later samples are not run
 TIMED_THREADS = 1
-_NUMBERS = "fiub"
+_COMPARED = "fiubUSO"
 
 
 def observe(request: ObserveRequest, log: Log) -> ObserveReport:
@@ -59,7 +59,7 @@ def record(loaded: Runner, request: ObserveRequest) -> int:
         for feed in feeds(loaded, request):
             outputs = loaded.run(feed)
             row = [outputs[spec.name] for spec in loaded.signature.outputs]
-            yield [each if each.dtype.kind in _NUMBERS else None for each in row]
+            yield [each if each.dtype.kind in _COMPARED else None for each in row]
             kept += sum(each.nbytes for each in row)
             if kept > OUTPUT_BYTES:
                 return

@@ -1,160 +1,343 @@
 """Does the result still compute the same? Numbers only, called by `judge`; the rules are in the README.
 
-A metric that also likes the wrong answer proves nothing. So every sample is scored a second time against the reference
-of *another* sample (the control); a result that is hardly closer to its own reference than that is `inconclusive`.
+Every output is compared by what it is, sample by sample, and each has to hold. A metric that also likes the wrong
+answer proves nothing: so each sample is compared a second time with the reference of *another* one (the control); a
+result that is hardly closer to its own reference than that is `inconclusive`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from modelyard_contracts.shapes import OutputParity, Tolerance
+from modelyard_contracts.package import OutputRole
+from modelyard_contracts.shapes import Measure, OutputParity, Tolerance
 from modelyard_convert.children.arrays import Array
+from modelyard_convert.children.judging.agreement import compare_ids, compare_masks, compare_rows
+from modelyard_convert.children.judging.detections import Boxes, compare_detections, corners
+from modelyard_convert.children.judging.embedding import compare_embeddings
+from modelyard_convert.children.judging.numbers import compare_numbers
+from modelyard_convert.children.judging.pairing import Comparison, Paired, partners
+from modelyard_convert.children.judging.roles import Role, roles
+from modelyard_convert.children.judging.scores import compare_scores
 
 Verdict = Literal["passed", "failed", "inconclusive"]
-SEED = 20240229
+Kind = Literal["calibration", "seeded"]
 CONTROL_MARGIN = 2.0  # the control's distance must be more than this many times the result's
-RESOLUTION = 1e-6  # cosine distance below which float32 outputs of different samples count as the same
+TOP_SHARE = 0.05  # of a row's range: by so much a coarse score may miss the one that was rounded up beside it
+LEAST_SAMPLES = 8  # of results that are not exact
+SET_ROLES = frozenset({"rows", "indices"})
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is known of the source beside its outputs. `heads`: what makes each of them in the graph; `inputs_vary`:
+    samples differ in size."""
+
+    declared: tuple[OutputRole, ...] = ()
+    heads: Mapping[str, str] | None = None
+    labels: int = 0
+    inputs_vary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """`varies`: its reference is not the same for every sample. `undecided`: why it proves nothing."""
+
+    parity: OutputParity
+    faults: tuple[str, ...] = ()
+    undecided: str = ""
+    notes: tuple[str, ...] = ()
+    varies: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`broken` says per output why it cannot be measured at all; `score` names the output that is a score vector."""
-
-    kind: Literal["calibration", "seeded"]
+    kind: Kind
     samples: int
-    outputs: tuple[OutputParity, ...]
-    broken: dict[str, str] = field(default_factory=dict)
-    score: str | None = None
+    outputs: tuple[Judged, ...]
 
 
 def compare(
     reference: Mapping[str, Sequence[Array]],
     result: Mapping[str, Sequence[Array]],
     *,
-    kind: Literal["calibration", "seeded"],
-    score: str | None,
+    kind: Kind,
+    tolerance: Tolerance,
+    model: Model | None = None,
 ) -> Evidence:
-    """By the source's output names one array per sample; none for an output without numbers."""
-    numbers = [name for name in reference if reference[name]]
-    broken = {name: why for name in numbers if (why := _defect(reference[name], result[name]))}
-    measured = (
-        measure(name, reference[name], result[name], scored=name == score) for name in numbers if name not in broken
-    )
-    count = max((len(values) for values in reference.values()), default=0)
-    return Evidence(kind, count, tuple(measured), broken, score)
+    """By the source's output names one array per sample; none for an output that cannot be compared."""
+    model = model or Model()
+    given = {name: values for name, values in reference.items() if values}
+    found = roles(given, model.declared, model.heads or {}, model.labels, _sequences(model, given, result))
+    groups = _detectors(found)
+    judged = []
+    for name, values in given.items():
+        bounds = tolerance.of(name, found[name].role)
+        if name in groups:
+            if name == groups[0]:
+                judged.append(_judge_detections(groups, given, result, found, bounds))
+            continue
+        follows = _follows(name, found, given, result)
+        judged.append(follows or _judge_output(name, values, result[name], found[name], bounds))
+    samples = max((len(values) for values in given.values()), default=0)
+    return Evidence(kind, samples, tuple(judged))
 
 
-def measure(name: str, reference: Sequence[Array], result: Sequence[Array], *, scored: bool) -> OutputParity:
-    """`reference` and `result` hold one array per sample, all finite."""
-    own = _flat(reference)
-    got = _flat(result)
-    other = own[_another_one(len(own))]
-    errors = np.abs(got - own)
-    largest = float(np.abs(own).max(initial=0.0))
-    top = _agreeing(own, got) if scored else None
-    return OutputParity(
-        name=name,
-        max_abs_error=float(errors.max(initial=0.0)),
-        mean_abs_error=float(errors.mean()),
-        max_rel_error=float(errors.max(initial=0.0)) / largest if largest else float(errors.max(initial=0.0)),
-        cosine=_cosine(own, got),
-        control_cosine=_cosine(other, got),
-        top1_agree=top,
-        control_top1_agree=_agreeing(other, got) if scored else None,
-    )
-
-
-def judge(evidence: Evidence, tolerance: Tolerance) -> tuple[Verdict, str]:
-    """A failure counts on whatever input it shows; a pass needs real inputs and a control that is worse."""
-    faults = [f"output {name}: {why}" for name, why in evidence.broken.items()]
-    faults += [fault for output in evidence.outputs for fault in _over(output, evidence.samples, tolerance)]
+def judge(evidence: Evidence) -> tuple[Verdict, str, tuple[str, ...]]:
+    """Verdict, reason and notes. A failure counts on whatever input it shows."""
+    outputs = evidence.outputs
+    notes = tuple(dict.fromkeys(f"output {each.parity.name}: {note}" for each in outputs for note in each.notes))
+    faults = [f"output {each.parity.name}: {fault}" for each in outputs for fault in each.faults]
     if faults:
-        return "failed", "; ".join(faults)
-    if not evidence.outputs:
-        return "inconclusive", "the model has no output with numbers to compare"
-    if evidence.samples < 2:
-        return "inconclusive", "one sample leaves nothing to compare the result with; give more calibration data"
-    deciding = [output for output in evidence.outputs if output.name == evidence.score] or list(evidence.outputs)
-    compared = _compared(deciding[0])
-    if all(_control_as_good(output, evidence.samples) for output in deciding):
-        reason = "the result is hardly closer to its own reference than to another sample's"
-        return "inconclusive", f"{reason} ({compared}); give real inputs as calibration data"
+        return "failed", "; ".join(faults), notes
+    if doubt := _doubt(evidence):
+        return "inconclusive", doubt, notes
+    if all(each.parity.exact for each in outputs):
+        return "passed", f"bit for bit the same on {evidence.samples} samples", notes
+    return "passed", f"within the tolerance on {evidence.samples} real samples: {_told(outputs)}", notes
+
+
+def _doubt(evidence: Evidence) -> str:
+    """Why the samples prove nothing, and what to add."""
+    outputs = evidence.outputs
+    if not outputs:
+        return "the model has no output that can be compared"
+    if not any(each.varies for each in outputs):
+        return "the source gives the same for every sample: add samples that differ"
+    if all(each.parity.exact for each in outputs):
+        return ""
     if evidence.kind == "seeded":
-        return "inconclusive", "within the tolerance, but on noise; give real inputs as calibration data"
-    return "passed", f"within the tolerance on {evidence.samples} real samples; own against control: {compared}"
+        return "within the tolerance, but on noise; give real inputs as calibration data"
+    undecided = [f"output {each.parity.name}: {each.undecided}" for each in outputs if each.undecided]
+    if not undecided and evidence.samples < LEAST_SAMPLES:
+        return f"within the tolerance, but on {evidence.samples} samples; give at least {LEAST_SAMPLES}"
+    return "; ".join(undecided)
 
 
-def _defect(reference: Sequence[Array], result: Sequence[Array]) -> str | None:
-    if len(reference) != len(result):
-        return f"the source gives {len(reference)} values, the result {len(result)}"
-    for own, got in zip(reference, result, strict=True):
-        if own.shape != got.shape:
-            return f"the source gives shape {list(own.shape)}, the result {list(got.shape)}"
-    if reference[0].dtype.kind != "f":
+def _told(outputs: Sequence[Judged]) -> str:
+    return "; ".join(f"{each.parity.name} as {each.parity.role}" for each in outputs)
+
+
+def _judge_output(name: str, own: Sequence[Array], got: Sequence[Array], role: Role, bounds: Tolerance) -> Judged:
+    defect = _defect(own, got, fixed=role.role not in SET_ROLES)
+    if defect:
+        return Judged(_parity(name, role, own, got, None), (defect,))
+    varies = len({each.shape for each in own}) > 1 or any(not _same(each, own[0]) for each in own[1:])
+    if all(_same(a, b) for a, b in zip(own, got, strict=True)):
+        notes = () if varies else ("it is the same for every sample",)
+        return Judged(_parity(name, role, own, got, None, exact=True), notes=notes, varies=varies)
+    found = _compared(Paired(own, got, partners(own)), role, bounds)
+    silent = got[0].dtype.kind == "f" and not any(map(np.any, got))
+    return _judged(_parity(name, role, own, got, found), found, varies=varies, silent=silent)
+
+
+def _follows(
+    name: str,
+    found: Mapping[str, Role],
+    reference: Mapping[str, Sequence[Array]],
+    result: Mapping[str, Sequence[Array]],
+) -> Judged | None:
+    """Ids beside the scores that they are the top class of: the scores say how far a change matters, so the ids need
+    only follow the result's own scores. None for others."""
+    scores = [each for each, role in found.items() if role.role in ("scores", "logits")]
+    own, got = reference[name], result[name]
+    if found[name].role != "classes" or len(scores) != 1 or any(each.size != 1 for each in (*own, *got)):
         return None
-    for who, values in (("source", reference), ("result", result)):
-        bad = sum(int(np.count_nonzero(~np.isfinite(value))) for value in values)
-        if bad:
-            return f"{bad} values of the {who} are NaN or infinite"
-        if not any(np.any(value) for value in values):
-            return f"all values of the {who} are zero"
+    theirs, ours = reference[scores[0]], result[scores[0]]
+    if not len(own) == len(got) == len(theirs) == len(ours):
+        return None
+    places = {each.item(): int(row.argmax()) for each, row in zip(own, theirs, strict=True)}
+    if any(places[each.item()] != row.argmax() for each, row in zip(own, theirs, strict=True)):
+        return None
+    wrong = [
+        index
+        for index, (each, row) in enumerate(zip(got, ours, strict=True))
+        if each.item() in places and row.ravel()[places[each.item()]] < row.max() - np.ptp(row) * TOP_SHARE
+    ]
+    exact = all(_same(a, b) for a, b in zip(own, got, strict=True))
+    role = Role("classes", f"the values: the top class of {scores[0]}")
+    parity = _parity(name, role, own, got, None, exact=exact)
+    faults = (f"sample {wrong[0]}: it is not the top class of {scores[0]}",) if wrong else ()
+    return Judged(parity, faults, varies=len(places) > 1)
+
+
+def _judged(parity: OutputParity, found: Comparison, *, varies: bool, silent: bool = False) -> Judged:
+    faults = tuple(_over(measure) for measure in found.measures if not measure.holds)
+    if faults and silent:
+        faults = ("all values of the result are zero", *faults)
+    undecided = ""
+    if varies and found.control is None:
+        undecided = "no other sample has an output of this shape to compare with: add samples of the same size"
+    elif varies and found.control is not None and found.control <= CONTROL_MARGIN * found.distance:
+        undecided = (
+            f"the result is hardly closer to its own reference ({found.distance:.3g}) than to another sample's "
+            f"({found.control:.3g}): give real inputs that differ as calibration data"
+        )
+    return Judged(parity, faults, undecided, found.notes, varies)
+
+
+def _compared(pair: Paired, role: Role, bounds: Tolerance) -> Comparison:
+    name = "classes" if pair.own[0].dtype.kind in "USO" else role.role
+    if name in ("scores", "logits") and len({each.ndim for each in pair.own}) == 1:
+        return compare_scores(pair, bounds, logits=name == "logits")
+    if name == "embedding" and pair.own[0].ndim:
+        return compare_embeddings(pair, bounds)
+    if name in _COMPARISONS:
+        return _COMPARISONS[name](pair, bounds)
+    return compare_numbers(pair, bounds.max_rel_error)
+
+
+_COMPARISONS = {"classes": compare_ids, "mask": compare_masks, "rows": compare_rows, "indices": compare_rows}
+
+
+def _sequences(
+    model: Model, reference: Mapping[str, Sequence[Array]], result: Mapping[str, Sequence[Array]]
+) -> frozenset[str]:
+    """Outputs whose length follows from the sample's, not from what the model finds in it."""
+    if not model.inputs_vary:
+        return frozenset()
+    return frozenset(
+        name
+        for name, values in reference.items()
+        if [each.shape for each in values] == [each.shape for each in result[name]]
+    )
+
+
+def _detectors(found: Mapping[str, Role]) -> tuple[str, ...]:
+    """The outputs that are detections together, boxes first; or the one that holds all."""
+    by_role = {role.role: name for name, role in found.items() if role.role in ("boxes", "scores", "classes")}
+    if "boxes" in by_role and "scores" in by_role:
+        return tuple(by_role[each] for each in ("boxes", "scores", "classes") if each in by_role)
+    return tuple(name for name, role in found.items() if role.role == "detections")[:1]
+
+
+def _judge_detections(
+    group: tuple[str, ...],
+    reference: Mapping[str, Sequence[Array]],
+    result: Mapping[str, Sequence[Array]],
+    found: Mapping[str, Role],
+    bounds: Tolerance,
+) -> Judged:
+    """Named after all its outputs; exact where each of them is."""
+    role = found[group[0]]
+    own, got = ([*zip(*(side[name] for name in group), strict=False)] for side in (reference, result))
+    name = ", ".join(group)
+    defect = next((why for each in group if (why := _defect(reference[each], result[each], fixed=False))), None)
+    first = reference[group[0]], result[group[0]]
+    shown = Role("detections", role.told, role.declared)
+    if defect:
+        return Judged(_parity(name, shown, *first, None), (defect,))
+    varies = any(not all(map(_same, each, own[0])) for each in own[1:])
+    if all(all(map(_same, a, b)) for a, b in zip(own, got, strict=True)):
+        return Judged(_parity(name, shown, *first, None, exact=True), varies=varies)
+    theirs, ours = ([_boxes(each, role) for each in side] for side in (own, got))
+    if any(len(each.boxes) != len(each.scores) for each in (*theirs, *ours)):
+        return Judged(_parity(name, shown, *first, None), ("boxes and scores are of different lengths",))
+    compared = compare_detections(theirs, ours, bounds)
+    return _judged(_parity(name, shown, *first, compared), compared, varies=varies)
+
+
+def _boxes(arrays: Sequence[Array], role: Role) -> Boxes:
+    entry = role.declared
+    form = entry.box_format if entry else "xyxy"
+    if entry and entry.decode:
+        head = np.moveaxis(arrays[0].astype(np.float64), entry.decode.axis - 1, -1)
+        head = head.reshape(-1, head.shape[-1])
+        boxes = head[:, slice(*entry.decode.boxes)]
+        scores = head[:, slice(*entry.decode.scores)]
+        if entry.decode.objectness is not None:
+            scores = scores * head[:, entry.decode.objectness, None]
+    else:
+        boxes = arrays[0].reshape(-1, 4)
+        scores = arrays[1].astype(np.float64).reshape(len(boxes), -1) if len(boxes) else np.zeros((0, 1))
+    boxes, scores = np.nan_to_num(boxes), np.nan_to_num(scores)
+    classes = arrays[2].ravel() if len(arrays) > 2 else scores.argmax(axis=1)
+    return Boxes(corners(boxes, form), scores.max(axis=1, initial=0.0), classes)
+
+
+def _same(left: Array, right: Array) -> bool:
+    return left.shape == right.shape and np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
+
+
+def _defect(own: Sequence[Array], got: Sequence[Array], *, fixed: bool) -> str | None:
+    """Why it cannot be measured at all. What the source itself does not compute has to be the same in the result."""
+    if len(own) != len(got):
+        return f"the source gives {len(own)} values, the result {len(got)}"
+    for index, (a, b) in enumerate(zip(own, got, strict=True)):
+        shapes = (a.shape, b.shape) if fixed else (a.shape[1:], b.shape[1:])
+        if a.ndim != b.ndim or shapes[0] != shapes[1]:
+            return f"sample {index}: the source gives shape {list(a.shape)}, the result {list(b.shape)}"
+        if a.dtype.kind != "f" or b.dtype.kind != "f":
+            continue
+        if a.shape == b.shape and not _same_pattern(a, b):
+            wrong = int(np.count_nonzero(_pattern(a) != _pattern(b)))
+            return f"sample {index}: {wrong} values are NaN or infinite in one and not in the other"
+        if a.shape != b.shape and np.isfinite(a).all() and not np.isfinite(b).all():
+            return f"sample {index}: values of the result are NaN or infinite"
     return None
 
 
-def _flat(values: Sequence[Array]) -> Array:
-    """Samples first; outputs whose size differs from sample to sample become one row."""
-    rows = [np.asarray(value, dtype=np.float64).ravel() for value in values]
-    same = len({row.size for row in rows}) == 1
-    return np.stack(rows) if same else np.concatenate(rows)[np.newaxis]
+def _pattern(values: Array) -> Array:
+    """0 finite, 1 NaN, 2 and 3 infinite."""
+    return np.where(np.isnan(values), 1, np.where(np.isposinf(values), 2, np.where(np.isneginf(values), 3, 0)))
 
 
-def _another_one(count: int) -> Array:
-    """For every sample the index of another one, drawn: neighbours often are of the same class."""
-    order = np.random.default_rng(SEED).permutation(count)
-    other = np.empty(count, dtype=np.intp)
-    other[order] = np.roll(order, 1)
-    return other
-
-
-def _cosine(left: Array, right: Array) -> float:
-    """Mean over the samples. Two zero vectors count as the same, a zero vector and another one as unrelated."""
-    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    both_zero = ~left.any(axis=1) & ~right.any(axis=1)
-    dots = np.einsum("ij,ij->i", left, right)
-    cosines = np.where(norms > 0, dots / np.where(norms > 0, norms, 1.0), both_zero.astype(np.float64))
-    return float(np.clip(cosines.mean(), -1.0, 1.0))
-
-
-def _agreeing(left: Array, right: Array) -> int:
-    return int(np.count_nonzero(left.argmax(axis=1) == right.argmax(axis=1)))
-
-
-def _over(output: OutputParity, samples: int, tolerance: Tolerance) -> list[str]:
-    """Every rule that `output` breaks, with the numbers."""
-    faults = []
-    if output.max_rel_error > tolerance.max_rel_error:
-        faults.append(f"relative maximum error {output.max_rel_error:.4g} is over {tolerance.max_rel_error:g}")
-    if output.cosine < tolerance.min_cosine:
-        faults.append(f"cosine {output.cosine:.6f} is under {tolerance.min_cosine:g}")
-    if output.top1_agree is not None and output.top1_agree < tolerance.min_top1_agreement * samples:
-        faults.append(f"top class agrees on {output.top1_agree} of {samples}, under {tolerance.min_top1_agreement:g}")
-    return [f"output {output.name}: {fault}" for fault in faults]
-
-
-def _control_as_good(output: OutputParity, samples: int) -> bool:
-    """By the top class where there is one, by the cosine, or by both."""
-    own, control = output.top1_agree, output.control_top1_agree
-    if own is not None and control is not None and samples - control <= CONTROL_MARGIN * (samples - own):
+def _same_pattern(left: Array, right: Array) -> bool:
+    if np.isfinite(left).all() and np.isfinite(right).all():
         return True
-    distance = 1.0 - output.control_cosine
-    return distance <= max(RESOLUTION, CONTROL_MARGIN * (1.0 - output.cosine))
+    return bool(np.array_equal(_pattern(left), _pattern(right)))
 
 
-def _compared(output: OutputParity) -> str:
-    text = f"cosine {output.cosine:.6f} against {output.control_cosine:.6f}"
-    if output.top1_agree is not None:
-        text += f", top class {output.top1_agree} against {output.control_top1_agree}"
-    return text
+def _parity(
+    name: str, role: Role, own: Sequence[Array], got: Sequence[Array], found: Comparison | None, *, exact: bool = False
+) -> OutputParity:
+    errors = [_errors(a, b) for a, b in zip(own, got, strict=False)] if found or exact else []
+    largest = next((m.value for m in found.measures if m.name.endswith("largest error")), 0.0) if found else 0.0
+    return OutputParity(
+        name=name,
+        role=role.role,
+        role_from=role.told,
+        exact=exact,
+        worst_sample=found.worst_sample if found else None,
+        measures=found.measures if found else (),
+        max_abs_error=max((each[0] for each in errors), default=0.0),
+        mean_abs_error=float(np.mean([each[1] for each in errors])) if errors else 0.0,
+        max_rel_error=largest,
+        cosine=_mean_cosine(own, got) if errors else 0.0,
+        control_cosine=_mean_cosine(*_control(own, got)) if errors else 0.0,
+        top1_agree=found.top1[0] if found and found.top1 else None,
+        control_top1_agree=found.top1[1] if found and found.top1 else None,
+    )
+
+
+def _errors(own: Array, got: Array) -> tuple[float, float]:
+    if own.shape != got.shape or own.dtype.kind not in "fiub" or not own.size:
+        return 0.0, 0.0
+    finite = np.isfinite(own) & np.isfinite(got)
+    apart = np.abs(own.astype(np.float64) - got.astype(np.float64))[finite]
+    return float(apart.max(initial=0.0)), float(apart.mean()) if apart.size else 0.0
+
+
+def _control(own: Sequence[Array], got: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+    pairs = [(own[other], got[index]) for index, other in enumerate(partners(own)) if other is not None]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def _mean_cosine(own: Sequence[Array], got: Sequence[Array]) -> float:
+    """Mean over the samples. Two zero vectors count as the same, a zero vector and another one as unrelated."""
+    cosines = []
+    for a, b in zip(own, got, strict=True):
+        if a.shape != b.shape or a.dtype.kind not in "fiub":
+            continue
+        left, right = (np.nan_to_num(each.astype(np.float64).ravel()) for each in (a, b))
+        norms = float(np.linalg.norm(left) * np.linalg.norm(right))
+        cosines.append(float(left @ right) / norms if norms else float(not left.any() and not right.any()))
+    return float(np.clip(np.mean(cosines), -1.0, 1.0)) if cosines else 0.0
+
+
+def _over(measure: Measure) -> str:
+    direction = "under" if measure.at_least else "over"
+    where = f" ({measure.where})" if measure.where else ""
+    return f"{measure.name} {measure.value:.4g} is {direction} {measure.limit:.4g}{where}"

@@ -7,8 +7,8 @@ differently, so they are paired by position.
 from pathlib import Path
 from typing import Any, Literal
 
-from modelyard_contracts.package import PackageConfig
-from modelyard_contracts.shapes import Inspection, Shape, Signature, Timing, Tolerance
+from modelyard_contracts.package import OutputRole, PackageConfig
+from modelyard_contracts.shapes import Inspection, Shape, Signature, TensorSpec, Timing, Tolerance
 from modelyard_convert.child_request import CalibrationFolder
 
 Kind = Literal["calibration", "seeded"]
@@ -30,14 +30,17 @@ class SampleRequest(Shape):
 
 
 class SampleReport(Shape):
-    """`score` names the output that is a score vector; `calibrate` and `prove` are runs of `batch` items each."""
+    """`calibrate` and `prove` are runs of `batch` items each; `output_batch_axes`: where each output has them, as far
+    as it was found out; `inputs_vary`: samples differ in size; `notes`: what is odd about the samples."""
 
     kind: Kind
     signature: Signature
-    score: str | None
     calibrate: int
     prove: int
     batch: int
+    output_batch_axes: tuple[int | None, ...] = ()
+    inputs_vary: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class RefitRequest(Shape):
@@ -109,14 +112,20 @@ class ObserveReport(Shape):
 
 
 class JudgeRequest(Shape):
-    """`reference` and `result` are the outputs of source and result, `names` those that the source gives them."""
+    """`reference` and `result` are the outputs of source and result, `specs` what the source says of them, `heads`
+    what makes them in its graph; `labels`: how many classes have a name."""
 
     do: Literal["judge"] = "judge"
     reference: Path
     result: Path
-    names: tuple[str, ...]
+    specs: tuple[TensorSpec, ...]
     runs: int
     batch: int
+    output_batch_axes: tuple[int | None, ...] = ()
     kind: Kind
-    score: str | None
+    declared: tuple[OutputRole, ...] = ()
+    heads: dict[str, str] = {}
+    labels: int = 0
+    inputs_vary: bool = False
     tolerance: Tolerance
+    notes: tuple[str, ...] = ()

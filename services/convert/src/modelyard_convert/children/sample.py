@@ -11,7 +11,6 @@ from modelyard_convert.children import arrays, calibration
 from modelyard_convert.children.requests import SampleReport, SampleRequest
 from modelyard_convert.errors import UnsupportedOperators
 from modelyard_formats.running import Runner
-from modelyard_formats.scores import score_output
 from modelyard_formats.table import runner
 from modelyard_runtime.subprocess_child import Log
 
@@ -33,9 +32,9 @@ def sample(request: SampleRequest, log: Log) -> SampleReport:
     return SampleReport(
         kind=samples.kind,
         signature=signature,
-        score=score_output(request.config, signature),
         calibrate=len(samples.calibrate),
         prove=len(samples.prove),
+        inputs_vary=len({tuple(feed[name].shape for name in names) for feed in samples.prove}) > 1,
         batch=len(next(iter(samples.prove[0].values()))),
     )
 

@@ -12,6 +12,7 @@ from modelyard_formats.errors import MAX_PROBLEMS, BadSource, bad_source
 from modelyard_formats.format import MODEL_FOLDER, UNKNOWN_RANK, Reading, within_bounds
 from modelyard_formats.kinds.onnx.functions import function_problems
 from modelyard_formats.kinds.onnx.growth import growth
+from modelyard_formats.kinds.onnx.heads import heads
 from modelyard_formats.kinds.onnx.model import operator_name, parts, read_model
 from modelyard_formats.kinds.onnx.names import name_problems
 from modelyard_formats.kinds.onnx.tensors import (
@@ -116,6 +117,7 @@ def _inspection(model: ModelProto, file: str, format_name: str) -> Inspection:
         producer=f"{model.producer_name} {model.producer_version}".strip()[:200],
         parameter_count=parameter_count(model),
         operators=dict(sorted(operators.items())),
+        heads=heads(graph),
     )
     return within_bounds(inspection, file)
 

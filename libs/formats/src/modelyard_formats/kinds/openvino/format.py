@@ -39,8 +39,8 @@ def _load(path: Path, threads: int, precision: PrecisionHint) -> Runner:
     model = core.read_model(path)
     signature = Signature(inputs=_specs(model.inputs), outputs=_specs(model.outputs))
     settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
-    if precision == "f32":
-        settings["INFERENCE_PRECISION_HINT"] = "f32"
+    if precision == "f32":  # 0: activations are not quantised beside weights that are
+        settings |= {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
     compiled = core.compile_model(model, "CPU", settings)
     request = compiled.create_infer_request()
 

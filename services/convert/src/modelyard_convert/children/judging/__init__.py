@@ -1,0 +1,1 @@
+"""How an output is compared with its reference, by what it is. Numpy only; called by `proof`."""

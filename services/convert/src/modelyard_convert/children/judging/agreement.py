@@ -1,0 +1,174 @@
+"""What is equal or not: class ids, rows in any order and number, maps of classes. Never a distance."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from modelyard_contracts.shapes import Measure, Tolerance
+from modelyard_convert.children.arrays import Array
+from modelyard_convert.children.judging.numbers import compare_numbers
+from modelyard_convert.children.judging.pairing import Comparison, Paired
+from modelyard_convert.children.judging.scores import class_axis
+
+TIES_FACTOR = 2.0  # ids do not tell which of them were a toss-up
+SET_FACTOR = 3.0  # what is found or not may miss so many times the share that a class may
+OVERLAP_FACTOR = 10.0
+SAMPLE_FACTOR = 18.0
+SEEN_SHARE = 0.001  # of all places, before a class is judged alone
+
+
+def compare_ids(pair: Paired, bounds: Tolerance) -> Comparison:
+    """Equal places."""
+    shares = [float(np.mean(a == b)) if a.size else 1.0 for a, b in zip(pair.own, pair.got, strict=True)]
+    control = [
+        float(np.mean(b == other))
+        for b, other in zip(pair.got, pair.controls(), strict=True)
+        if other is not None and b.size
+    ]
+    top = np.concatenate([each.ravel() for each in pair.own]), np.concatenate([each.ravel() for each in pair.got])
+    measures = [
+        Measure(
+            name="agreement",
+            value=float(np.mean(top[0] == top[1])) if top[0].size else 1.0,
+            limit=1.0 - TIES_FACTOR * (1.0 - bounds.min_top1_agreement),
+            at_least=True,
+            control=float(np.mean(control)) if control else None,
+            where=_worst(shares),
+        )
+    ]
+    notes = ("every sample has the same id: add samples of others",) if len(np.unique(top[0])) == 1 else ()
+    return _told(measures, shares, control, notes)
+
+
+def compare_rows(pair: Paired, bounds: Tolerance) -> Comparison:
+    """Rows [n, …] whose order and number are not given (selections, detections that nobody declared): shares of those
+    that have a counterpart within the tolerance. Whole numbers have to be equal."""
+    everything = np.concatenate([_table(each) for each in pair.own])
+    whole = everything.dtype.kind in "iub" or np.array_equal(everything, np.round(everything))
+    spread = np.ones(everything.shape[1]) if whole else np.maximum(everything.std(axis=0), 1e-9)
+    limit = 0.0 if whole else bounds.max_rel_error
+    shares = [_shared(_table(a) / spread, _table(b) / spread, limit) for a, b in zip(pair.own, pair.got, strict=True)]
+    following = [*range(1, len(pair)), 0] if len(pair) > 1 else []
+    control = [
+        _shared(_table(pair.own[other]) / spread, _table(pair.got[index]) / spread, limit)
+        for index, other in enumerate(following)
+    ]
+    measures = [
+        Measure(
+            name="matched",
+            value=float(np.mean(shares)),
+            limit=1.0 - SET_FACTOR * (1.0 - bounds.min_top1_agreement),
+            at_least=True,
+            control=float(np.mean(control)) if control else None,
+            where=_worst(shares),
+        ),
+        Measure(
+            name="sample matched",
+            value=min(shares),
+            limit=1.0 - SAMPLE_FACTOR * (1.0 - bounds.min_top1_agreement),
+            at_least=True,
+            where=_worst(shares),
+        ),
+    ]
+    return _told(measures, shares, control, ())
+
+
+def compare_masks(pair: Paired, bounds: Tolerance) -> Comparison:
+    """Maps of classes, or maps of scores, of which the largest is taken: agreement of places, and IoU of each class."""
+    floats = pair.own[0].dtype.kind == "f" and not _whole(pair.own)
+    raw = compare_numbers(pair, bounds.max_rel_error, axis=_map_axis(pair.own)) if floats else None
+    own, got = _maps(pair, floats=floats)
+    labels = np.concatenate([each.ravel() for each in own]), np.concatenate([each.ravel() for each in got])
+    shares = [_mean_iou(a, b) for a, b in zip(own, got, strict=True)]
+    control = [float(np.mean(got[index] == own[other])) for index, other in enumerate(pair.others) if other is not None]
+    worst = _worst(shares)
+    least = bounds.min_top1_agreement
+    measures = [
+        Measure(
+            name="agreement",
+            value=float(np.mean(labels[0] == labels[1])),
+            limit=least,
+            at_least=True,
+            control=float(np.mean(control)) if control else None,
+        ),
+        *_class_iou(labels, 1.0 - OVERLAP_FACTOR * (1.0 - least)),
+        Measure(
+            name="sample IoU", value=min(shares), limit=1.0 - SAMPLE_FACTOR * (1.0 - least), at_least=True, where=worst
+        ),
+    ]
+    told = _told(measures, [float(np.mean(a == b)) for a, b in zip(own, got, strict=True)], control, ())
+    if raw is None:
+        return told
+    return Comparison((*told.measures, *raw.measures), raw.distance, raw.control, raw.worst_sample, raw.notes)
+
+
+def _told(
+    measures: Sequence[Measure], shares: Sequence[float], control: Sequence[float], notes: tuple[str, ...]
+) -> Comparison:
+    missed = 1.0 - float(np.mean(shares))
+    against = 1.0 - float(np.mean(control)) if control else None
+    return Comparison(tuple(measures), missed, against, int(np.argmin(shares)), notes)
+
+
+def _worst(shares: Sequence[float]) -> str:
+    return "" if min(shares) == 1.0 else f"sample {int(np.argmin(shares))}"
+
+
+def _table(rows: Array) -> Array:
+    """[n, width]"""
+    plain = np.atleast_1d(rows).astype(np.float64)
+    plain[~np.isfinite(plain)] = 0.0
+    return plain.reshape(len(plain), int(np.prod(plain.shape[1:], dtype=int)))
+
+
+def _shared(own: Array, got: Array, limit: float) -> float:
+    """Dice: twice the rows that found each other, by the rows of both."""
+    if not len(own) and not len(got):
+        return 1.0
+    if not len(own) or not len(got):
+        return 0.0
+    free = np.ones(len(got), dtype=bool)
+    met = 0
+    for row in own:
+        apart = np.where(free, np.abs(got - row).max(axis=1), np.inf)
+        nearest = int(np.argmin(apart))
+        if apart[nearest] <= limit:
+            free[nearest] = False
+            met += 1
+    return 2.0 * met / (len(own) + len(got))
+
+
+def _whole(arrays: Sequence[Array]) -> bool:
+    return all(np.array_equal(each, np.round(each)) for each in arrays) and len(np.unique(arrays[0])) <= 256
+
+
+def _map_axis(own: Sequence[Array]) -> int:
+    return class_axis(own) if own[0].ndim > 2 else 0
+
+
+def _maps(pair: Paired, *, floats: bool) -> tuple[list[Array], list[Array]]:
+    if not floats:
+        return list(pair.own), list(pair.got)
+    axis = _map_axis(pair.own)
+    if pair.own[0].ndim > 2 and pair.own[0].shape[axis] > 1:
+        return [each.argmax(axis=axis) for each in pair.own], [each.argmax(axis=axis) for each in pair.got]
+    middle = 0.5 if all(each.min() >= 0 and each.max() <= 1 for each in pair.own if each.size) else 0.0
+    return [each > middle for each in pair.own], [each > middle for each in pair.got]
+
+
+def _mean_iou(own: Array, got: Array) -> float:
+    return float(np.mean([_iou(own == each, got == each) for each in np.union1d(own, got)])) if own.size else 1.0
+
+
+def _iou(own: Array, got: Array) -> float:
+    either = np.count_nonzero(own | got)
+    return np.count_nonzero(own & got) / either if either else 1.0
+
+
+def _class_iou(labels: tuple[Array, Array], limit: float) -> list[Measure]:
+    classes, counts = np.unique(labels[0], return_counts=True)
+    often = classes[counts >= SEEN_SHARE * len(labels[0])]
+    found = {each: _iou(labels[0] == each, labels[1] == each) for each in often}
+    worst = min(found, key=lambda each: found[each])
+    where = "" if found[worst] == 1.0 else f"class {int(worst)}"
+    return [Measure(name="IoU", value=found[worst], limit=limit, at_least=True, where=where)]

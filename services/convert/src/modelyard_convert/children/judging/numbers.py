@@ -1,0 +1,166 @@
+"""Plain numbers, by channel: an error counts against the spread of its own channel, not against its loudest neighbour.
+
+The channel axis is the one along which scales differ most (boxes 0-320 beside scores 0-1), so that no layout need be
+known. Also used for scores, in log space.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelyard_contracts.shapes import Measure
+from modelyard_convert.children.arrays import Array
+from modelyard_convert.children.judging.pairing import Comparison, Paired
+
+MOST_CHANNELS = 4096
+PEAK_SHARE = 0.05  # a channel that hardly varies is measured against this much of its largest value
+QUIETEST = 1e-4  # and none against less than this much of the loudest one
+TRIMMED = 0.001  # of a channel's values, the largest errors that are left out; none of fewer than 1000
+BIAS_SHARE = 0.5  # an error with one sign may be this much of one that has both
+SAMPLE_FACTOR = 2.0  # one sample may be so many times worse than all together, of one value twice that
+CONSTANT = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """Per channel: `spread` is the standard deviation of the reference, `reach` the furthest from its mean, both with
+    the floors above."""
+
+    spread: Array
+    reach: Array
+    constant: Array
+
+
+def compare_numbers(pair: Paired, limit: float, *, axis: int | None = None, space: str = "") -> Comparison:
+    """`limit`: most that a channel's errors may be, as a share. `space`: `log ` in the names of the measures."""
+    axis = channel_axis(pair.own) if axis is None else axis
+    scales = _scales(pair.own, axis)
+    found = _Errors.of(pair, axis, scales)
+    measures = []
+    for name, values, most in (
+        ("error", found.rms, limit),
+        ("bias", found.bias, limit * BIAS_SHARE),
+        ("largest error", found.largest, limit),
+    ):
+        worst = int(np.argmax(values))
+        control = float(found.control[worst]) if name == "error" and found.controlled else None
+        where = f"channel {worst}" if len(values) > 1 else ""
+        measures.append(
+            Measure(name=f"{space}{name}", value=float(values[worst]), limit=most, control=control, where=where)
+        )
+    sample = int(np.argmax(found.samples))
+    measures.append(
+        Measure(
+            name=f"{space}sample error",
+            value=float(found.samples[sample]),
+            limit=limit * SAMPLE_FACTOR * (1.0 + 1.0 / np.sqrt(max(1, min(each.size for each in pair.own)))),
+            where=f"sample {sample}",
+        )
+    )
+    total, control_total = _overall(found.rms), _overall(found.control)
+    varies = found.controlled and not scales.constant.all()
+    notes = ("it is the same for every sample",) if scales.constant.all() else ()
+    return Comparison(tuple(measures), total, control_total if varies else None, sample, notes)
+
+
+def channel_axis(own: Sequence[Array]) -> int | None:
+    """Of the axes that are as long in every sample, the one whose scales differ most; None where there is none."""
+    ranks = {each.ndim for each in own}
+    if len(ranks) != 1:
+        return None
+    axes = [
+        axis for axis in range(own[0].ndim) if len({each.shape[axis] for each in own}) == 1 and own[0].shape[axis] > 1
+    ]
+    axes = [axis for axis in axes if own[0].shape[axis] <= MOST_CHANNELS]
+    looked_at = [each for each in own[:: max(1, len(own) // 16)] if each.size]
+    if not looked_at:
+        return None
+    return max(axes, key=lambda axis: _difference(looked_at, axis), default=None)
+
+
+def _difference(own: Sequence[Array], axis: int) -> float:
+    """Spread of the logarithms of the scales along `axis`."""
+    others = tuple(each for each in range(own[0].ndim) if each != axis)
+    with np.errstate(all="ignore"):
+        squares = np.mean([np.nanmean(_plain(each) ** 2, axis=others) for each in own], axis=0)
+    return float(np.std(np.log(np.sqrt(squares) + 1e-12)))
+
+
+def _plain(values: Array) -> Array:
+    """Numbers; what is not finite, the same in both, counts as nothing."""
+    plain: Array = np.array(values, dtype=np.float64)
+    plain[~np.isfinite(plain)] = 0.0
+    return plain
+
+
+def _channels(arrays: Sequence[Array], axis: int | None) -> Iterator[Array]:
+    """Channel by channel the values of all samples behind one another."""
+    if axis is None:
+        yield np.concatenate([_plain(each).ravel() for each in arrays])
+        return
+    for channel in range(arrays[0].shape[axis]):
+        yield np.concatenate([_plain(each.take(channel, axis=axis)).ravel() for each in arrays])
+
+
+def _scales(own: Sequence[Array], axis: int | None) -> Scales:
+    spread, reach, peak = [], [], []
+    for values in _channels(own, axis):
+        away = np.abs(values - values.mean()) if values.size else np.zeros(1)
+        spread.append(np.sqrt(np.mean(away**2)))
+        reach.append(away.max())
+        peak.append(np.abs(values).max(initial=0.0))
+    peaks = np.array(peak)
+    loudest = peaks.max(initial=0.0) * QUIETEST or 1.0
+    floor = np.maximum(peaks * PEAK_SHARE, loudest)
+    constant = np.array(reach) <= CONSTANT * np.maximum(peaks, np.finfo(np.float64).tiny)
+    return Scales(np.maximum(spread, floor), np.maximum(reach, floor), constant)
+
+
+@dataclass(frozen=True, slots=True)
+class _Errors:
+    """By channel, but `samples` by sample; `controlled`: there is another sample of the same shape."""
+
+    rms: Array
+    bias: Array
+    largest: Array
+    control: Array
+    samples: Array
+    controlled: bool
+
+    @classmethod
+    def of(cls, pair: Paired, axis: int | None, scales: Scales) -> "_Errors":
+        controls = pair.controls()
+        stand_ins = [own if other is None else other for own, other in zip(pair.own, controls, strict=True)]
+        channels = len(scales.spread)
+        lengths = np.array([each.size // (channels if axis is not None else 1) for each in pair.own])
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        has_other = np.repeat([other is not None for other in controls], lengths)
+        rms, bias, largest, control = (np.zeros(channels) for _ in range(4))
+        samples = np.zeros(len(lengths))
+        rows = zip(_channels(pair.own, axis), _channels(pair.got, axis), _channels(stand_ins, axis), strict=True)
+        for channel, (own, got, other) in enumerate(rows):
+            if not own.size:
+                continue
+            errors = got - own
+            squares = (errors / scales.spread[channel]) ** 2
+            rms[channel] = np.sqrt(squares.mean())
+            bias[channel] = abs(errors.mean()) / scales.spread[channel]
+            largest[channel] = _trimmed(np.abs(errors)) / scales.reach[channel]
+            if has_other.any():
+                away = ((got - other)[has_other] / scales.spread[channel]) ** 2
+                control[channel] = np.sqrt(away.mean())
+            samples += np.bincount(owner, squares, len(lengths))
+        samples = np.sqrt(samples / np.maximum(lengths * channels, 1))
+        return cls(rms, bias, largest, control, samples, bool(has_other.any()))
+
+
+def _trimmed(errors: Array) -> float:
+    left_out = int(len(errors) * TRIMMED)
+    if not left_out:
+        return float(errors.max(initial=0.0))
+    return float(np.partition(errors, -left_out - 1)[-left_out - 1])
+
+
+def _overall(per_channel: Array) -> float:
+    return float(np.sqrt(np.mean(per_channel**2)))

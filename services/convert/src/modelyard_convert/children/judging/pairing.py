@@ -1,0 +1,60 @@
+"""One output of source and result, sample by sample, and what a comparison of them says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from modelyard_contracts.shapes import Measure
+from modelyard_convert.children.arrays import Array
+
+SEED = 20240229
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """`own` and `got`: reference and result, one array for each sample, finite where the reference is.
+
+    `others`: for each sample another one whose reference has the same shape, the control; None where there is none.
+    """
+
+    own: Sequence[Array]
+    got: Sequence[Array]
+    others: Sequence[int | None]
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+    def controls(self) -> list[Array | None]:
+        return [None if other is None else self.own[other] for other in self.others]
+
+    def mapped(self, own: Sequence[Array], got: Sequence[Array]) -> "Paired":
+        """The same samples in other terms."""
+        return Paired(own, got, self.others)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`measures`: what decides. `distance` and `control`: how far the result is from its own reference and from that of
+    another sample, on one scale (None: it cannot be told). `notes`: what the samples could not show."""
+
+    measures: tuple[Measure, ...]
+    distance: float
+    control: float | None
+    worst_sample: int | None = None
+    notes: tuple[str, ...] = ()
+    top1: tuple[int, int] | None = None
+    faults: tuple[str, ...] = field(default=())
+
+
+def partners(own: Sequence[Array]) -> list[int | None]:
+    """For every sample another one of its shape, drawn: neighbours often are of the same class."""
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for index in np.random.default_rng(SEED).permutation(len(own)):
+        by_shape.setdefault(own[index].shape, []).append(int(index))
+    others: list[int | None] = [None] * len(own)
+    for same in by_shape.values():
+        if len(same) > 1:
+            for this, other in zip(same, (*same[1:], same[0]), strict=True):
+                others[this] = other
+    return others

@@ -1,0 +1,137 @@
+"""What each output is: what config.json says, or what makes it in the graph, or what its values show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelyard_contracts.package import OutputRole
+from modelyard_convert.children.arrays import Array
+
+MADE_BY = {
+    "Softmax": "scores",
+    "Sigmoid": "scores",
+    "ArgMax": "classes",
+    "NonMaxSuppression": "indices",
+    "LpNormalization": "embedding",
+    "LinearClassifier": "classes",
+    "SVMClassifier": "classes",
+    "TreeEnsembleClassifier": "classes",
+    "LinearClassifier.1": "scores",
+    "SVMClassifier.1": "scores",
+    "TreeEnsembleClassifier.1": "scores",
+    "ZipMap": "scores",
+    **{f"{name}.{place}": "state" for name in ("LSTM", "GRU", "RNN") for place in (1, 2)},
+}
+LEAST_EMBEDDING = 16  # values in a vector of length one, before that is taken for more than chance
+MAP_RANK = 2  # of a sample: height and width
+CORNERS = 4
+MOST_SCORE_RANK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """`told`: where it comes from. `declared`: the entry of config.json."""
+
+    role: str
+    told: str
+    declared: OutputRole | None = None
+
+
+def roles(
+    outputs: Mapping[str, Sequence[Array]],
+    declared: Sequence[OutputRole],
+    heads: Mapping[str, str],
+    labels: int,
+    sequences: frozenset[str] = frozenset(),
+) -> dict[str, Role]:
+    """By output, of the reference's values. `labels`: how many class names config.json has. `sequences`: outputs as
+    long as their inputs, so that the place of a row has a meaning."""
+    said = {entry.name: Role(entry.role, "config.json", entry) for entry in declared}
+    found = {
+        name: said.get(name) or _shown(values, heads.get(name, ""), labels, sequence=name in sequences)
+        for name, values in outputs.items()
+        if values
+    }
+    return _detections(found, outputs) if not said else found
+
+
+def _shown(values: Sequence[Array], head: str, labels: int, *, sequence: bool) -> Role:
+    operator = head.rpartition("::")[2]
+    role = MADE_BY.get(operator)
+    first = values[0]
+    if role == "scores" and first.ndim > MOST_SCORE_RANK:
+        role = "mask"
+    if role == "classes" and first.ndim >= MAP_RANK:
+        role = "mask"
+    if role == "scores" and not _probabilities(values):
+        role = None  # moved on to something else
+    if role:
+        return Role(role, f"the graph: {head}")
+    return _by_values(values, labels, sequence=sequence)
+
+
+def _by_values(values: Sequence[Array], labels: int, *, sequence: bool) -> Role:
+    first = values[0]
+    vary = _rows_vary(values) and first.ndim <= MAP_RANK and not sequence
+    if first.dtype.kind in "iubUSO":
+        if vary:
+            return Role("indices", "the values: whole numbers, rows vary")
+        return Role("mask" if first.ndim >= MAP_RANK else "classes", "the values: whole numbers")
+    if vary:
+        return Role("rows", "the values: rows vary from sample to sample")
+    return _vector(values, labels) or Role("numbers", "nothing says what it is")
+
+
+def _vector(values: Sequence[Array], labels: int) -> Role | None:
+    first = values[0]
+    if first.ndim != 1 or first.size < 2:
+        return None
+    if _sum_to_one(values):
+        return Role("scores", "the values: they add up to one")
+    if first.size >= LEAST_EMBEDDING and _of_length_one(values):
+        return Role("embedding", "the values: vectors of length one")
+    if first.size == labels:
+        return Role("logits", f"config.json: as many values as labels ({labels})")
+    return None
+
+
+def _detections(found: dict[str, Role], outputs: Mapping[str, Sequence[Array]]) -> dict[str, Role]:
+    """Boxes [n, 4] and scores [n], with classes [n] or a number of rows that varies."""
+    boxes = [
+        name for name in found if all(each.ndim == MAP_RANK and each.shape[1] == CORNERS for each in outputs[name])
+    ]
+    if len(boxes) != 1:
+        return found
+    lengths = [len(each) for each in outputs[boxes[0]]]
+    beside = [
+        name
+        for name, values in outputs.items()
+        if name in found and all(each.ndim == 1 for each in values) and [len(each) for each in values] == lengths
+    ]
+    scores = [name for name in beside if outputs[name][0].dtype.kind == "f" and _probabilities(outputs[name])]
+    classes = [name for name in beside if outputs[name][0].dtype.kind in "iu"]
+    if len(scores) != 1 or len(classes) > 1 or not (classes or len(set(lengths)) > 1):
+        return found
+    told = "the values: boxes beside scores"
+    return found | {
+        boxes[0]: Role("boxes", told),
+        scores[0]: Role("scores", told),
+        **{name: Role("classes", told) for name in classes},
+    }
+
+
+def _rows_vary(values: Sequence[Array]) -> bool:
+    return len({each.shape for each in values}) > 1 and len({each.shape[1:] for each in values}) == 1
+
+
+def _probabilities(values: Sequence[Array]) -> bool:
+    return all(np.nanmin(each) >= 0 and np.nanmax(each) <= 1 + 1e-3 for each in values if each.size)
+
+
+def _sum_to_one(values: Sequence[Array]) -> bool:
+    return _probabilities(values) and all(abs(float(each.sum(dtype=np.float64)) - 1.0) < 0.01 for each in values)
+
+
+def _of_length_one(values: Sequence[Array]) -> bool:
+    return all(abs(float(np.linalg.norm(each.astype(np.float64))) - 1.0) < 0.01 for each in values)

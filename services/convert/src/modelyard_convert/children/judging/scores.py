@@ -1,0 +1,151 @@
+"""Scores and logits: the top class, the order of the first few, and distances in probability and in log space."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from modelyard_contracts.shapes import Measure, Tolerance
+from modelyard_convert.children.arrays import Array
+from modelyard_convert.children.judging.numbers import compare_numbers
+from modelyard_convert.children.judging.pairing import Comparison, Paired
+
+PROBABILITY_SHARE = 0.4  # of `max_rel_error`: the mean distance of two distributions, between 0 and 1
+SMALLEST_SHARE = 0.04  # of `max_rel_error`: what is added to a probability before its logarithm is taken
+SEEN = 5  # samples of a class before it is judged alone
+LEAST_OF_A_CLASS = 0.5
+FIRST = 5
+ORDER_SLACK = 0.2
+
+
+def compare_scores(pair: Paired, bounds: Tolerance, *, logits: bool) -> Comparison:
+    """Per sample an array whose class axis is `class_axis`; several places of a sample are looked at one by one."""
+    axis = class_axis(pair.own)
+    own, got = ([_rows(each, axis) for each in arrays] for arrays in (pair.own, pair.got))
+    terms = [
+        [_log(rows, logits=logits, smallest=bounds.max_rel_error * SMALLEST_SHARE) for rows in each]
+        for each in (own, got)
+    ]
+    distances = compare_numbers(pair.mapped(*terms), bounds.max_rel_error, axis=1, space="" if logits else "log ")
+    shares = [[_shares(rows, logits=logits) for rows in each] for each in (own, got)]
+    top = [np.concatenate([rows.argmax(axis=1) for rows in each]) for each in shares]
+    lengths = [len(rows) for rows in own]
+    measures = [_agreement(top, shares, pair, lengths, bounds), *_of_classes(top, shares[0][0].shape[1])]
+    if shares[0][0].shape[1] > 2:
+        measures.append(_order(shares, bounds))
+    apart = [0.5 * np.abs(a - b).sum(axis=1) for a, b in zip(*shares, strict=True)]
+    worst = int(np.argmax([each.max(initial=0.0) for each in apart]))
+    measures.append(
+        Measure(
+            name="probability",
+            value=float(np.concatenate(apart).mean()),
+            limit=bounds.max_rel_error * PROBABILITY_SHARE,
+            where=f"sample {worst}: {apart[worst].max(initial=0.0):.3f}",
+        )
+    )
+    return Comparison(
+        (*measures, *distances.measures),
+        distances.distance,
+        distances.control,
+        distances.worst_sample,
+        (*distances.notes, *_unseen(top[0], shares[0][0].shape[1])),
+        top1=(int(np.count_nonzero(top[0] == top[1])), round((measures[0].control or 0.0) * len(top[0]))),
+    )
+
+
+def class_axis(own: Sequence[Array]) -> int:
+    """The axis along which the values of a place add up to one, or else the first of three or more, or the last."""
+    first = own[0].astype(np.float64)
+    for axis in (*range(first.ndim - 1, -1, -1),):
+        if first.shape[axis] > 1 and np.all(first >= 0) and np.allclose(first.sum(axis=axis), 1.0, atol=0.01):
+            return int(axis)
+    return 0 if first.ndim > 2 else max(0, int(first.ndim) - 1)
+
+
+def _rows(values: Array, axis: int) -> Array:
+    """[places, classes]"""
+    plain = np.moveaxis(np.atleast_1d(values).astype(np.float64), axis if values.ndim else 0, -1)
+    plain[~np.isfinite(plain)] = 0.0
+    return plain.reshape(-1, plain.shape[-1])
+
+
+def _shares(rows: Array, *, logits: bool) -> Array:
+    """Probabilities; a single one gets its complement beside it."""
+    single = rows.shape[1] == 1
+    if not logits:
+        return np.concatenate([1.0 - rows, rows], axis=1) if single else rows
+    pairs = np.concatenate([np.zeros_like(rows), rows], axis=1) if single else rows
+    powers: Array = np.exp(pairs - pairs.max(axis=1, keepdims=True))
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers
+
+
+def _log(rows: Array, *, logits: bool, smallest: float) -> Array:
+    if logits:
+        return rows - (rows.mean(axis=1, keepdims=True) if rows.shape[1] > 1 else 0.0)
+    if rows.shape[1] == 1:
+        return np.log((np.clip(rows, 0, 1) + smallest) / (1.0 - np.clip(rows, 0, 1) + smallest))
+    return np.log(np.maximum(rows, 0.0) + smallest)
+
+
+def _agreement(
+    top: Sequence[Array], shares: Sequence[Sequence[Array]], pair: Paired, lengths: Sequence[int], bounds: Tolerance
+) -> Measure:
+    """A tie that is broken the other way agrees: the class that the result names is as good as the first one."""
+    ends = np.cumsum([0, *lengths])
+    other = [
+        top[0][ends[each] : ends[each + 1]] == top[1][ends[index] : ends[index + 1]]
+        for index, each in enumerate(pair.others)
+        if each is not None
+    ]
+    own = np.concatenate(shares[0])
+    lost = own.max(axis=1) - np.take_along_axis(own, top[1][:, None], axis=1)[:, 0]
+    same = lost <= bounds.max_rel_error * PROBABILITY_SHARE
+    sample = next((index for index in range(len(lengths)) if not same[ends[index] : ends[index + 1]].all()), None)
+    return Measure(
+        name="top class",
+        value=float(same.mean()),
+        limit=bounds.min_top1_agreement,
+        at_least=True,
+        control=float(np.concatenate(other).mean()) if other else None,
+        where="" if sample is None else f"sample {sample}",
+    )
+
+
+def _of_classes(top: Sequence[Array], classes: int) -> list[Measure]:
+    """The class that agrees least, among those that the reference names often enough."""
+    counts = np.bincount(top[0], minlength=classes)
+    agreeing = np.bincount(top[0][top[0] == top[1]], minlength=classes)
+    often = np.flatnonzero(counts >= SEEN)
+    if not often.size:
+        return []
+    shares = agreeing[often] / counts[often]
+    worst = int(often[np.argmin(shares)])
+    where = f"class {worst}: {agreeing[worst]} of {counts[worst]}"
+    return [Measure(name="one class", value=float(shares.min()), limit=LEAST_OF_A_CLASS, at_least=True, where=where)]
+
+
+def _order(shares: Sequence[Sequence[Array]], bounds: Tolerance) -> Measure:
+    """The first few classes of each: how many are the same. A class nobody gives anything to has no place."""
+    own, got = np.concatenate(shares[0]), np.concatenate(shares[1])
+    first = min(FIRST, own.shape[1] // 2)
+    leading = np.argpartition(-own, first - 1, axis=1)[:, :first]
+    given = np.take_along_axis(own, leading, axis=1)
+    others = np.argpartition(-got, first - 1, axis=1)[:, :first]
+    least = np.take_along_axis(got, others, axis=1).min(axis=1, keepdims=True)
+    slack = bounds.max_rel_error * SMALLEST_SHARE
+    kept = (np.take_along_axis(got, leading, axis=1) >= least - slack) | (given <= slack)
+    return Measure(
+        name=f"first {first}",
+        value=float(kept.mean()),
+        limit=bounds.min_top1_agreement - ORDER_SLACK,
+        at_least=True,
+    )
+
+
+def _unseen(top: Array, classes: int) -> tuple[str, ...]:
+    seen = np.unique(top)
+    if len(seen) == 1 and classes > 1:
+        return (f"every sample is of class {int(seen[0])}: add samples of the others",)
+    if len(seen) < classes <= 1000 and len(seen) < classes / 2:
+        return (f"the samples show {len(seen)} of {classes} classes: add samples of the others",)
+    return ()
