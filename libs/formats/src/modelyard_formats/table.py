@@ -134,7 +134,7 @@ def runner(format_name: str, root: Path, *, threads: int, precision_hint: Precis
         raise
     except Exception as error:  # native runtimes raise types of their own
         name = f"{MODEL_FOLDER}/{files[0]}"
-        message = f"{name} does not load: {error}"
+        message = f"{name} does not load: {str(error).replace(str(root / MODEL_FOLDER / files[0]), name)}"
         raise bad_source(message, file=name, rule=f"a model that the {format_name} runtime loads") from error
 
 

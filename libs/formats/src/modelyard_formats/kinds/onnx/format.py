@@ -8,6 +8,7 @@ from modelyard_contracts.shapes import Signature, TensorSpec
 from modelyard_formats.format import Format, PrecisionHint, Reading, at_top
 from modelyard_formats.running import Array, Runner
 
+_MAPS = "seq(map("
 _SESSION_DTYPES = {"float": "float32", "double": "float64", "string": "object"}
 
 
@@ -35,15 +36,30 @@ def _load(path: Path, threads: int, precision: PrecisionHint) -> Runner:  # noqa
     outputs = [spec.name for spec in signature.outputs]
 
     def call(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
+        return {name: _array(value) for name, value in zip(outputs, session.run(outputs, dict(inputs)), strict=True)}
 
     return Runner(f"onnxruntime {onnxruntime.__version__}", "f32", signature, call)
 
 
 def _session_specs(arguments: Iterable[Any]) -> tuple[TensorSpec, ...]:
-    """Tensors only: a classifier's second output may be a sequence of maps, which no metric can compare."""
-    tensors = (argument for argument in arguments if argument.type.startswith("tensor("))
-    return tuple(TensorSpec(name=a.name, dtype=_session_dtype(a.type), shape=tuple(a.shape)) for a in tensors)
+    """Tensors, and sequences of maps from class to score (ZipMap), which come as scores [n, classes]."""
+    return tuple(
+        TensorSpec(name=a.name, dtype="float32", shape=(None, None))
+        if a.type.startswith(_MAPS)
+        else TensorSpec(name=a.name, dtype=_session_dtype(a.type), shape=tuple(a.shape))
+        for a in arguments
+        if a.type.startswith(("tensor(", _MAPS))
+    )
+
+
+def _array(value: Any) -> Array:
+    """A column for each class, in the order of the first map."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        import numpy as np
+
+        classes = [*value[0]]
+        return np.array([[each[name] for name in classes] for each in value], dtype=np.float32)
+    return value  # type: ignore[no-any-return]  # the runtime's own array
 
 
 def _session_dtype(kind: str) -> str:

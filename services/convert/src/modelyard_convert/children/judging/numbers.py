@@ -32,10 +32,13 @@ class Scales:
     constant: Array
 
 
-def compare_numbers(pair: Paired, limit: float, *, axis: int | None = None, space: str = "") -> Comparison:
-    """`limit`: most that a channel's errors may be, as a share. `space`: `log ` in the names of the measures."""
+def compare_numbers(
+    pair: Paired, limit: float, *, axis: int | None = None, space: str = "", least: float = 0.0
+) -> Comparison:
+    """`limit`: most that a channel's errors may be, as a share. `space`: `log ` in the names of the measures. `least`:
+    spread and reach that every channel is taken to have."""
     axis = channel_axis(pair.own) if axis is None else axis
-    scales = _scales(pair.own, axis)
+    scales = _scales(pair.own, axis, least)
     found = _Errors.of(pair, axis, scales)
     measures = []
     for name, values, most in (
@@ -103,7 +106,7 @@ def _channels(arrays: Sequence[Array], axis: int | None) -> Iterator[Array]:
         yield np.concatenate([_plain(each.take(channel, axis=axis)).ravel() for each in arrays])
 
 
-def _scales(own: Sequence[Array], axis: int | None) -> Scales:
+def _scales(own: Sequence[Array], axis: int | None, least: float) -> Scales:
     spread, reach, peak = [], [], []
     for values in _channels(own, axis):
         away = np.abs(values - values.mean()) if values.size else np.zeros(1)
@@ -112,7 +115,7 @@ def _scales(own: Sequence[Array], axis: int | None) -> Scales:
         peak.append(np.abs(values).max(initial=0.0))
     peaks = np.array(peak)
     loudest = peaks.max(initial=0.0) * QUIETEST or 1.0
-    floor = np.maximum(peaks * PEAK_SHARE, loudest)
+    floor = np.maximum(np.maximum(peaks * PEAK_SHARE, loudest), least)
     constant = np.array(reach) <= CONSTANT * np.maximum(peaks, np.finfo(np.float64).tiny)
     return Scales(np.maximum(spread, floor), np.maximum(reach, floor), constant)
 

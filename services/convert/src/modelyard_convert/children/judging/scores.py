@@ -11,6 +11,7 @@ from modelyard_convert.children.judging.pairing import Comparison, Paired
 
 PROBABILITY_SHARE = 0.4  # of `max_rel_error`: the mean distance of two distributions, between 0 and 1
 SMALLEST_SHARE = 0.04  # of `max_rel_error`: what is added to a probability before its logarithm is taken
+LEAST_NATS = 1.0  # of a class that hardly varies: less is no difference in its probability
 SEEN = 5  # samples of a class before it is judged alone
 LEAST_OF_A_CLASS = 0.5
 FIRST = 5
@@ -25,7 +26,13 @@ def compare_scores(pair: Paired, bounds: Tolerance, *, logits: bool) -> Comparis
         [_log(rows, logits=logits, smallest=bounds.max_rel_error * SMALLEST_SHARE) for rows in each]
         for each in (own, got)
     ]
-    distances = compare_numbers(pair.mapped(*terms), bounds.max_rel_error, axis=1, space="" if logits else "log ")
+    distances = compare_numbers(
+        pair.mapped(*terms),
+        bounds.max_rel_error,
+        axis=1,
+        space="" if logits else "log ",
+        least=0.0 if logits else LEAST_NATS,
+    )
     shares = [[_shares(rows, logits=logits) for rows in each] for each in (own, got)]
     top = [np.concatenate([rows.argmax(axis=1) for rows in each]) for each in shares]
     lengths = [len(rows) for rows in own]

@@ -4,16 +4,23 @@ Settings are those that were measured (README.md): dynamic int8 leaves Conv alon
 slower; x86 wants unsigned activations; "entropy" calibration is not offered because it equals min-max digit for digit.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from modelyard_convert.children.protocol import Changes, Samples, Work
-from modelyard_convert.toolchains.onnx.graph import described, is_large, operators, tidied
+from modelyard_convert.toolchains.onnx.graph import described, float_weights, is_large, operators, tidied
+from modelyard_convert.toolchains.onnx.preparing import prepared as with_sound_names
 
 MULTIPLYING = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+MOVING = frozenset({"Concat", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
+NEVER_INT8 = ("GRU", "RNN")
+BODIES = ("If", "Loop", "Scan")
+MASK_FROM = 1e4
 
 
 def dynamic(work: Work) -> Changes:
@@ -22,13 +29,16 @@ def dynamic(work: Work) -> Changes:
     quantize_dynamic(
         prepared,
         result,
-        op_types_to_quantize=["MatMul", "Gemm"],
+        op_types_to_quantize=["MatMul", "Gemm", "LSTM"],
         per_channel=work.options["per_channel"],
         weight_type=QuantType.QInt8,
         use_external_data_format=is_large(prepared),
+        extra_options={"EnableSubgraph": True},
     )
-    count = operators(tidied(result))["MatMulInteger"]
-    return Changes(count, f"{count} MatMul/Gemm nodes compute in int8 (the model has {described(prepared)})")
+    found = operators(tidied(result))
+    count = found["MatMulInteger"] + found["DynamicQuantizeLSTM"]
+    what = f"{count} MatMul/Gemm/LSTM nodes compute in int8 (the model has {described(prepared)})"
+    return Changes(count, what, _left_in_float(prepared))
 
 
 def static(work: Work) -> Changes:
@@ -48,10 +58,12 @@ def static(work: Work) -> Changes:
             {"minmax": "MinMax", "percentile": "Percentile"}[work.options["calibration"]]
         ],
         use_external_data_format=is_large(prepared),
+        nodes_to_exclude=[*joining_outputs(onnx.load(prepared, load_external_data=False))],
         extra_options={"ActivationSymmetric": signed},
     )
     count = _int8_nodes(tidied(result))
-    return Changes(count, f"{count} nodes compute in int8 (the model has {described(prepared)})")
+    what = f"{count} nodes compute in int8 (the model has {described(prepared)})"
+    return Changes(count, what, _left_in_float(prepared, ("LSTM", *BODIES)))
 
 
 class _Reader:
@@ -71,7 +83,7 @@ class _Reader:
 def _prepared(work: Work) -> Path:
     """Shapes inferred and BASIC optimisations done, as the quantiser wants it."""
     prepared = work.scratch / "prepared.onnx"
-    source = work.source_file(".onnx")
+    source = with_sound_names(work)
     large = is_large(source)
     quant_pre_process(
         source, prepared, skip_symbolic_shape=True, save_as_external_data=large, all_tensors_to_one_file=large
@@ -84,3 +96,26 @@ def _int8_nodes(model: Any) -> int:
     dequantised = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
     fed = (node.input[0] for node in model.graph.node if node.op_type in MULTIPLYING)
     return sum(1 for name in fed if name in dequantised)
+
+
+def joining_outputs(model: Any) -> Iterator[str]:
+    """Nodes that stay in float: what joins or only moves values before an output, because one scale for boxes up to
+    320 leaves nothing of scores up to 1; and what a mask's huge constant goes into, with what it feeds."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    waiting = [output.name for output in model.graph.output]
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and node.op_type in MOVING:
+            yield node.name
+            waiting.extend(node.input)
+    masks = {name for name, largest in float_weights(model) if largest >= MASK_FROM}
+    masked = [node for node in model.graph.node if masks & {*node.input} and node.op_type not in MULTIPLYING]
+    made = {name for node in masked for name in node.output}
+    yield from (node.name for node in masked)
+    yield from (node.name for node in model.graph.node if made & {*node.input})
+
+
+def _left_in_float(prepared: Path, kinds: tuple[str, ...] = ()) -> tuple[str, ...]:
+    found = operators(onnx.load(prepared, load_external_data=False))
+    named = [f"{found[kind]} {kind}" for kind in (*NEVER_INT8, *kinds) if found[kind]]
+    return (f"left in float: {', '.join(named)}",) if named else ()
