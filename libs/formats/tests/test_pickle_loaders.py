@@ -230,6 +230,7 @@ THROUGH = {
     + b")\x81"
     + entries(X_thresholds_=TO, y_thresholds_=b"N", _build_f=name("builtins", "eval"))
     + b"b",
+    "a distribution's constructor": b"\x80\x04" + name("scipy.stats._continuous_distns", "norm_gen") + b")R.",
     "a distribution's template": name("scipy.stats._continuous_distns", "norm_gen")
     + b")\x81"
     + entries(_parse_arg_template=text("import os\nos.system('x')"))

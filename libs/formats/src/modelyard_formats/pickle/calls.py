@@ -326,6 +326,9 @@ def is_allowed(what: Global) -> bool:
     return known or check_of(what) is not None
 
 
+_DISTRIBUTIONS = ("scipy.stats._continuous_distns", "scipy.stats._discrete_distns")
+
+
 def may_call(what: Global, args: object, *, new: bool) -> bool:
     """Whether that name, which is allowed, may be called so; others are judged by their name alone."""
     if allowed.is_torch_script(what) or not (is_allowed(what) or allowed.is_recorded(what)):
@@ -334,7 +337,8 @@ def may_call(what: Global, args: object, *, new: bool) -> bool:
     if check is not None and isinstance(args, tuple) and check(args):
         return True
     if args in ((), ((), {})):
-        return allowed.is_instance(what) or (new and allowed.is_recorded(what))
+        compiles = what.module in _DISTRIBUTIONS and not new  # its constructor; pickle makes one without that
+        return (allowed.is_instance(what) and not compiles) or (new and allowed.is_recorded(what))
     named_tuple = new and isinstance(args, tuple) and allowed.is_instance(what) and what.module.startswith("sklearn.")
     return named_tuple and isinstance(args, tuple) and _no_functions(args)
 
