@@ -37,7 +37,7 @@ from modelyard_formats.running import Runner
 from modelyard_runtime.subprocesses import Limits, Reach, SubprocessFailed, run_program, run_python
 
 PROGRAMS = Path(__file__).parent / "children"
-RUNTIMES = {"onnx", "onnxruntime", "openvino", "onnxconverter_common", "sklearn"}
+RUNTIMES = {"onnx", "onnxruntime", "openvino", "sklearn"}
 PERFORM = """
 import json, sys
 from modelyard_convert.children.__main__ import perform
