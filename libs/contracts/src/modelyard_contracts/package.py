@@ -48,17 +48,6 @@ class Preprocessing(ConfigModel):
         return self
 
 
-class InputAxes(ConfigModel):
-    """What an input's axes mean, where names and probing cannot tell."""
-
-    name: str
-    batch_axis: int | None = Field(default=0, ge=0, le=31, description="the axis of samples; null: it has none")
-    shape: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
-        default=None, max_length=32, description="sizes to feed where an axis is dynamic, one for each axis"
-    )
-    state: str | None = Field(default=None, description="the output that the next run takes in here")
-
-
 class HeadDecoding(ConfigModel):
     """Where a detector's one output keeps what: ranges `[from, to)` along `axis`, which counts the batch axis."""
 
@@ -164,7 +153,6 @@ class PackageConfig(ConfigModel):
     health: Health | None = Field(default=None, description="Image only")
     preprocessing: tuple[Preprocessing, ...] = ()
     labels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
-    inputs: tuple[InputAxes, ...] = Field(default=(), max_length=2_000)
     outputs: tuple[OutputRole, ...] = ()
 
     @field_validator("runtime")
