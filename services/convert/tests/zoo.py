@@ -64,7 +64,8 @@ class Network:
 
 @dataclass(frozen=True)
 class Kind:
-    """`compute(how, left_out)`: all outputs of all samples. `classes`: places of an output that are its classes."""
+    """`compute(how, left_out)`: all outputs of all samples. `scores`: of an output the places that
+    are scores of classes."""
 
     compute: Callable[..., Outputs]
     declared: tuple[OutputRole, ...] = ()

@@ -7,7 +7,7 @@ import numpy as np
 from modelyard_contracts.shapes import Measure, Tolerance
 from modelyard_convert.children.arrays import Array
 from modelyard_convert.children.judging.numbers import compare_numbers
-from modelyard_convert.children.judging.pairing import Comparison, Paired
+from modelyard_convert.children.judging.pairing import Comparison, Paired, least_share, next_ones, plain
 from modelyard_convert.children.judging.scores import class_axis
 
 TIES_FACTOR = 2.0  # ids do not tell which of them were a toss-up
@@ -30,7 +30,7 @@ def compare_ids(pair: Paired, bounds: Tolerance) -> Comparison:
         Measure(
             name="agreement",
             value=float(np.mean(top[0] == top[1])) if top[0].size else 1.0,
-            limit=1.0 - TIES_FACTOR * (1.0 - bounds.min_top1_agreement),
+            limit=least_share(bounds, TIES_FACTOR),
             at_least=True,
             control=float(np.mean(control)) if control else None,
             where=_worst(shares),
@@ -44,20 +44,19 @@ def compare_rows(pair: Paired, bounds: Tolerance) -> Comparison:
     """Rows [n, …] whose order and number are not given (selections, detections that nobody declared): shares of those
     that have a counterpart within the tolerance. Whole numbers have to be equal."""
     everything = np.concatenate([_table(each) for each in pair.own])
-    whole = everything.dtype.kind in "iub" or np.array_equal(everything, np.round(everything))
+    whole = np.array_equal(everything, np.round(everything))
     spread = np.ones(everything.shape[1]) if whole else np.maximum(everything.std(axis=0), 1e-9)
     limit = 0.0 if whole else bounds.max_rel_error
     shares = [_shared(_table(a) / spread, _table(b) / spread, limit) for a, b in zip(pair.own, pair.got, strict=True)]
-    following = [*range(1, len(pair)), 0] if len(pair) > 1 else []
     control = [
         _shared(_table(pair.own[other]) / spread, _table(pair.got[index]) / spread, limit)
-        for index, other in enumerate(following)
+        for index, other in enumerate(next_ones(len(pair)))
     ]
     measures = [
         Measure(
             name="matched",
             value=float(np.mean(shares)),
-            limit=1.0 - SET_FACTOR * (1.0 - bounds.min_top1_agreement),
+            limit=least_share(bounds, SET_FACTOR),
             at_least=True,
             control=float(np.mean(control)) if control else None,
             where=_worst(shares),
@@ -65,7 +64,7 @@ def compare_rows(pair: Paired, bounds: Tolerance) -> Comparison:
         Measure(
             name="sample matched",
             value=min(shares),
-            limit=1.0 - SAMPLE_FACTOR * (1.0 - bounds.min_top1_agreement),
+            limit=least_share(bounds, SAMPLE_FACTOR),
             at_least=True,
             where=_worst(shares),
         ),
@@ -82,18 +81,17 @@ def compare_masks(pair: Paired, bounds: Tolerance) -> Comparison:
     shares = [_mean_iou(a, b) for a, b in zip(own, got, strict=True)]
     control = [float(np.mean(got[index] == own[other])) for index, other in enumerate(pair.others) if other is not None]
     worst = _worst(shares)
-    least = bounds.min_top1_agreement
     measures = [
         Measure(
             name="agreement",
             value=float(np.mean(labels[0] == labels[1])),
-            limit=least,
+            limit=bounds.min_top1_agreement,
             at_least=True,
             control=float(np.mean(control)) if control else None,
         ),
-        *_class_iou(labels, 1.0 - OVERLAP_FACTOR * (1.0 - least)),
+        *_class_iou(labels, least_share(bounds, OVERLAP_FACTOR)),
         Measure(
-            name="sample IoU", value=min(shares), limit=1.0 - SAMPLE_FACTOR * (1.0 - least), at_least=True, where=worst
+            name="sample IoU", value=min(shares), limit=least_share(bounds, SAMPLE_FACTOR), at_least=True, where=worst
         ),
     ]
     told = _told(measures, [float(np.mean(a == b)) for a, b in zip(own, got, strict=True)], control, ())
@@ -116,9 +114,8 @@ def _worst(shares: Sequence[float]) -> str:
 
 def _table(rows: Array) -> Array:
     """[n, width]"""
-    plain = np.atleast_1d(rows).astype(np.float64)
-    plain[~np.isfinite(plain)] = 0.0
-    return plain.reshape(len(plain), int(np.prod(plain.shape[1:], dtype=int)))
+    numbers = plain(np.atleast_1d(rows))
+    return numbers.reshape(len(numbers), int(np.prod(numbers.shape[1:], dtype=int)))
 
 
 def _shared(own: Array, got: Array, limit: float) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from modelyard_contracts.shapes import Measure, Tolerance
 from modelyard_convert.children.arrays import Array
 from modelyard_convert.children.judging.agreement import SAMPLE_FACTOR, SET_FACTOR
-from modelyard_convert.children.judging.pairing import Comparison
+from modelyard_convert.children.judging.pairing import Comparison, least_share, next_ones
 
 THRESHOLD = 0.25
 OVERLAP = 0.5
@@ -16,7 +16,6 @@ MOST = 300  # of a sample, the best
 SHARE = 0.4  # of `max_rel_error`, times the threshold: so near to it a detection may come and go
 SCORE_SHARE = 0.2
 IOU_SHARE = 0.6
-FORMATS = ("xyxy", "yxyx", "cxcywh", "xywh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Boxes:
 
 
 def corners(boxes: Array, form: str) -> Array:
-    """[n, 4] in any of FORMATS as x1 y1 x2 y2."""
+    """[n, 4] in any `OutputRole.box_format` as x1 y1 x2 y2."""
     a, b, c, d = np.moveaxis(boxes.astype(np.float64), -1, 0)
     match form:
         case "yxyx":
@@ -53,11 +52,9 @@ def compare_detections(own: Sequence[Boxes], got: Sequence[Boxes], bounds: Toler
     threshold, notes = _threshold(own)
     slack = bounds.max_rel_error * SHARE * max(threshold, 1e-6) * 2
     found = [_matched(*pair, threshold, slack) for pair in zip(own, got, strict=True)]
-    following = [*range(1, len(own)), 0] if len(own) > 1 else []
-    control = [_matched(own[other], got[index], threshold, slack) for index, other in enumerate(following)]
+    control = [_matched(own[other], got[index], threshold, slack) for index, other in enumerate(next_ones(len(own)))]
     again, new = (_share(found, each) for each in ("again", "known"))
     per_sample = [each.both for each in found]
-    least = bounds.min_top1_agreement
     worst = int(np.argmin(per_sample))
     overlaps = np.concatenate([each.overlaps for each in found]) if found else np.zeros(0)
     scores = np.concatenate([each.scores for each in found]) if found else np.zeros(0)
@@ -65,16 +62,16 @@ def compare_detections(own: Sequence[Boxes], got: Sequence[Boxes], bounds: Toler
         Measure(
             name="matched",
             value=again,
-            limit=1.0 - SET_FACTOR * (1.0 - least),
+            limit=least_share(bounds, SET_FACTOR),
             at_least=True,
             control=_share(control, "again") if control else None,
             where="" if per_sample[worst] == 1.0 else f"sample {worst}",
         ),
-        Measure(name="not new", value=new, limit=1.0 - SET_FACTOR * (1.0 - least), at_least=True),
+        Measure(name="not new", value=new, limit=least_share(bounds, SET_FACTOR), at_least=True),
         Measure(
             name="sample matched",
             value=per_sample[worst],
-            limit=1.0 - SAMPLE_FACTOR * (1.0 - least),
+            limit=least_share(bounds, SAMPLE_FACTOR),
             at_least=True,
             where="" if per_sample[worst] == 1.0 else f"sample {worst}",
         ),

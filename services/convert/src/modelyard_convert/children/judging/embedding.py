@@ -7,7 +7,7 @@ import numpy as np
 from modelyard_contracts.shapes import Measure, Tolerance
 from modelyard_convert.children.arrays import Array
 from modelyard_convert.children.judging.numbers import SAMPLE_FACTOR, compare_numbers
-from modelyard_convert.children.judging.pairing import Comparison, Paired
+from modelyard_convert.children.judging.pairing import Comparison, Paired, plain
 
 SAMPLE_COSINE_FACTOR = 3.0
 CHANNEL_FACTOR = 1.5  # a vector's direction is what counts, but no channel may be cut off
@@ -21,8 +21,11 @@ def compare_embeddings(pair: Paired, bounds: Tolerance) -> Comparison:
     cosines = np.einsum("ij,ij->i", own, got)
     apart = np.sqrt(np.maximum(2.0 - 2.0 * cosines, 0.0))
     between = np.sqrt(np.maximum(2.0 - 2.0 * (got @ own.T), 0.0)) if len(own) <= 4096 else None
-    worst = int(np.argmin(cosines))
-    sample = int(np.searchsorted(lengths, worst, side="right")) - 1
+
+    def sample_of(vector: int) -> int:
+        return int(np.searchsorted(lengths, vector, side="right")) - 1
+
+    sample = sample_of(int(np.argmin(cosines)))
     measures = [
         Measure(name="cosine", value=float(cosines.mean()), limit=bounds.min_cosine, at_least=True),
         Measure(
@@ -52,9 +55,7 @@ def compare_embeddings(pair: Paired, bounds: Tolerance) -> Comparison:
                 limit=bounds.min_top1_agreement,
                 at_least=True,
                 control=1.0 / len(own),
-                where=""
-                if kept.all()
-                else f"sample {int(np.searchsorted(lengths, np.argmin(kept), side='right')) - 1}",
+                where="" if kept.all() else f"sample {sample_of(int(np.argmin(kept)))}",
             )
         )
         usual = np.median(elsewhere, axis=1)
@@ -65,7 +66,7 @@ def compare_embeddings(pair: Paired, bounds: Tolerance) -> Comparison:
                 name="sample error",
                 value=float(ratio[far]),
                 limit=bounds.max_rel_error * SAMPLE_FACTOR,
-                where=f"sample {int(np.searchsorted(lengths, far, side='right')) - 1}",
+                where=f"sample {sample_of(far)}",
             )
         )
     return Comparison(tuple(measures), distance, control, sample)
@@ -73,7 +74,6 @@ def compare_embeddings(pair: Paired, bounds: Tolerance) -> Comparison:
 
 def _vectors(values: Sequence[Array]) -> tuple[Array, Array]:
     """[vectors, d] of length one (those of length zero stay so), and the lengths."""
-    rows = np.concatenate([np.asarray(each, np.float64).reshape(-1, each.shape[-1]) for each in values])
-    rows[~np.isfinite(rows)] = 0.0
+    rows = np.concatenate([plain(each).reshape(-1, each.shape[-1]) for each in values])
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(norms > 0, norms, 1.0), norms[:, 0]

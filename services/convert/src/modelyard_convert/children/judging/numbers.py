@@ -11,7 +11,7 @@ import numpy as np
 
 from modelyard_contracts.shapes import Measure
 from modelyard_convert.children.arrays import Array
-from modelyard_convert.children.judging.pairing import Comparison, Paired
+from modelyard_convert.children.judging.pairing import Comparison, Paired, plain
 
 MOST_CHANNELS = 4096
 PEAK_SHARE = 0.05  # a channel that hardly varies is measured against this much of its largest value
@@ -86,24 +86,17 @@ def _difference(own: Sequence[Array], axis: int) -> float:
     """Spread of the logarithms of the scales along `axis`."""
     others = tuple(each for each in range(own[0].ndim) if each != axis)
     with np.errstate(all="ignore"):
-        squares = np.mean([np.nanmean(_plain(each) ** 2, axis=others) for each in own], axis=0)
+        squares = np.mean([np.nanmean(plain(each) ** 2, axis=others) for each in own], axis=0)
     return float(np.std(np.log(np.sqrt(squares) + 1e-12)))
-
-
-def _plain(values: Array) -> Array:
-    """Numbers; what is not finite, the same in both, counts as nothing."""
-    plain: Array = np.array(values, dtype=np.float64)
-    plain[~np.isfinite(plain)] = 0.0
-    return plain
 
 
 def _channels(arrays: Sequence[Array], axis: int | None) -> Iterator[Array]:
     """Channel by channel the values of all samples behind one another."""
     if axis is None:
-        yield np.concatenate([_plain(each).ravel() for each in arrays])
+        yield np.concatenate([plain(each).ravel() for each in arrays])
         return
     for channel in range(arrays[0].shape[axis]):
-        yield np.concatenate([_plain(each.take(channel, axis=axis)).ravel() for each in arrays])
+        yield np.concatenate([plain(each.take(channel, axis=axis)).ravel() for each in arrays])
 
 
 def _scales(own: Sequence[Array], axis: int | None, least: float) -> Scales:

@@ -1,11 +1,11 @@
 """One output of source and result, sample by sample, and what a comparison of them says."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from modelyard_contracts.shapes import Measure
+from modelyard_contracts.shapes import Measure, Tolerance
 from modelyard_convert.children.arrays import Array
 
 SEED = 20240229
@@ -44,7 +44,23 @@ class Comparison:
     worst_sample: int | None = None
     notes: tuple[str, ...] = ()
     top1: tuple[int, int] | None = None
-    faults: tuple[str, ...] = field(default=())
+
+
+def plain(values: Array) -> Array:
+    """Numbers in float64; what is not finite, the same in both, counts as nothing."""
+    numbers: Array = np.array(values, dtype=np.float64)
+    numbers[~np.isfinite(numbers)] = 0.0
+    return numbers
+
+
+def least_share(bounds: Tolerance, factor: float) -> float:
+    """What has to agree where so many times the usual may be missing."""
+    return 1.0 - factor * (1.0 - bounds.min_top1_agreement)
+
+
+def next_ones(count: int) -> list[int]:
+    """For each sample the next one, the control of what has no shape of its own; none for a single sample."""
+    return [*range(1, count), 0] if count > 1 else []
 
 
 def partners(own: Sequence[Array]) -> list[int | None]:

@@ -7,7 +7,7 @@ import numpy as np
 from modelyard_contracts.shapes import Measure, Tolerance
 from modelyard_convert.children.arrays import Array
 from modelyard_convert.children.judging.numbers import compare_numbers
-from modelyard_convert.children.judging.pairing import Comparison, Paired
+from modelyard_convert.children.judging.pairing import Comparison, Paired, plain
 
 PROBABILITY_SHARE = 0.4  # of `max_rel_error`: the mean distance of two distributions, between 0 and 1
 SMALLEST_SHARE = 0.04  # of `max_rel_error`: what is added to a probability before its logarithm is taken
@@ -62,7 +62,7 @@ def compare_scores(pair: Paired, bounds: Tolerance, *, logits: bool) -> Comparis
 def class_axis(own: Sequence[Array]) -> int:
     """The axis along which the values of a place add up to one, or else the first of three or more, or the last."""
     first = own[0].astype(np.float64)
-    for axis in (*range(first.ndim - 1, -1, -1),):
+    for axis in reversed(range(first.ndim)):
         if first.shape[axis] > 1 and np.all(first >= 0) and np.allclose(first.sum(axis=axis), 1.0, atol=0.01):
             return int(axis)
     return 0 if first.ndim > 2 else max(0, int(first.ndim) - 1)
@@ -70,9 +70,8 @@ def class_axis(own: Sequence[Array]) -> int:
 
 def _rows(values: Array, axis: int) -> Array:
     """[places, classes]"""
-    plain = np.moveaxis(np.atleast_1d(values).astype(np.float64), axis if values.ndim else 0, -1)
-    plain[~np.isfinite(plain)] = 0.0
-    return plain.reshape(-1, plain.shape[-1])
+    numbers = np.moveaxis(plain(np.atleast_1d(values)), axis if values.ndim else 0, -1)
+    return numbers.reshape(-1, numbers.shape[-1])
 
 
 def _shares(rows: Array, *, logits: bool) -> Array:

@@ -79,10 +79,9 @@ def _part_biases(model: Any) -> None:
         if node.op_type not in ("Conv", "ConvTranspose", "Gemm") or len(node.input) < 3 or node.input[2] not in weights:
             continue
         name = node.input[2]
-        copy = onnx.TensorProto()
-        copy.CopyFrom(weights[name])
-        copy.name = f"{name}/{node.name}"
-        if name in seen and copy.name not in taken:
-            model.graph.initializer.append(copy)
-            node.input[2] = copy.name
+        own = f"{name}/{node.name}"
+        if name in seen and own not in taken:
+            copy = model.graph.initializer.add()
+            copy.CopyFrom(weights[name])
+            copy.name = node.input[2] = own
         seen.add(name)

@@ -58,7 +58,7 @@ def static(work: Work) -> Changes:
             {"minmax": "MinMax", "percentile": "Percentile"}[work.options["calibration"]]
         ],
         use_external_data_format=is_large(prepared),
-        nodes_to_exclude=[*joining_outputs(onnx.load(prepared, load_external_data=False))],
+        nodes_to_exclude=[*joining_outputs(onnx.load(prepared))],
         extra_options={"ActivationSymmetric": signed},
     )
     count = _int8_nodes(tidied(result))
