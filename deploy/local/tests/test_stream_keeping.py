@@ -15,6 +15,7 @@ from modelyard_contracts.permissions import IDENTITIES, OPERATOR
 from modelyard_local import stream_keeping
 from modelyard_local.servers import NatsServer
 from modelyard_local.stream_keeping import StreamKeeper
+from modelyard_runtime.tasks import cancelled
 from modelyard_testkit.small_disk import fill, small_disk
 
 pytestmark = pytest.mark.servers
@@ -67,9 +68,7 @@ async def keeping(folder: Path) -> AsyncIterator[Kept]:
     try:
         yield kept
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await cancelled(*tasks)
         await server.stop()
 
 

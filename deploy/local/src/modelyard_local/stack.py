@@ -21,6 +21,7 @@ from modelyard_local.processes import ServiceProcess
 from modelyard_local.servers import NatsServer, S3Server
 from modelyard_local.stream_keeping import StreamKeeper
 from modelyard_runtime.process import Service, supervise
+from modelyard_runtime.tasks import cancelled
 from modelyard_store.objects import Objects, ObjectSettings
 
 CONNECTION_FILE = "connection.json"
@@ -55,7 +56,7 @@ async def running_stack(
             preparing.create_task(_declare(nats.url, credentials))
             preparing.create_task(_make_buckets(s3.endpoint, credentials))
         keeper = StreamKeeper(nats, lambda: _as_operator(nats.url, credentials), report)
-        stack.push_async_callback(_cancelled, asyncio.create_task(keeper.run(), name="streams"))
+        stack.push_async_callback(cancelled, asyncio.create_task(keeper.run(), name="streams"))
         lost = asyncio.Event()
         settings = {service: settings_of(service, data_dir, credentials, nats.url, s3.endpoint) for service in SERVICES}
         settings["gateway"]["api_port"] = port
@@ -99,12 +100,7 @@ async def _start_children(
         for child in children:
             starting.create_task(child.start())
     for child in children:
-        stack.push_async_callback(_cancelled, asyncio.create_task(child.keep_running(report)))
-
-
-async def _cancelled(task: "asyncio.Task[Any]") -> None:
-    task.cancel()
-    await asyncio.wait({task})
+        stack.push_async_callback(cancelled, asyncio.create_task(child.keep_running(report)))
 
 
 async def _as_operator(nats_url: str, credentials: Credentials) -> Bus:
@@ -140,7 +136,7 @@ async def _start_inside(
         running = await each[service].enter_async_context(supervise(await _built(service, fields)))
         if running.service.closed is not None:
             watching = asyncio.create_task(_tell_loss(service, running.service.closed, report, lost))
-            stack.push_async_callback(_cancelled, watching)
+            stack.push_async_callback(cancelled, watching)
 
 
 async def _built(service: str, fields: dict[str, Any]) -> Service:

@@ -6,9 +6,10 @@ They run in every process that answers calls; what keeps two from harming each o
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
 import structlog
+
+from modelyard_runtime.tasks import cancelled
 
 log = structlog.get_logger()
 
@@ -27,9 +28,7 @@ class Chores:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await cancelled(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -8,7 +8,6 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,6 +22,7 @@ from modelyard_contracts.calls.context import CallContext
 from modelyard_convert.handlers.jobs import ConversionJobs
 from modelyard_convert.toolchains.target import Toolchain
 from modelyard_runtime.subprocesses import Limits, SubprocessFailed, run_program
+from modelyard_runtime.tasks import cancelled
 
 PROBE: Final = Path(__file__).with_name("children") / "probe.py"
 PROBE_LIMITS: Final = Limits(memory_bytes=None, cpu_seconds=60, wall_seconds=60)
@@ -92,9 +92,7 @@ class Offering:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await cancelled(self._task)
 
     async def check(self) -> str | None:
         """What should be offered and is not, or what may not be there any more."""
