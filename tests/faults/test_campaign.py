@@ -29,7 +29,7 @@ def judged(verdict: Verdict) -> None:
 def test_one_fault(campaign: Campaign, kind: str) -> None:
     ground, kinds = campaign
     if kind not in kinds:
-        pytest.skip(f"{kind} needs a small disk of its own, which cannot be mounted here")
+        pytest.skip(f"{kind} needs a small disk of its own, or a C compiler, which is not to be had here")
     what = KINDS[kind]
     judged(run(ground, 1, [Fault(kind, what.targets[0], 0.5, what.lasts[1])]))
 

@@ -17,9 +17,17 @@ from .killing import alive, back, held, kill, stopped, worker_of
 pytestmark = [pytest.mark.fault]
 
 
-def working(yard: Yard, service: str) -> psutil.Process:
-    """The service's worker, as soon as it works."""
-    return eventually(lambda: worker_of(yard, service), f"work of {service}", pause=0.01)
+def working(yard: Yard, service: str, busy: float = 0.0) -> psutil.Process:
+    """The service's worker, as soon as it has worked for `busy` seconds of a processor's time."""
+
+    def found() -> psutil.Process | None:
+        try:
+            worker = worker_of(yard, service)
+            return worker if worker is not None and sum(worker.cpu_times()[:2]) >= busy else None
+        except psutil.NoSuchProcess:
+            return None
+
+    return eventually(found, f"work of {service}", pause=0.01)
 
 
 def attempts(made: list[dict[str, Any]]) -> Counter[int]:
@@ -47,7 +55,7 @@ def test_convert_service_killed_in_mid_run(yard: Yard, main_job: MainJob) -> Non
 
 def test_convert_worker_killed_in_mid_run(yard: Yard, main_job: MainJob) -> None:
     main_job.announce()
-    working(yard, "convert").kill()
+    working(yard, "convert", busy=0.3).kill()  # what has hardly begun is soon over, and would be killed behind its end
     outcome = main_job.finish()
     assert attempts(outcome.conversions) == {1: 1, 2: 1}
     main_job.judge(outcome)

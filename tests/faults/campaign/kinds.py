@@ -2,10 +2,13 @@
 
 import shutil
 import sqlite3
+import struct
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -17,9 +20,14 @@ from modelyard_testkit.yard import Yard
 from modelyard_testkit.yard_inside import process_of
 
 from ..killing import alive, stopped, worker_of
+from .stand_in import shifting_clock, stand_in
 
 SERVICES: Final = ("version", "import", "convert", "evaluate", "publish", "gateway")
 WRITERS: Final = ("version", "import", "convert", "evaluate", "publish")
+HOUR: Final = 3600
+STEPS: Final = 3
+RUBBISH: Final = b"\xff"
+"""No page of SQLite begins with it."""
 GONE: Final = (KeyError, ValueError, OSError, psutil.NoSuchProcess)
 """The process is not there just now: somebody else has killed it."""
 
@@ -34,16 +42,24 @@ class Fault:
     seconds: float = 0.0
 
     def run(self, yard: Yard) -> None:
-        with suppress(*GONE), KINDS[self.kind].act(yard, self.target):
-            time.sleep(self.seconds)
+        with suppress(*GONE), KINDS[self.kind].act(yard, self.target) as act:
+            for number in range(STEPS):
+                if act is not None:
+                    act(number)
+                time.sleep(self.seconds / STEPS)
+
+
+Act = Callable[[int], None]
+"""What happens at the beginning of each of STEPS equal parts of the time that the fault lasts."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    act: Callable[[Yard, str], AbstractContextManager[None]]
+    act: Callable[[Yard, str], AbstractContextManager[Act | None]]
     targets: tuple[str, ...]
     lasts: tuple[float, float] = (0.0, 0.0)
     small_disk: bool = False
+    compiler: bool = False
 
 
 def drawn(random: Random, kinds: tuple[str, ...]) -> Fault:
@@ -130,12 +146,66 @@ def locked(yard: Yard, target: str) -> Iterator[None]:
             other.execute("ROLLBACK")
 
 
+@contextmanager
+def page_corrupt(yard: Yard, target: str) -> Iterator[None]:
+    """Some pages of the file are rubbish. Whoever put them right starts the service again: it takes damage for lasting,
+    and answers no more than that."""
+    path = documents(yard) / f"{target}.sqlite"
+    with stopped(process_of(yard, target)), path.open("r+b", buffering=0) as file:
+        size = int.from_bytes(file.read(18)[16:], "big")
+        pages = range(1, path.stat().st_size // size)  # the first one is the file's header
+        right = {page * size: _exchanged(file, page * size, RUBBISH * size) for page in pages if page % 3 == 1}
+    try:
+        yield
+    finally:
+        with stopped(process_of(yard, target)) as process, path.open("r+b", buffering=0) as file:
+            for place, content in right.items():
+                file.seek(place)
+                if file.read(size) == RUBBISH * size:  # else it was written anew, out of the log
+                    _exchanged(file, place, content)
+            process.kill()
+
+
+def _exchanged(file: FileIO, place: int, content: bytes) -> bytes:
+    file.seek(place)
+    was = file.read(len(content))
+    file.seek(place)
+    file.write(content)
+    return was
+
+
+@contextmanager
+def without_workers(yard: Yard, target: str) -> Iterator[None]:
+    """After an outage the role that answers is back, the one that works is not yet."""
+    with stand_in(yard, target, {f"MODELYARD_{target.upper()}_ROLES": "api"}):
+        yield
+
+
+@contextmanager
+def clock_jumping(yard: Yard, target: str) -> Iterator[Act]:
+    """Right, then an hour ahead, then an hour behind: what was written stays."""
+    with tempfile.NamedTemporaryFile(prefix="campaign-clock-") as file:
+        shift = Path(file.name)
+        shift.write_bytes(bytes(8))
+
+        def jump(step: int) -> None:
+            with shift.open("r+b") as mapped:
+                mapped.write(struct.pack("q", (0, HOUR, -HOUR)[step]))
+
+        environment = {"LD_PRELOAD": str(shifting_clock()), "CLOCK_SHIFT": str(shift)}
+        with stand_in(yard, target, environment):
+            yield jump
+
+
 KINDS: Final = {
     "kill": Kind(killed, (*SERVICES, "nats", "s3")),
     "freeze": Kind(frozen, (*SERVICES, "nats", "s3"), (1.0, 12.0)),
     "kill-worker": Kind(worker_killed, ("convert", "evaluate")),
     "kill-probe": Kind(probe_killed, ("convert",)),
     "lock-documents": Kind(locked, WRITERS, (2.0, 15.0)),
+    "corrupt-page": Kind(page_corrupt, WRITERS, (2.0, 15.0)),
+    "no-workers": Kind(without_workers, ("convert", "evaluate", "import"), (5.0, 30.0)),
+    "clock-jumps": Kind(clock_jumping, WRITERS, (9.0, 30.0), compiler=True),
     "lose-streams": Kind(folder_lost, ("nats",)),
     "fill-jetstream": Kind(disk_full, ("nats",), (2.0, 8.0), small_disk=True),
     "fill-documents": Kind(disk_full, ("documents",), (2.0, 8.0), small_disk=True),
