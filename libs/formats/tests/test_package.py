@@ -21,6 +21,10 @@ def fields(root: Path, **changes) -> list[str | None]:
     return [problem.field for problem in found]
 
 
+def head(axis: int, **decode) -> dict:
+    return {"name": "scores", "role": "detections", "decode": {"axis": axis, **decode}}
+
+
 @pytest.mark.parametrize(
     ("build", "name", "files"),
     [
@@ -100,6 +104,16 @@ def test_config_that_is_no_json_object(tmp_path, text, reason):
         ({"labels": ["a", "b"]}, ["labels"]),
         ({"outputs": [{"name": "nothing", "role": "scores"}]}, ["outputs.0.name"]),
         ({"outputs": [{"name": "scores", "role": "scores"}] * 2}, ["outputs.1.role"]),
+        ({"outputs": [head(1, boxes=[0, 4], scores=[4, 11])]}, ["outputs.0.decode.scores"]),
+        ({"outputs": [head(1, boxes=[8, 12], scores=[0, 2])]}, ["outputs.0.decode.boxes"]),
+        ({"outputs": [head(1, boxes=[0, 4], scores=[4, 9], objectness=10)]}, ["outputs.0.decode.objectness"]),
+        ({"outputs": [head(2, boxes=[0, 4], scores=[4, 9])]}, ["outputs.0.decode.axis"]),
+        ({"inputs": [{"name": "img"}]}, ["inputs.0.name"]),
+        ({"inputs": [{"name": "image", "batch_axis": 4}]}, ["inputs.0.batch_axis"]),
+        ({"inputs": [{"name": "image", "batch_axis": "first"}]}, ["inputs.0.batch_axis"]),
+        ({"inputs": [{"name": "image", "batch_axis": 0, "batched": False}]}, ["inputs.0"]),
+        ({"inputs": [{"name": "image", "shape": [1, 8, 8]}]}, ["inputs.0.shape"]),
+        ({"inputs": [{"name": "image", "shape": [1, 1, 8, 9]}]}, ["inputs.0.shape"]),
         ({"outputs": None, "labels": ["a"]}, ["labels"]),
         ({"preprocessing": [{"size": [8, 8], "color_mode": "RGB"}]}, ["preprocessing.0.layout"]),
         (
@@ -119,6 +133,18 @@ def test_wrong_fields_are_named(tmp_path, changes, expected):
     failure = check_package(tmp_path).failure()
     assert failure
     assert failure.code == "ModelArts.3016"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"outputs": [head(1, boxes=[0, 4], scores=[4, 10], objectness=9)]},
+        {"inputs": [{"name": "image", "batch_axis": 3, "shape": [2, 1, 8, 8]}]},
+        {"inputs": [{"name": "image", "batched": False}]},
+    ],
+)
+def test_what_fits_the_model_is_right(tmp_path, changes):
+    assert fields(tmp_path, **changes) == []
 
 
 def test_all_problems_at_once(tmp_path):

@@ -9,13 +9,10 @@ from PIL import Image
 
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Signature, TensorSpec
-from modelyard_convert.children.calibration import (
-    SEEDED_SAMPLES,
-    array_items,
-    image_items,
-    real_samples,
-    seeded_samples,
-)
+from modelyard_convert.children import calibration
+from modelyard_convert.children.axes import supposed
+from modelyard_convert.children.calibration import SEEDED_SAMPLES, Samples, seeded_shapes
+from modelyard_convert.children.reading import Pieces, array_pieces, image_pieces
 from modelyard_convert.errors import CalibrationProblem
 from modelyard_testkit.models import digits_config
 
@@ -29,6 +26,23 @@ def signature(*inputs: tuple[Any, ...], dtype: str = "float32") -> Signature:
 
 
 IMAGE = signature(("N", 1, 8, 8))
+
+
+def array_items(folder: Path, model: Signature) -> Pieces:
+    return array_pieces(folder, model, supposed(model)[0])
+
+
+def image_items(folder: Path, model: Signature, config: PackageConfig) -> Pieces:
+    return image_pieces(folder, model, supposed(model)[0], config)
+
+
+def real_samples(pieces: Pieces, model: Signature, *, calibrate: int, prove: int) -> Samples:
+    return calibration.real_samples(pieces, model, supposed(model)[0], calibrate=calibrate, prove=prove)
+
+
+def seeded_samples(model: Signature, config: PackageConfig) -> Samples:
+    axes = supposed(model)[0]
+    return calibration.seeded_samples(model, axes, next(seeded_shapes(model, axes, config)))
 
 
 def counted(count: int, *shape: int) -> Any:
@@ -133,7 +147,7 @@ def test_images_are_prepared_as_the_config_says(tmp_path: Path) -> None:
 
 
 def test_seeded_inputs_fit_the_model() -> None:
-    samples = seeded_samples(signature(("N", None, 4), (2, 5)), CONFIG.model_copy(update={"preprocessing": ()}))
+    samples = seeded_samples(signature((2, None, 4), (2, 5)), CONFIG.model_copy(update={"preprocessing": ()}))
     assert samples.kind == "seeded"
     assert len(samples.prove) == SEEDED_SAMPLES // 2
     assert samples.prove[0]["a"].shape == (2, 16, 4)

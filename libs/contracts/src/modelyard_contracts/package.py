@@ -87,6 +87,25 @@ class OutputRole(ConfigModel):
         return self
 
 
+class InputAxes(ConfigModel):
+    """What the model file does not say of an input: for proving conversions."""
+
+    name: str
+    batch_axis: int | None = Field(
+        default=None, ge=0, le=31, description="counts the items of a run; found out when it is not said"
+    )
+    batched: bool = Field(default=True, description="false: no axis counts items")
+    shape: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        default=None, description="of one run, where there are no samples"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "InputAxes":
+        if self.batch_axis is not None and not self.batched:
+            raise ValueError("batch_axis is only for inputs that are batched")
+        return self
+
+
 class Metrics(ConfigModel):
     f1: float | None = Field(default=None, ge=0, le=1)
     recall: float | None = Field(default=None, ge=0, le=1)
@@ -153,6 +172,7 @@ class PackageConfig(ConfigModel):
     health: Health | None = Field(default=None, description="Image only")
     preprocessing: tuple[Preprocessing, ...] = ()
     labels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
+    inputs: tuple[InputAxes, ...] = ()
     outputs: tuple[OutputRole, ...] = ()
 
     @field_validator("runtime")

@@ -20,12 +20,14 @@ def result_config(config: PackageConfig, result_format: str, source: Signature, 
             continue
         dtype = fed.dtype if fed.dtype in _FED_TYPES else entry.dtype
         entries.append(entry.model_copy(update={"input": fed.name if entry.input else None, "dtype": dtype}))
+    axes = [each.model_copy(update={"name": inputs[each.name].name}) for each in config.inputs if each.name in inputs]
     roles = [role.model_copy(update={"name": outputs[role.name]}) for role in config.outputs if role.name in outputs]
     return config.model_copy(
         update={
             "model_type": MODEL_TYPES[result_format],
             "runtime": None,
             "preprocessing": tuple(entries),
+            "inputs": tuple(axes),
             "outputs": tuple(roles),
         }
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from modelyard_contracts.failures import Problem
-from modelyard_contracts.package import PackageConfig, Preprocessing
+from modelyard_contracts.package import OutputRole, PackageConfig, Preprocessing
 from modelyard_contracts.shapes import Signature, TensorSpec
 from modelyard_formats.errors import CONFIG_FILE
 from modelyard_formats.format import UNKNOWN_RANK
@@ -18,7 +18,8 @@ def cross_check(config: PackageConfig, signature: Signature) -> tuple[Problem, .
     """
     outputs = _output_problems(config, signature) if signature.outputs else ()
     inputs = _inputs(config, signature) if signature.inputs else ()
-    return (*outputs, *_label_problems(config, signature), *inputs)
+    axes = _axes_problems(config, signature) if signature.inputs else ()
+    return (*outputs, *_label_problems(config, signature), *inputs, *axes)
 
 
 def _problem(field: str, message: str, rule: str) -> Problem:
@@ -26,15 +27,34 @@ def _problem(field: str, message: str, rule: str) -> Problem:
 
 
 def _output_problems(config: PackageConfig, signature: Signature) -> Iterable[Problem]:
-    known = {spec.name for spec in signature.outputs}
+    known = {spec.name: spec for spec in signature.outputs}
     for index, output in enumerate(config.outputs):
         if output.name not in known:
             rule = f"the model's outputs are {', '.join(sorted(known))}"
             yield _problem(f"outputs.{index}.name", f"the model has no output {output.name!r}", rule)
+        elif output.decode is not None:
+            yield from _decoding_problems(f"outputs.{index}.decode", output, known[output.name])
     vectors = [index for index, output in enumerate(config.outputs) if output.role in ("scores", "logits")]
     if len(vectors) > 1:
         rule = "at most one output is the score vector"
         yield _problem(f"outputs.{vectors[1]}.role", "a second score vector", rule)
+
+
+def _decoding_problems(field: str, output: OutputRole, spec: TensorSpec) -> Iterable[Problem]:
+    decode = output.decode
+    if decode is None or spec.shape == UNKNOWN_RANK:
+        return
+    shown = f"output {spec.name!r} is {describe(spec.shape)}"
+    if decode.axis >= len(spec.shape):
+        yield _problem(f"{field}.axis", f"{decode.axis}, but {shown}", "an axis of the output, 0 is the batch")
+        return
+    places = spec.shape[decode.axis]
+    if not isinstance(places, int):
+        return
+    last = {"boxes": decode.boxes[1], "scores": decode.scores[1], "objectness": (decode.objectness or 0) + 1}
+    for name, end in last.items():
+        if end > places:
+            yield _problem(f"{field}.{name}", f"reaches {end}, but {shown}", f"axis {decode.axis} has {places} places")
 
 
 def _label_problems(config: PackageConfig, signature: Signature) -> Iterable[Problem]:
@@ -64,6 +84,27 @@ def _inputs(config: PackageConfig, signature: Signature) -> Iterable[Problem]:
         else:
             seen.add(name)
             yield from _tensor_problems(field, item, inputs[name])
+
+
+def _axes_problems(config: PackageConfig, signature: Signature) -> Iterable[Problem]:
+    inputs = {spec.name: spec for spec in signature.inputs}
+    for index, item in enumerate(config.inputs):
+        field = f"inputs.{index}"
+        if item.name not in inputs:
+            rule = f"the model's inputs are {', '.join(sorted(inputs))}"
+            yield _problem(f"{field}.name", f"the model has no input {item.name!r}", rule)
+            continue
+        spec = inputs[item.name]
+        shown = f"input {item.name!r} is {describe(spec.shape)}"
+        if spec.shape == UNKNOWN_RANK:
+            continue
+        if item.batch_axis is not None and item.batch_axis >= len(spec.shape):
+            rule = f"an axis from 0 to {len(spec.shape) - 1}" if spec.shape else "batched false: a scalar has no axes"
+            yield _problem(f"{field}.batch_axis", f"{item.batch_axis}, but {shown}", rule)
+        if item.shape is not None and (
+            len(item.shape) != len(spec.shape) or any(map(_differs, spec.shape, item.shape))
+        ):
+            yield _problem(f"{field}.shape", f"{list(item.shape)}, but {shown}", "as in the input's shape")
 
 
 def _tensor_problems(field: str, item: Preprocessing, spec: TensorSpec) -> Iterable[Problem]:

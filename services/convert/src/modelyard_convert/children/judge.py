@@ -45,8 +45,8 @@ def judge(request: JudgeRequest, log: Log) -> Parity:
 def _batch_axis(outputs: Sequence[Array], batch: int, place: int, request: JudgeRequest) -> int | None:
     """The axis along which an output holds one item after the other: as it was found, or the first one where it is as
     long as the batch in every run and not by its own count."""
-    if place < len(request.output_batch_axes):
-        return request.output_batch_axes[place]
+    if place < len(request.output_batch_axes) and (found := request.output_batch_axes[place]) is not None:
+        return found
     return 0 if outputs and all(each.ndim and len(each) == batch for each in outputs) else None
 
 

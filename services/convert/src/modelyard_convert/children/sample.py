@@ -4,13 +4,20 @@ Operators that the runtime does not know are named here, before anything long.
 """
 
 import re
+from dataclasses import dataclass
 
 from modelyard_contracts.failures import Failure
+from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Signature
+from modelyard_convert.child_request import CalibrationFolder
 from modelyard_convert.children import arrays, calibration
+from modelyard_convert.children.axes import Axes, supposed
+from modelyard_convert.children.calibration import fitting
+from modelyard_convert.children.probing import Probe, probe
+from modelyard_convert.children.reading import Pieces, array_pieces, image_pieces
 from modelyard_convert.children.requests import SampleReport, SampleRequest
-from modelyard_convert.errors import UnsupportedOperators
-from modelyard_formats.running import Runner
+from modelyard_convert.errors import CalibrationProblem, UnsupportedOperators
+from modelyard_formats.running import Runner, describe
 from modelyard_formats.table import runner
 from modelyard_runtime.subprocess_child import Log
 
@@ -24,9 +31,10 @@ _REFUSED_BY_RUNTIME = (
 
 def sample(request: SampleRequest, log: Log) -> SampleReport:
     """Raises UnsupportedOperators, CalibrationProblem, and BadSource when the source does not load."""
-    signature = _loaded(request).signature
-    samples = _samples(request, signature, log)
-    names = [spec.name for spec in signature.inputs]
+    loaded = _loaded(request)
+    signature = loaded.signature
+    fed = _real(request, request.folder, loaded, log) if request.folder else _seeded(request, loaded, log)
+    samples, names = fed.samples, [spec.name for spec in signature.inputs]
     for path, feeds in ((request.calibration, samples.calibrate), (request.proof, samples.prove)):
         arrays.write(path, ([feed[name] for name in names] for feed in feeds))
     return SampleReport(
@@ -35,8 +43,18 @@ def sample(request: SampleRequest, log: Log) -> SampleReport:
         calibrate=len(samples.calibrate),
         prove=len(samples.prove),
         inputs_vary=len({tuple(feed[name].shape for name in names) for feed in samples.prove}) > 1,
-        batch=len(next(iter(samples.prove[0].values()))),
+        batch=calibration.items_of(samples.prove[0], fed.axes),
+        output_batch_axes=fed.output_axes,
+        notes=fed.notes,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fed:
+    samples: calibration.Samples
+    axes: Axes
+    output_axes: tuple[int | None, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def _loaded(request: SampleRequest) -> Runner:
@@ -51,16 +69,86 @@ def _loaded(request: SampleRequest) -> Runner:
         raise
 
 
-def _samples(request: SampleRequest, signature: Signature, log: Log) -> calibration.Samples:
-    folder = request.folder
-    if folder is None:
-        log("no calibration data: parity runs on seeded noise, which can fail but never pass. For a real proof put")
-        log("preprocessed samples into calibration_data/*.npy of the package, or name a calibration_dataset_id")
-        return calibration.seeded_samples(signature, request.config)
+def _seeded(request: SampleRequest, loaded: Runner, log: Log) -> _Fed:
+    log("no calibration data: parity runs on seeded noise, which can fail but never pass. For a real proof put")
+    log("preprocessed samples into calibration_data/*.npy of the package, or name a calibration_dataset_id")
+    signature = loaded.signature
+    axes = supposed(signature, request.config.inputs)[0]
+    refused: Failure | None = None
+    for shapes in calibration.seeded_shapes(signature, axes, request.config):
+        samples = calibration.seeded_samples(signature, axes, shapes)
+        try:
+            loaded.run(samples.prove[0])
+        except Failure as failure:
+            refused = refused or failure
+            continue
+        return _Fed(samples, axes)
+    raise CalibrationProblem(_NOT_RUN.format(signature=_told(signature), refused=refused)) from refused
+
+
+_NOT_RUN = (
+    "the model does not run on made-up inputs ({signature}), so nothing can be proven: {refused}. Put real samples "
+    "into calibration_data/, or say in config.json what one run takes, as "
+    '"inputs": [{{"name": "…", "shape": […]}}]'
+)
+
+
+def _told(signature: Signature) -> str:
+    return ", ".join(f"{spec.name} {spec.dtype} {describe(spec.shape)}" for spec in signature.inputs)
+
+
+def _real(request: SampleRequest, folder: CalibrationFolder, loaded: Runner, log: Log) -> _Fed:
+    pieces, axes, found, notes = _read(request, folder, loaded)
+    samples = calibration.real_samples(pieces, loaded.signature, axes, calibrate=request.calibrate, prove=PROVE_SAMPLES)
+    log(axes.told())
+    runs = f"{len(samples.calibrate)} runs to calibrate, {len(samples.prove)} to prove"
+    log(f"{pieces.count} calibration samples, {runs}")
+    return _Fed(samples, axes, found.outputs, notes)
+
+
+def _read(
+    request: SampleRequest, folder: CalibrationFolder, loaded: Runner
+) -> tuple[Pieces, Axes, Probe, tuple[str, ...]]:
+    """By the first supposed axes that a run bears out; by the likeliest where none can be told. Raises what is wrong
+    with the data by the likeliest."""
+    wrong: CalibrationProblem | None = None
+    untold: list[tuple[Pieces, Axes, Probe]] = []
+    refused: list[tuple[Pieces, Axes, Probe]] = []
+    mixed: list[Axes] = []
+    for axes in supposed(loaded.signature, request.config.inputs):
+        try:
+            pieces = _pieces(folder, loaded.signature, axes, request.config)
+            found = _probed(loaded, axes, pieces)
+        except CalibrationProblem as problem:
+            wrong = wrong or problem
+            continue
+        if found.verdict == "apart":
+            return pieces, axes, found, ()
+        if found.verdict in ("unknown", "refused"):
+            (untold if found.verdict == "unknown" else refused).append((pieces, axes, found))
+        elif axes.items and folder.kind == "arrays":  # neighbours stay together
+            chunks = array_pieces(folder.path, loaded.signature, axes, axes.items)
+            note = _MIXED.format(axes=axes.told(), what=f"every {axes.items} neighbours are")
+            return chunks, Axes(dict.fromkeys(axes.of), None), Probe("unknown", ()), (note,)
+        else:
+            mixed.append(axes)
+    if not untold and wrong:
+        raise wrong
+    pieces, axes, found = (untold or refused)[0]
+    return pieces, axes, found, tuple(_MIXED.format(axes=each.told(), what="every file is") for each in mixed[:1])
+
+
+_MIXED = "rows influence one another along what looks like the {axes}; {what} one sample"
+
+
+def _pieces(folder: CalibrationFolder, signature: Signature, axes: Axes, config: PackageConfig) -> Pieces:
     if folder.kind == "images":
-        items = calibration.image_items(folder.path, signature, request.config)
-    else:
-        items = calibration.array_items(folder.path, signature)
-    samples = calibration.real_samples(items, signature, calibrate=request.calibrate, prove=PROVE_SAMPLES)
-    log(f"{items.count} calibration samples, {len(samples.calibrate)} runs to calibrate, {len(samples.prove)} to prove")
-    return samples
+        return image_pieces(folder.path, signature, axes, config)
+    return array_pieces(folder.path, signature, axes)
+
+
+def _probed(loaded: Runner, axes: Axes, pieces: Pieces) -> Probe:
+    first = [fitting(pieces.read(index), loaded.signature) for index in range(min(axes.items or 1, pieces.count))]
+    if not first:
+        raise CalibrationProblem("the calibration data holds no samples")
+    return probe(loaded, axes, calibration.runs(first, axes)[0])
