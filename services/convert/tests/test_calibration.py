@@ -155,5 +155,5 @@ def test_seeded_inputs_fit_the_model() -> None:
     assert seeded_samples(open_plane, CONFIG).prove[0]["image"].shape == (1, 1, 8, 8)
     assert seeded_samples(signature((1, 3), dtype="int64"), CONFIG).prove[0]["image"].dtype == np.int64
     assert seeded_samples(signature((1, 3), dtype="bool"), CONFIG).prove[0]["image"].dtype == np.bool_
-    with pytest.raises(CalibrationProblem, match="only real samples"):
+    with pytest.raises(CalibrationProblem, match="takes text, which cannot be made up"):
         seeded_samples(signature((1, 3), dtype="object"), CONFIG)

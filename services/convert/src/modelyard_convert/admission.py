@@ -36,6 +36,7 @@ class Admission:
         context = own_context("convert", project, correlationid)
         version = await self.ask(GET_VERSION, context, GetVersion(model_id=model_id))
         source = orders.source_of(version, target)
+        orders.check_tolerance(order, source)
         dataset = None
         if order.calibration_dataset_id is not None:
             wanted = GetDataset(dataset_id=order.calibration_dataset_id)

@@ -1,9 +1,14 @@
 """Source and result beside each other, out of what their two observers timed. Called by `conversion`. Pure."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from modelyard_contracts.shapes import Benchmark
 from modelyard_convert.children.requests import ObserveReport
+
+GROWTH: Final = 1.1
+ROOM: Final = 64 * 1024
+"""Bytes."""
 
 
 def compared(source: ObserveReport, result: ObserveReport, batch: int) -> Benchmark:
@@ -29,3 +34,11 @@ def told(benchmark: Benchmark) -> Iterator[str]:
         )
     if benchmark.noisy:
         yield f"the machine was busy (load {benchmark.load:.1f}): trust the CPU times, not the medians"
+
+
+def grown(benchmark: Benchmark) -> tuple[str, ...]:
+    """What is said of a result that is larger than its source. A small model's new names count for nothing."""
+    source, result = benchmark.source.size, benchmark.result.size
+    if result <= GROWTH * source + ROOM:
+        return ()
+    return (f"the result is larger than the source: {result} bytes instead of {source}",)

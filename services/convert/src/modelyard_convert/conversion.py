@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from modelyard_contracts.shapes import Parity, Shape
-from modelyard_convert.benchmark import compared, told
+from modelyard_convert.benchmark import compared, grown, told
 from modelyard_convert.child_request import STEP, ConversionReport, ConversionRequest
 from modelyard_convert.children.requests import (
     JudgeRequest,
@@ -101,7 +101,7 @@ class _Conversion:
             await self.on_line(line)
         await self._step("proving that it computes the same")
         parity = await self._judge(sampled, min(source.runs, result.runs), source.inspection.heads)
-        parity = parity.model_copy(update={"notes": (*parity.notes, *changes.notes)})
+        parity = parity.model_copy(update={"notes": (*parity.notes, *changes.notes, *grown(benchmark))})
         inspection = result.inspection
         config = result_config(request.config, self.target.result_format, sampled.signature, inspection.signature)
         await asyncio.to_thread(write_config, request.result, config.model_dump_json(indent=2, exclude_defaults=True))
@@ -118,7 +118,7 @@ class _Conversion:
             threads=request.threads,
             config=request.config,
             folder=request.calibration,
-            calibrate=target.option_values(request.options)["samples"] if target.needs_calibration else 0,
+            calibrate=target.option_values(request.options)["samples"] if target.needs_calibration else target.watched,
             calibration=self._calibration,
             proof=self._proof,
         )

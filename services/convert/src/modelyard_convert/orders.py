@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from modelyard_contracts.calls.evaluate import DatasetView
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.failures import Problem
+from modelyard_contracts.package import OUTPUT_ROLES
 from modelyard_contracts.shapes import Artifact, ConversionOrder, Tolerance
 from modelyard_convert.errors import (
     AlreadyQuantised,
@@ -20,6 +21,7 @@ from modelyard_convert.errors import (
 from modelyard_convert.toolchains import TARGETS
 from modelyard_convert.toolchains.target import Target
 
+ROLES = (*OUTPUT_ROLES, "rows")
 CALIBRATION_FOLDER = "calibration_data/"
 _QUANTISED = frozenset({
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "MatMulNBits",
@@ -72,6 +74,27 @@ def packed_samples(source: Artifact) -> tuple[str, ...]:
     """Paths of the calibration samples that came with the package."""
     paths = (file.path for file in source.files)
     return tuple(path for path in paths if path.startswith(CALIBRATION_FOLDER) and path.endswith((".npy", ".npz")))
+
+
+def check_tolerance(order: ConversionOrder, source: Artifact) -> None:
+    """Raises BadOptions for bounds of a role that nobody has, or of an output that is not there."""
+    if order.tolerance is None:
+        return
+    outputs = [spec.name for spec in source.inspection.signature.outputs]
+    known = {"roles": ROLES, "outputs": outputs or order.tolerance.outputs}
+    given = {"roles": order.tolerance.roles, "outputs": order.tolerance.outputs}
+    problems = tuple(
+        Problem(
+            message=f"there is no {of[:-1]} {name!r}",
+            field=f"order.tolerance.{of}.{name}",
+            rule=f"{of}: {', '.join(known[of])}",
+        )
+        for of, bounds in given.items()
+        for name in bounds
+        if name not in known[of]
+    )
+    if problems:
+        raise BadOptions(order.target, problems)
 
 
 def tolerance_of(order: ConversionOrder, target: Target) -> Tolerance:

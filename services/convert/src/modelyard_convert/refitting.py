@@ -21,7 +21,7 @@ def refitted(report: dict[str, Any], toolchain: str) -> RefitReport:
     if isinstance(found, Refused):
         raise _error(found, toolchain)
     if found.changed == 0:
-        raise errors.NothingChanged(found.what)
+        raise errors.NothingChanged("; ".join((found.what, *found.notes)))
     return found
 
 

@@ -127,7 +127,10 @@ def _noise(source: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]
         return np.asarray(source.integers(0, 256 if dtype == np.uint8 else 10, shape), dtype)
     if dtype.kind == "b":
         return np.asarray(source.integers(0, 2, shape), dtype)
-    raise CalibrationProblem(f"input `{spec.name}` is {spec.dtype}; only real samples can be fed to it")
+    what = "text" if dtype.kind == "O" else spec.dtype
+    raise CalibrationProblem(
+        f"input `{spec.name}` takes {what}, which cannot be made up: put samples into calibration_data/*.npz"
+    )
 
 
 def _described_shape(entry: Preprocessing) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ the standard library and `protocol`.
 """
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,8 +37,24 @@ def main(request: dict[str, Any], log: Callable[[str], None]) -> dict[str, Any]:
         if changes.count and request["check"]:
             getattr(program, request["check"])(_work(request, log))
     except Refusal as refusal:
-        return {"refused": type(refusal).__name__, "said": [str(each) for each in refusal.args]}
+        return {"refused": type(refusal).__name__, "said": [_public(str(each), request) for each in refusal.args]}
+    except (OSError, MemoryError):  # the worker's own trouble
+        raise
+    except Exception as error:  # noqa: BLE001 - a library that could not do it
+        said = f"{type(error).__name__}: {_public(str(error), request)}"
+        return {"refused": "ToolchainFailed", "said": [said]}
     return {"changed": changes.count, "what": changes.what, "notes": list(changes.notes)}
+
+
+def _public(text: str, request: dict[str, Any]) -> str:
+    """Without the worker's folders, which mean nothing to anybody else."""
+    for folder in ("scratch", "result", "source"):
+        text = text.replace(f"{request[folder]}/", "").replace(request[folder], folder)
+    return _LIBRARY.sub("", text)
+
+
+_LIBRARY = re.compile(r"(?<![\w.])/(?:[^\s:'\"/]+/)+(?=[^\s:'\"/]+)")
+"""The folders of an absolute path: where a library was built or lies."""
 
 
 def _loaded(path: Path) -> ModuleType:

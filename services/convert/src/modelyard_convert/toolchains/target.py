@@ -12,7 +12,8 @@ from modelyard_contracts.shapes import Tolerance
 @dataclass(frozen=True, slots=True)
 class Target:
     """`convert` and `check` name functions of the toolchain's program: one makes the result, the other raises when the
-    result is not whole. `float_sources_only`: a model that is quantised already is refused."""
+    result is not whole. `float_sources_only`: a model that is quantised already is refused. `watched`: so many samples
+    are run to see what happens inside, where there are any."""
 
     target: str
     source_formats: tuple[str, ...]
@@ -24,6 +25,7 @@ class Target:
     options: dict[str, Any] = field(default_factory=dict)
     needs_calibration: bool = False
     float_sources_only: bool = False
+    watched: int = 0
 
     @property
     def options_schema(self) -> dict[str, Any]:

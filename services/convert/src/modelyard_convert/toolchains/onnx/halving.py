@@ -9,28 +9,75 @@ from onnxruntime.transformers import float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from modelyard_convert.children.protocol import Changes, NotConvertible, Work
-from modelyard_convert.toolchains.onnx.graph import float_weights, halves, save
+from modelyard_convert.toolchains.onnx.graph import all_nodes, float_weights, halves, is_large, save
 from modelyard_convert.toolchains.onnx.preparing import prepared
+from modelyard_convert.toolchains.onnx.watching import magnitudes
 
 FP16_MAX = 65504.0  # the largest finite value
+NEAR = 0.25
+"""Of that: other samples may well reach it."""
 MASK_FROM = 1e30
 """What is so large, or infinite, masks something out: after clamping it still does."""
 
 
 def to_fp16(work: Work) -> Changes:
     model = onnx.load(prepared(work))
-    notes = tuple(_clamped(model))
+    notes = [*_clamped(model)]
+    kept, told = _too_large(model, work)
     before = halves(model)
     del model.graph.value_info[:]  # of float32; they are found again
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of every value that is too small for fp16; parity is what counts
         model = float16.convert_float_to_float16(
-            model, keep_io_types=work.options["keep_io_types"], max_finite_val=FP16_MAX
+            model, keep_io_types=work.options["keep_io_types"], max_finite_val=FP16_MAX, node_block_list=kept
         )
+    _without_ways_through_fp16(model)
     OnnxModel(model).topological_sort()  # its casts stand at the end
     save(model, work.result_file("model.onnx"))
     count = halves(model) - before
-    return Changes(count, f"{count} weights are stored in fp16", notes)
+    return Changes(count, f"{count} weights are stored in fp16", (*notes, *told))
+
+
+def _too_large(model: Any, work: Work) -> tuple[list[str], tuple[str, ...]]:
+    """Nodes that would make or take what fp16 does not hold, and what is to be said of it."""
+    if not len(work.samples):
+        return [], (f"no samples show whether anything inside is beyond {FP16_MAX:.0f}, where fp16 ends",)
+    if is_large(work.source_file(".onnx")):
+        return [], (f"too large to see whether anything inside is beyond {FP16_MAX:.0f}, where fp16 ends",)
+    seen = magnitudes(model, work.samples, work.scratch)
+    found = {name: value for name, value in seen.items() if value < MASK_FROM}
+    if not found:
+        return [], ()
+    name, largest = max(found.items(), key=lambda each: each[1])
+    work.log(f"the largest magnitude inside, on {len(work.samples)} samples: {largest:.4g} (`{name}`)")
+    over = {name for name, value in found.items() if value > FP16_MAX}
+    kept = [node.name for node in model.graph.node if over & {*node.input, *node.output}]
+    if over:
+        names = ", ".join(f"`{each}`" for each in kept[:5]) + (f" and {len(kept) - 5} more" if len(kept) > 5 else "")
+        told = f"kept in fp32, because `{name}` reaches {largest:.4g} and fp16 ends at {FP16_MAX:.0f}: nodes {names}"
+        return kept, (told,)
+    if largest > NEAR * FP16_MAX:
+        return [], (f"`{name}` reaches {largest:.4g} on the samples; fp16 ends at {FP16_MAX:.0f}",)
+    return [], ()
+
+
+def _without_ways_through_fp16(model: Any) -> None:
+    """Between two nodes that stay in fp32 the converter casts there and back, which would overflow all the same."""
+    graph = model.graph
+    made = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            half = name.removesuffix("_cast_to_fp32")
+            if (
+                half != name
+                and name in made
+                and (there := made.get(half))
+                and there.name == f"{half}_cast_to_fp16_node"
+            ):
+                node.input[place] = there.input[0]
+    wanted = {name for node in all_nodes(model) for name in node.input} | {value.name for value in graph.output}
+    for node in [node for node in graph.node if node.op_type == "Cast" and node.output[0] not in wanted]:
+        graph.node.remove(node)
 
 
 def _clamped(model: Any) -> Iterator[str]:

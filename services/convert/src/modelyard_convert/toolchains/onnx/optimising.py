@@ -8,11 +8,21 @@ import onnxruntime
 from modelyard_convert.children.protocol import BadResult, Changes, Work
 from modelyard_convert.toolchains.onnx.graph import domains, is_large, operators, tidied
 
+GROWTH = 1.1
+ROOM = 4096  # bytes; names and types that every result gains
+DATA = "model.onnx.data"
+
 
 def optimise(work: Work) -> Changes:
     source = work.source_file(".onnx")
     result = work.result_file("model.onnx")
-    _run_basic_optimiser(source, result)
+    _run_basic_optimiser(source, result, ())
+    notes: tuple[str, ...] = ()
+    if (grown := _bytes(result)) > GROWTH * _bytes(source) + ROOM:  # weights that were stored small were unpacked
+        for path in (result, result.with_name(DATA)):
+            path.unlink(missing_ok=True)
+        _run_basic_optimiser(source, result, ("ConstantFolding",))
+        notes = (f"constants stay as they are stored: folded, {_bytes(source)} bytes became {grown}",)
     before = onnx.load(source, load_external_data=False)
     after = tidied(result)
     foreign = domains(after) - domains(before)
@@ -20,14 +30,21 @@ def optimise(work: Work) -> Changes:
         raise BadResult(f"the optimiser put in operators of {', '.join(sorted(foreign))}")
     old, new = operators(before), operators(after)
     count = sum(((old - new) + (new - old)).values())
-    return Changes(count, f"{sum(old.values())} nodes became {sum(new.values())}, {count} of them removed or put in")
+    what = f"{sum(old.values())} nodes became {sum(new.values())}, {count} of them removed or put in"
+    return Changes(count, what, notes)
 
 
-def _run_basic_optimiser(source: Path, result: Path) -> None:
+def _bytes(model: Path) -> int:
+    return sum(file.stat().st_size for file in model.parent.iterdir() if file.is_file())
+
+
+def _run_basic_optimiser(source: Path, result: Path, without: tuple[str, ...]) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(result)
     options.log_severity_level = 3
     if is_large(source):
-        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "model.onnx.data")
-    onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", DATA)
+    onnxruntime.InferenceSession(
+        str(source), options, providers=["CPUExecutionProvider"], disabled_optimizers=[*without]
+    )

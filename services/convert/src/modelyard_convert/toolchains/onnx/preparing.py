@@ -9,20 +9,25 @@ import onnx
 from onnx import version_converter
 
 from modelyard_convert.children.protocol import Work
-from modelyard_convert.toolchains.onnx.graph import all_nodes, is_large, save
+from modelyard_convert.toolchains.onnx.graph import all_nodes, halves, is_large, save
+from modelyard_convert.toolchains.onnx.widening import widen
 
 LEAST_IR = 8
 LEAST_OPSET = 13  # per-channel QuantizeLinear
 RAISED_OPSET = 17
 
 
-def prepared(work: Work) -> Path:
-    """The path of the model with its data beside it, or within it where that fits."""
+def prepared(work: Work, *, widened: bool = False) -> Path:
+    """The path of the model with its data beside it, or within it where that fits. `widened`: what it computes in fp16
+    it computes in fp32, but its inputs and outputs."""
     source = work.source_file(".onnx")
     model = onnx.load(source)
     _raise_versions(model)
     _weights_are_no_inputs(model)
     model = _raise_opset(model, work)
+    if widened and (count := halves(model)):
+        widen(model)
+        work.log(f"{count} weights were stored in fp16 and are fp32 before they become int8")
     _name_nodes(model)
     _part_biases(model)
     path = work.scratch / "prepared" / "model.onnx"

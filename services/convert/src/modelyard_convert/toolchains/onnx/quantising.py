@@ -83,7 +83,7 @@ class _Reader:
 def _prepared(work: Work) -> Path:
     """Shapes inferred and BASIC optimisations done, as the quantiser wants it."""
     prepared = work.scratch / "prepared.onnx"
-    source = with_sound_names(work)
+    source = with_sound_names(work, widened=True)
     large = is_large(source)
     quant_pre_process(
         source, prepared, skip_symbolic_shape=True, save_as_external_data=large, all_tensors_to_one_file=large

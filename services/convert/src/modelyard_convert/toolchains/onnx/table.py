@@ -73,6 +73,7 @@ TARGETS = (
                 "description": "inputs and outputs stay float32; false makes them float16 too",
             }
         },
+        watched=16,
     ),
     Target(
         target="onnx-optimized",

@@ -7,14 +7,19 @@ import re
 from pathlib import Path
 from typing import Any
 
-from modelyard_convert.children.protocol import Changes, ToolchainFailed, UnsupportedOperators, Work
+from modelyard_convert.children.protocol import Changes, Samples, ToolchainFailed, UnsupportedOperators, Work
 
 _UNCONVERTED = re.compile(r"(?:No conversion rule found for operations|Conversion is failed for):\s*([^\n]+)")
+FP16_MAX = 65504.0
+MASK_FROM = 1e30
+"""What is so large masks something out, also as infinity."""
+NEAR = 0.25
+"""Of that: other samples may well reach it."""
 _OPSET_SUFFIX = re.compile(r"-\d+$")
 
 
 def to_fp32(work: Work) -> Changes:
-    model = _read(work.source_file(".onnx"))
+    model = _read_onnx(work)
     _save(model, work.result_file("model.xml"), half=False)
     count = len(model.get_ops())
     return Changes(count, f"{count} operations in OpenVINO IR, weights in fp32")
@@ -22,12 +27,78 @@ def to_fp32(work: Work) -> Changes:
 
 def to_fp16(work: Work) -> Changes:
     onnx_files = sorted((work.source / "model").glob("*.onnx"))
-    model = _read(onnx_files[0] if onnx_files else work.source_file(".xml"))
+    model = _read_onnx(work) if onnx_files else _read(work.source_file(".xml"))
+    notes = _watched(model, work)
     before = 0 if onnx_files else _half_constants(model)
     result = work.result_file("model.xml")
     _save(model, result, half=True)
     count = _half_constants(_read(result)) - before
-    return Changes(count, f"{count} weights are stored in fp16")
+    return Changes(count, f"{count} weights are stored in fp16", notes)
+
+
+def _watched(model: Any, work: Work) -> tuple[str, ...]:
+    """What overflows where fp16 is also computed in, which is not here. Nothing can be kept in fp32 for it."""
+    if not len(work.samples):
+        return (f"no samples show whether anything inside is beyond {FP16_MAX:.0f}, where fp16 ends",)
+    name, largest = _largest(model, work.samples)
+    work.log(f"the largest magnitude inside, on {len(work.samples)} samples: {largest:.4g} (`{name}`)")
+    if largest <= NEAR * FP16_MAX:
+        return ()
+    return (
+        f"`{name}` reaches {largest:.4g}; a device that computes in fp16 ends at {FP16_MAX:.0f}: set its "
+        "INFERENCE_PRECISION_HINT to f32",
+    )
+
+
+def _largest(model: Any, samples: Samples) -> tuple[str, float]:
+    import numpy as np
+    import openvino
+
+    shown = model.clone()
+    shown.add_outputs(
+        [
+            output
+            for operation in shown.get_ordered_ops()
+            if operation.get_type_name() not in ("Constant", "Result", "Parameter")
+            for output in operation.outputs()
+            if output.get_element_type() in (openvino.Type.f32, openvino.Type.f16)
+        ]
+    )
+    names = [each.get_node().input_value(0).get_node().get_friendly_name() for each in shown.outputs]
+    compiled = openvino.Core().compile_model(shown, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = dict.fromkeys(names, 0.0)
+    for feed in samples:
+        values = compiled(dict(enumerate(feed.values())))
+        for place, name in enumerate(names):
+            value = values[place]
+            if value.dtype.kind == "f":
+                numbers = np.abs(value[np.isfinite(value)])
+                found[name] = max(found[name], float(numbers[numbers < MASK_FROM].max(initial=0.0)))
+    return max(found.items(), key=lambda each: each[1])
+
+
+def _read_onnx(work: Work) -> Any:
+    """Classifiers of scikit-learn end in maps from class to score, which OpenVINO does not know: it gets the scores."""
+    path = work.source_file(".onnx")
+    try:
+        return _read(path)
+    except ToolchainFailed:
+        import onnx
+
+        model = onnx.load(path)
+        if not (maps := {node.input[0]: node.output[0] for node in model.graph.node if node.op_type == "ZipMap"}):
+            raise
+        for node in [node for node in model.graph.node if node.op_type == "ZipMap"]:
+            model.graph.node.remove(node)
+        for node in model.graph.node:
+            for names in (node.input, node.output):
+                names[:] = [maps.get(name, name) for name in names]
+        for output in model.graph.output:
+            if output.name in maps.values():
+                output.CopyFrom(onnx.helper.make_tensor_value_info(output.name, onnx.TensorProto.FLOAT, None))
+        del model.graph.value_info[:]
+        onnx.save(model, work.scratch / path.name)
+        return _read(work.scratch / path.name)
 
 
 def _read(path: Path) -> Any:

@@ -22,6 +22,7 @@ TARGETS = (
         description="OpenVINO IR, weights in fp16: half the size",
         tolerance=Tolerance(max_rel_error=0.02, min_cosine=0.9999, min_top1_agreement=0.99),
         convert="to_fp16",
+        watched=16,
     ),
 )
 

@@ -1,0 +1,195 @@
+"""Models that public reports tell of: each is converted, or refused with a reason that helps."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from modelyard_contracts.failures import Failure
+from modelyard_contracts.package import PackageConfig
+from modelyard_contracts.shapes import Bounds, ConversionOrder, Tolerance
+from modelyard_convert import orders
+from modelyard_convert.children import refit
+from modelyard_convert.errors import NothingChanged
+from modelyard_convert.toolchains import TARGETS
+
+RANDOM = np.random.default_rng(11)
+CONFIG = PackageConfig(model_algorithm="other", model_type="ONNX")
+VECTORS = RANDOM.standard_normal((64, 32)).astype(np.float32)
+
+
+def normal(*shape: int, scale: float = 0.3) -> Any:
+    return (RANDOM.standard_normal(shape) * scale).astype(np.float32)
+
+
+def network(nodes: list[Any], x: Any, outputs: list[Any], **initial: Any) -> Any:
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in initial.items()]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    return helper.make_model(helper.make_graph(nodes, "g", [x], outputs, tensors), ir_version=8, opset_imports=opsets)
+
+
+def value(name: str, shape: list[Any], kind: int = TensorProto.FLOAT) -> Any:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def in_halves() -> Any:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("MatMul", ["b", "w2"], ["y"]),
+    ]
+    kind = TensorProto.FLOAT16
+    weights = {"w1": normal(32, 64).astype(np.float16), "w2": normal(64, 8).astype(np.float16)}
+    return network(nodes, value("x", ["n", 32], kind), [value("y", ["n", 8], kind)], **weights)
+
+
+def overflowing() -> Any:
+    """60000 times its input on the way, and back again."""
+    nodes = [
+        helper.make_node("Mul", ["x", "k"], ["a"], name="up"),
+        helper.make_node("ReduceMean", ["a"], ["b"], name="mean", axes=[2, 3], keepdims=0),
+        helper.make_node("Mul", ["b", "ik"], ["c"], name="down"),
+        helper.make_node("MatMul", ["c", "w"], ["y"], name="last"),
+    ]
+    weights = {"k": np.float32(60000), "ik": np.float32(1 / 60000), "w": normal(3, 4)}
+    return network(nodes, value("x", ["n", 3, 8, 8]), [value("y", ["n", 4])], **weights)
+
+
+def with_maps() -> Any:
+    """As skl2onnx writes a classifier."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("MatMul", ["b", "w2"], ["c"]),
+        helper.make_node("Softmax", ["c"], ["p"], axis=1),
+        helper.make_node("ArgMax", ["p"], ["label"], axis=1, keepdims=0),
+        helper.make_node("ZipMap", ["p"], ["probs"], domain="ai.onnx.ml", classlabels_int64s=[4, 5, 6]),
+    ]
+    maps = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    outputs = [
+        value("label", ["n"], TensorProto.INT64),
+        helper.make_value_info("probs", helper.make_sequence_type_proto(maps)),
+    ]
+    return network(nodes, value("x", ["n", 32]), outputs, w1=normal(32, 64), w2=normal(64, 3))
+
+
+def stored_small() -> Any:
+    """Weights in int8 that are multiplied out at run time."""
+    nodes = [
+        helper.make_node("Cast", ["wq"], ["wf"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["wf", "s"], ["wd"]),
+        helper.make_node("MatMul", ["x", "wd"], ["y"]),
+    ]
+    weights = {"wq": RANDOM.integers(-127, 128, (32, 4096)).astype(np.int8), "s": normal(1, 4096)}
+    return network(nodes, value("x", ["n", 32]), [value("y", ["n", 4096])], **weights)
+
+
+def request(bench: Any, target: str, made: Any, samples: Any = VECTORS, **changes: Any) -> Any:
+    return bench.request(target, bench.package(made, samples=samples), config=CONFIG, **changes)
+
+
+@pytest.mark.parametrize("target", ["onnx-int8-dynamic", "onnx-int8-static"])
+def test_int8_of_a_model_in_fp16(bench: Any, target: str) -> None:
+    wanted = request(bench, target, in_halves(), VECTORS.astype(np.float16))
+    report = bench.convert(wanted)
+    assert report.parity.verdict == "passed", report.parity.reason
+    assert report.changed == 2
+    assert [spec.dtype for spec in report.inspection.signature.inputs] == ["float16"]
+    assert report.benchmark.result.size < report.benchmark.source.size
+
+
+def test_what_would_overflow_in_fp16_stays_in_fp32(bench: Any) -> None:
+    images = RANDOM.random((40, 3, 8, 8)).astype(np.float32) + 2
+    wanted = request(bench, "onnx-fp16", overflowing(), images)
+    report = bench.convert(wanted)
+    assert report.parity.verdict == "passed", report.parity.reason
+    assert any(
+        "kept in fp32, because `b` reaches" in note and "`up`, `mean`, `down`" in note for note in report.parity.notes
+    )
+    made = onnx.load(wanted.result / "model" / "model.onnx")
+    kinds = {tensor.name: tensor.data_type for tensor in made.graph.initializer}
+    assert kinds == {"k": TensorProto.FLOAT, "ik": TensorProto.FLOAT, "w": TensorProto.FLOAT16}
+
+
+def test_what_would_overflow_on_another_device_is_told(bench: Any) -> None:
+    images = RANDOM.random((40, 3, 8, 8)).astype(np.float32) + 2
+    report = bench.convert(request(bench, "openvino-fp16", overflowing(), images))
+    assert any("a device that computes in fp16 ends at 65504" in note for note in report.parity.notes)
+
+
+def test_without_samples_nobody_knows_what_overflows(bench: Any) -> None:
+    report = bench.convert(request(bench, "onnx-fp16", overflowing(), []))
+    assert any("no samples show whether anything inside is beyond 65504" in note for note in report.parity.notes)
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_maps_from_class_to_score(bench: Any, target: str) -> None:
+    wanted = request(bench, target, with_maps())
+    if target == "onnx-optimized":
+        with pytest.raises(NothingChanged):
+            bench.convert(wanted)
+        return
+    report = bench.convert(wanted)
+    assert report.parity.verdict == "passed", report.parity.reason
+    assert {output.name: output.role for output in report.parity.outputs} == {"label": "classes", "probs": "scores"}
+
+
+def test_small_weights_are_not_unpacked(bench: Any) -> None:
+    with pytest.raises(NothingChanged, match=r"constants stay as they are stored: folded, 1[0-9]+ bytes became 5"):
+        bench.convert(request(bench, "onnx-optimized", stored_small()))
+
+
+def test_a_result_that_grew_says_so(bench: Any) -> None:
+    """A table in fp16 that stays out of int8 is widened with the rest."""
+    kind = TensorProto.FLOAT16
+    nodes = [helper.make_node("Gather", ["table", "x"], ["e"]), helper.make_node("MatMul", ["e", "w"], ["y"])]
+    weights = {"table": normal(4096, 32).astype(np.float16), "w": normal(32, 4).astype(np.float16)}
+    made = network(nodes, value("x", ["n"], TensorProto.INT64), [value("y", ["n", 4], kind)], **weights)
+    report = bench.convert(request(bench, "onnx-int8-dynamic", made, RANDOM.integers(0, 4096, 40)))
+    assert any("the result is larger than the source" in note for note in report.parity.notes)
+
+
+def test_text_needs_real_samples(bench: Any, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node(
+            "LabelEncoder", ["x"], ["i"], domain="ai.onnx.ml", keys_strings=["a", "b"], values_int64s=[0, 1]
+        ),
+        helper.make_node("Gather", ["table", "i"], ["e"]),
+        helper.make_node("MatMul", ["e", "w"], ["y"]),
+    ]
+    made = network(
+        nodes, value("x", ["n"], TensorProto.STRING), [value("y", ["n", 4])], table=normal(2, 64), w=normal(64, 4)
+    )
+    with pytest.raises(Failure, match="input `x` takes text, which cannot be made up"):
+        bench.convert(request(bench, "onnx-int8-dynamic", made, []))
+    for target in ("onnx-int8-dynamic", "onnx-int8-static", "onnx-fp16"):
+        report = bench.convert(request(bench, target, made, RANDOM.choice(["a", "b"], 40)))
+        assert report.parity.verdict == "passed", report.parity.reason
+
+
+def test_bounds_for_what_is_not_there_are_refused(yard: Any) -> None:
+    source = orders.source_of(yard.publish(), TARGETS["onnx-fp16"])
+    bounds = {"max_rel_error": 1, "min_cosine": 0, "min_top1_agreement": 0}
+    wrong = Tolerance(**bounds, roles={"score": Bounds()}, outputs={"scores": Bounds(), "boxes": Bounds()})
+    with pytest.raises(Failure) as caught:
+        orders.check_tolerance(ConversionOrder(target="onnx-fp16", tolerance=wrong), source)
+    assert [problem.field for problem in caught.value.problems] == [
+        "order.tolerance.roles.score",
+        "order.tolerance.outputs.boxes",
+    ]
+    orders.check_tolerance(ConversionOrder(target="onnx-fp16"), source)
+
+
+def test_a_library_that_fails_names_no_folder_of_the_worker(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "def convert(work):\n    raise ValueError(f'{work.source}/model/a.onnx: see /opt/build/lib/file.cc:12')\n"
+    )
+    folders = {name: str(tmp_path / name) for name in ("source", "result", "scratch")}
+    samples = {"path": str(tmp_path / "none.npz"), "inputs": [], "count": 0}
+    asked = {"program": str(program), "convert": "convert", "check": None, "options": {}, "samples": samples}
+    answer = refit.main(asked | folders, print)
+    assert answer == {"refused": "ToolchainFailed", "said": ["ValueError: model/a.onnx: see file.cc:12"]}
