@@ -13,6 +13,7 @@ import pkgutil
 import runpy
 import struct
 import subprocess
+import traceback
 import warnings
 import zlib
 from pathlib import Path
@@ -24,7 +25,11 @@ from sklearn import datasets, ensemble, feature_extraction, linear_model, neighb
 
 from modelyard_contracts.shapes import ScanReport
 from modelyard_formats.format import Entry
-from modelyard_formats.pickle.reader import KEEP
+from modelyard_formats.pickle import calls
+from modelyard_formats.pickle import rules as rules_module
+from modelyard_formats.pickle.reader import KEEP, Allowance, Machine, Unreadable
+from modelyard_formats.pickle.rules import Audit
+from modelyard_formats.pickle.source import Source
 from modelyard_formats.scan.package import scan_package
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -112,6 +117,26 @@ def test_code_is_refused_whatever_the_file_is_called(tmp_path, name, file):
     found = rules(scan(tmp_path, {file: ATTACKS[name]}))
     assert found & {"pickle-code", "pickle-computed-call", "pickle-changes-import"}
     assert not Path("was-executed").exists()
+
+
+MANY = b"(" + b"}" * 9 + b"t"
+ODD = (b"(}t", b"(}]Nt", b"(]t", b"(]]t", b"(\x8ft", b"(Nt", b"(I-1\nt", b"(G" + b"\xff" * 8 + b"t", MANY, b"}", b"N")
+"""Arguments that a rule might stumble over."""
+
+
+def test_no_rule_that_stumbles_ends_the_reading():
+    """A real loader may go on where our reading of the arguments cannot."""
+    for name in calls.CALLS:
+        module, _, what = name.rpartition(".")
+        for odd in ODD:
+            for then in (b"R", b"\x81", b"R}b", b"R" + odd + b"b"):
+                data = b"\x80\x04" + imported(module, what) + odd + then + b"."
+                machine = Machine(Source(io.BytesIO(data), len(data)), Audit(), Allowance(), arrays=False)
+                try:
+                    machine.run()
+                except Unreadable as error:
+                    frames = traceback.extract_tb(error.__cause__.__traceback__) if error.__cause__ else []
+                    assert rules_module.__file__ not in {frame.filename for frame in frames}, data
 
 
 @pytest.mark.parametrize(

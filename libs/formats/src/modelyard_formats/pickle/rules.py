@@ -9,7 +9,8 @@ What remains, a class or function of somebody's own, is recorded.
 import io
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Literal, NamedTuple
 
@@ -53,7 +54,7 @@ class Audit:
     def calls(self, by: object, args: object, *, new: bool) -> None:
         if not isinstance(by, Global):
             self._computed.add(_shown(by))
-        elif not calls.may_call(by, args, new=new):
+        elif not _recognised(lambda: calls.may_call(by, args, new=new)):
             if isinstance(args, Made):
                 self._computed.add(f"arguments of {by}")
             else:
@@ -62,11 +63,15 @@ class Audit:
     def changes(self, target: object, how: Change, value: object) -> None:
         if isinstance(target, Global | Persistent):
             self._changed.add(_shown(target))
-        elif isinstance(target, Made) and (reason := _bad_change(target, how, value)):
-            self._changed.add(f"{_shown(target)}: {reason}")
+        elif isinstance(target, Made):
+            reason = _ODD
+            with suppress(*_STUMBLES):
+                reason = _bad_change(target, how, value)
+            if reason:
+                self._changed.add(f"{_shown(target)}: {reason}")
 
     def persists(self, key: object) -> None:
-        if calls.bad_key(key):
+        if not _recognised(lambda: not calls.bad_key(key)):
             self._computed.add("the type of something kept beside it")
 
     def verdicts(self, *, only_dangerous: bool = False) -> list[Verdict]:
@@ -87,6 +92,18 @@ class Audit:
             message = f"loading it imports {_some(rest)}, not known to be harmless"
             found.append(Verdict("suspicious", "pickle-unknown-import", message))
         return found
+
+
+_ODD = "to something that no model holds"
+_STUMBLES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+"""A rule that stumbles over an argument has not recognised it. The reader would take that for a pickle that breaks off,
+where a loader goes on."""
+
+
+def _recognised(rule: Callable[[], bool]) -> bool:
+    with suppress(*_STUMBLES):
+        return rule()
+    return False
 
 
 def _bad_change(target: Made, how: Change, value: object) -> str:
