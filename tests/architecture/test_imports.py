@@ -28,6 +28,8 @@ def hook(event, args):
     elif event in EVENTS and not _probe():
         seen.append(f"{event} {args!r:.200}")
 
+import matplotlib.font_manager  # lists the machine's fonts once, in a file of its own
+
 names = sys.argv[1:]
 sys.addaudithook(hook)
 before = set(threading.enumerate())

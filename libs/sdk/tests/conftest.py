@@ -392,6 +392,11 @@ def _conversions(gateway: Scripted) -> None:
     gateway.on("GET conversions", replies.page(convert.ConversionPage, "conversions", replies.conversion("succeeded")))
     gateway.on("GET conversion-targets", convert.TargetList(targets=(replies.TARGET,)))
     gateway.on(f"GET conversions/{replies.CONVERSION}/log", replies.LOG)
+    link = gateway.keeps("b.onnx", b"y" * 2000, "model/model.onnx")
+    kept = convert.ResultLinks(
+        conversion_id=replies.CONVERSION, digest="sha256:" + "cd" * 32, files=(link,), expires_at=replies.NOW
+    )
+    gateway.on(f"GET conversions/{replies.CONVERSION}/result", kept)
     gateway.on(
         "POST conversions/delete",
         convert.DeletedConversions(deleted=(replies.CONVERSION,), refused={replies.uid(99): "it runs"}),

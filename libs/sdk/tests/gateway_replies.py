@@ -21,6 +21,7 @@ from modelyard_contracts.shapes import (
     Plan,
     Signature,
     StorageSource,
+    TensorSpec,
     Timing,
     Tolerance,
     TrainingRef,
@@ -51,6 +52,17 @@ PLAN = Plan(
     convert=(ConversionOrder(target="openvino-fp16"), ConversionOrder(target="onnx-int8-static")),
     evaluate=(EvaluationOrder(dataset_id=DATASET),),
     publish=(GalleryOrder(), CompetitionOrder(competition_id=COMPETITION)),
+)
+
+
+INSPECTION = Inspection(
+    format="ONNX",
+    signature=Signature(
+        inputs=(TensorSpec(name="image", dtype="float32", shape=("n", 1, 8, None)),),
+        outputs=(TensorSpec(name="scores", dtype="float32", shape=("n", 10)),),
+    ),
+    opsets={"ai.onnx": 17, "ai.onnx.ml": 3},
+    parameter_count=12_345,
 )
 
 
@@ -90,7 +102,7 @@ def artifact(target: str, number: int) -> Artifact:
         files=(FileEntry(path="model/digits.onnx", size=5, sha256="ab" * 32),),
         digest="sha256:" + "cd" * 32,
         size=76_543,
-        inspection=Inspection(format="ONNX", signature=Signature(inputs=(), outputs=())),
+        inspection=INSPECTION,
         created_at=NOW,
         **proof,
     )
@@ -154,6 +166,19 @@ FAILURE = {
     ],
 }
 REFUSED_MODEL = model(model_status="failed", failure=FAILURE, artifacts=(), evaluations=(), training=None, in_use=())
+
+
+def failed_proof() -> dict[str, Any]:
+    """What a conversion shows that failed its proof, in place of an artifact."""
+    made = ARTIFACTS[1].model_dump(mode="json")
+    (output,) = made["parity"]["outputs"]
+    measure = {"name": "top class", "value": 0.5, "limit": 0.97, "at_least": True, "control": 0.1, "where": "sample 17"}
+    outputs = [
+        {**output, "role": "scores", "measures": [measure]},
+        {**output, "name": "ids", "role": "classes", "exact": True},
+    ]
+    parity = {**made["parity"], "verdict": "failed", "outputs": outputs, "notes": ["left in float: 2 GRU"]}
+    return {"parity": parity, "benchmark": made["benchmark"]}
 
 
 def conversion(state: str, **fields: Any) -> convert.ConversionView:

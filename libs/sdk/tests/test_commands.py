@@ -63,12 +63,13 @@ COMMANDS: dict[str, str] = {
     "rules dry-run nightly --runs 10": "1 of 2 runs",
     "audit": "3 versions, 12 objects",
     "audit --repair": "3 versions, 12 objects",
-    "convert digits --to onnx-int8-static --option per_channel=true --max-rel-error 0.5": "succeeded",
+    "convert digits --to onnx-int8-static --option per_channel=true --tolerance max_rel_error=0.5": "succeeded",
     "convert digits --to onnx-int8-static --calibration digits-held-out --no-wait": "initialising",
     "conversions targets": "per_channel, method",
     "conversions list --model digits --state succeeded": CONVERSION,
     f"conversions show {CONVERSION}": "onnx-int8-static",
     f"conversions log {CONVERSION}": "line 1\n",
+    f"conversions result {CONVERSION}": "Downloaded and verified",
     f"conversions delete {CONVERSION}": "kept: it runs",
     "datasets add s3://datasets/digits/ --name digits-held-out": "360",
     "datasets add PACKAGE --name digits-held-out --kind npz --hidden": "360",
@@ -114,7 +115,15 @@ COMMANDS: dict[str, str] = {
 def words(command: str, package: Path, tmp_path: Path) -> list[str]:
     stands_for = {"PACKAGE": package, "CONFIG": package / "config.json", "SVG": tmp_path / "lineage.svg"}
     parts = [str(stands_for.get(part, part)) for part in command.split()]
-    return [*parts, "--to", str(tmp_path / "out")] if {"download", "plots"} & set(parts) else parts
+    return [*parts, "--to", str(tmp_path / "out")] if {"download", "plots", "result"} & set(parts) else parts
+
+
+def test_a_version_says_what_it_takes_and_gives(run: Callable[..., Any], yard: Scripted) -> None:
+    rows = [line.split() for line in run("models", "show", "digits").out.splitlines()]
+    assert ["input", "image", "float32", "[n,", "1,", "8,", "?]"] in rows
+    assert ["output", "scores", "float32", "[n,", "10]"] in rows
+    assert ["opset", "ai.onnx", "17,", "ai.onnx.ml", "3"] in rows
+    assert ["parameters", "12,345"] in rows
 
 
 @pytest.mark.parametrize("command", COMMANDS)

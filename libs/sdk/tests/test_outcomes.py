@@ -19,9 +19,11 @@ from .gateway_replies import (
     ENTRY,
     EVALUATION,
     MODEL,
+    NOW,
     REFUSED_MODEL,
     conversion,
     entry,
+    failed_proof,
     model,
     result_view,
     runs,
@@ -31,14 +33,19 @@ from .gateway_replies import (
 def test_what_is_sent(
     yard: Scripted, run: Callable[..., Any], package: Path, tmp_path: Path, no_pauses: list[float]
 ) -> None:
-    options = ["--option", "per_channel=true", "--option", "method=min max", "--max-rel-error", "0.5"]
+    options = ["--option", "per_channel=true", "--option", "method=min max", "--tolerance", "max_rel_error=0.5"]
+    options += ["--tolerance", "roles.boxes.min_cosine=0.5", "--tolerance", "outputs.a.b.max_rel_error=2"]
     run("convert", "digits", "--to", "onnx-int8-static", *options)
     assert yard.last("POST").body == {
         "model_id": MODEL,
         "order": {
             "target": "onnx-int8-static",
             "options": {"per_channel": True, "method": "min max"},
-            "tolerance": {"max_rel_error": 0.5, "min_cosine": 0.99, "min_top1_agreement": 0.98},
+            "tolerance": {
+                **{"max_rel_error": 0.5, "min_cosine": 0.99, "min_top1_agreement": 0.98},
+                "roles": {"boxes": {"min_cosine": 0.5}},
+                "outputs": {"a.b": {"max_rel_error": 2}},
+            },
         },
     }
     run("competitions", "create", "--title", "T", "--dataset", DATASET, "--deadline", "2027-01-31")
@@ -87,6 +94,18 @@ def test_a_failed_conversion_shows_its_numbers(yard: Scripted, run: Callable[...
     ended = run("convert", "digits", "--to", "onnx-int8-static")
     assert (ended.code, ended.err) == (1, "failed: cosine 0.5 is below 0.99\n")
     assert "1.2e-03" in ended.out
+
+
+def test_a_failed_conversion_shows_why_and_what_is_left(yard: Scripted, run: Callable[..., Any]) -> None:
+    kept = conversion("failed", reason="top class", kept_until=NOW, artifact=failed_proof())
+    yard.on(f"GET conversions/{CONVERSION}", kept)
+    shown = run("conversions", "show", CONVERSION).out
+    rows = [line.split() for line in shown.splitlines()]
+    assert ["scores", "scores", "top", "class", "0.5", "≥", "0.97", "0.1", "sample", "17"] in rows
+    assert ["ids", "classes", "bit", "for", "bit", "–", "–", "–", "–"] in rows
+    assert ["size", "29.3", "KiB", "→", "29.3", "KiB"] in rows
+    assert "left in float: 2 GRU" in shown
+    assert f"The result is kept until 2026-11-18 11:06 UTC: modelyard conversions result {CONVERSION}" in shown
 
 
 def test_a_rejected_entry(yard: Scripted, run: Callable[..., Any]) -> None:

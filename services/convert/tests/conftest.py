@@ -34,6 +34,7 @@ from modelyard_convert.domain import Conversion
 from modelyard_convert.handlers.calls import ConversionCalls
 from modelyard_convert.handlers.events import VersionEvents
 from modelyard_convert.handlers.jobs import ConversionJobs
+from modelyard_convert.handlers.kept import KeptResults
 from modelyard_convert.inputs import Inputs
 from modelyard_convert.outputs import Outputs
 from modelyard_convert.repository import COLLECTIONS, CONVERSIONS, Repository
@@ -207,7 +208,8 @@ class Yard:
         self.objects = self.transfers.before(self.shelf)
         self.outputs = Outputs(self.objects, BUCKET)
         self.run: Any = self._run
-        self.calls = ConversionCalls(self.repository, self.admission, self.now)
+        self.kept = KeptResults(self.repository, self.outputs, 3600, self.now)
+        self.calls = ConversionCalls(self.repository, self.admission, self.kept, self.now)
         self.events = VersionEvents(self.repository, self.admission, self.outputs, self.now)
 
     def clock(self) -> int:

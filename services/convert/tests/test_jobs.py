@@ -1,5 +1,6 @@
 """The conversion job with its real subprocess: from an order to an artifact, or to a reason."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import onnx
 import pytest
 from PIL import Image
 
-from modelyard_contracts.calls.convert import GetConversion
+from modelyard_contracts.calls.convert import DeleteConversions, GetConversion
 from modelyard_contracts.calls.evaluate import DatasetView
 from modelyard_contracts.dataset import Listed, digest_of, in_order
+from modelyard_contracts.failures import Failure
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Location, Tolerance
 from modelyard_store.manifest import manifest_digest
@@ -71,8 +73,46 @@ async def test_beyond_the_tolerance_it_fails_and_shows_the_numbers(yard: Any) ->
     assert shown is not None
     assert shown["parity"]["verdict"] == "failed"
     assert shown["benchmark"]["result"]["median_ms"] > 0
-    assert yard.written(failed) == []
     assert await yard.said(conversion_id) == ["created", "job", "started", "failed"]
+
+
+async def test_a_result_that_failed_is_kept_for_a_while(yard: Any) -> None:
+    conversion_id = await yard.create("onnx-int8-dynamic", tolerance=STRICT)
+    failed = await yard.work(conversion_id)
+    wanted = GetConversion(conversion_id=conversion_id)
+    links = await yard.calls.result(yard.context(), wanted)
+    assert [link.path for link in links.files] == ["job_log.txt", "model/config.json", "model/model.onnx"]
+    assert all(link.url for link in links.files)
+    assert len(yard.written(failed)) == 3
+    assert (await yard.calls.get(yard.context(), wanted)).kept_until == failed.kept_until
+
+    await yard.kept.sweep()
+    assert len(yard.written(failed)) == 3
+    now = failed.kept_until + 1
+    yard.kept = replace(yard.kept, now=lambda: now)
+    await yard.kept.sweep()
+    assert yard.written(failed) == []
+    with pytest.raises(Failure, match="nothing is kept of it: only what failed its proof is kept"):
+        await yard.calls.result(yard.context(), wanted)
+    view = await yard.calls.get(yard.context(), wanted)
+    assert view.kept_until is None
+    assert view.artifact["parity"]["verdict"] == "failed"
+
+
+async def test_deleting_a_failed_conversion_takes_what_was_kept(yard: Any) -> None:
+    conversion_id = await yard.create("onnx-int8-dynamic", tolerance=STRICT)
+    failed = await yard.work(conversion_id)
+    await yard.heard(conversion_id)
+    report = await yard.calls.delete(yard.context(), DeleteConversions(conversion_ids=(conversion_id,)))
+    assert report.deleted == (conversion_id,)
+    assert yard.written(failed) == []
+
+
+async def test_an_operator_may_keep_nothing(yard: Any) -> None:
+    yard.settings = yard.settings.model_copy(update={"convert_keep_failed": 0})
+    failed = await yard.work(await yard.create("onnx-int8-dynamic", tolerance=STRICT))
+    assert (failed.state, failed.kept_until) == ("failed", None)
+    assert yard.written(failed) == []
 
 
 async def test_an_inconclusive_proof_is_shown_plainly(yard: Any) -> None:

@@ -12,6 +12,7 @@ from modelyard_convert.domain import Conversion
 from modelyard_convert.handlers.calls import ConversionCalls
 from modelyard_convert.handlers.events import VersionEvents
 from modelyard_convert.handlers.jobs import ConversionJobs
+from modelyard_convert.handlers.kept import KeptResults
 from modelyard_convert.handlers.unoffered import Unoffered
 from modelyard_convert.inputs import Inputs
 from modelyard_convert.offering import Offering
@@ -40,10 +41,11 @@ async def build(settings: ConvertSettings | None = None) -> Service:
     outputs = Outputs(objects, settings.artifacts_bucket)
     chores = tuple[Chore, ...]()
     if "api" in settings.convert_roles:
-        _answer(ground.calls, ConversionCalls(repository, admission, now_ms))
+        kept = KeptResults(repository, outputs, settings.convert_link_seconds, now_ms)
+        _answer(ground.calls, ConversionCalls(repository, admission, kept, now_ms))
         _listen(ground.consumer, VersionEvents(repository, admission, outputs, now_ms))
         unoffered = Unoffered(repository, admission, now_ms, settings.convert_worker_patience)
-        chores = (Revival(repository.conversions, asked_again).sweep, unoffered.sweep)
+        chores = (Revival(repository.conversions, asked_again).sweep, unoffered.sweep, kept.sweep)
     inputs = Inputs(objects, settings.convert_source_bytes, settings.convert_calibration_bytes)
     children = PreloadedPython(CHILDREN, settings.limits)  # comes up with the first conversion
     jobs = ConversionJobs(
@@ -80,6 +82,7 @@ def _answer(calls: CallServer, handlers: ConversionCalls) -> None:
     calls.answer(convert.GET, handlers.get)
     calls.answer(convert.LIST, handlers.list)
     calls.answer(convert.LOG, handlers.log)
+    calls.answer(convert.RESULT, handlers.result)
     calls.answer(convert.DELETE, handlers.delete)
     calls.answer(convert.TARGETS, handlers.targets)
 

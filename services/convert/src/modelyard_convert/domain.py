@@ -17,7 +17,7 @@ from modelyard_contracts.failures import Failure
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.jobs import ConversionJob
 from modelyard_contracts.outcome import Outcome
-from modelyard_contracts.shapes import Artifact, Benchmark, ConversionOrder, Location, Parity
+from modelyard_contracts.shapes import Artifact, Benchmark, ConversionOrder, FileEntry, Location, Parity
 
 UNFINISHED: tuple[ConversionState, ...] = ("initialising", "running")
 LOG_KEPT = 64 * 1024  # characters; the whole log of a success is job_log.txt beside its model
@@ -25,7 +25,8 @@ LOG_KEPT = 64 * 1024  # characters; the whole log of a success is job_log.txt be
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Instants are ms since 1970 UTC. `log_start`: characters of the log that were forgotten."""
+    """Instants are ms since 1970 UTC. `log_start`: characters of the log that were forgotten. `kept_files`: of a result
+    that failed its proof, in the place of its attempt until `kept_until`."""
 
     conversion_id: str
     project: str
@@ -51,6 +52,8 @@ class Conversion:
     log: str = ""
     log_start: int = 0
     finished_at: int | None = None
+    kept_files: tuple[FileEntry, ...] = ()
+    kept_until: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -127,6 +130,8 @@ def failed(
     now: int,
     parity: Parity | None = None,
     benchmark: Benchmark | None = None,
+    kept_files: tuple[FileEntry, ...] = (),
+    kept_until: int | None = None,
 ) -> Outcome[Conversion]:
     done = replace(
         _logged(conversion, (f"failed: {failure.code} {failure.message}",)),
@@ -136,6 +141,8 @@ def failed(
         reason=failure.message,
         parity=parity,
         benchmark=benchmark,
+        kept_files=kept_files,
+        kept_until=kept_until,
         finished_at=now,
     )
     said = ConversionFailed(
@@ -146,6 +153,11 @@ def failed(
         reason=failure.message,
     )
     return Outcome(done, ((CONVERSION_FAILED, said),))
+
+
+def forgotten(conversion: Conversion) -> Outcome[Conversion]:
+    """Its failed result is gone."""
+    return Outcome(replace(conversion, kept_files=(), kept_until=None))
 
 
 def why_kept(conversion: Conversion) -> str | None:
@@ -191,6 +203,7 @@ def view(conversion: Conversion) -> ConversionView:
         code=conversion.code,
         reason=conversion.reason,
         artifact=_shown_artifact(conversion),
+        kept_until=conversion.kept_until,
         created_at=conversion.created_at,
         finished_at=conversion.finished_at,
     )

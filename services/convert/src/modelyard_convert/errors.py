@@ -118,3 +118,13 @@ class UnknownConversion(Failure):
     def __init__(self, conversion_id: str) -> None:
         text = f"there is no conversion {conversion_id}"
         super().__init__(FailureKind.NOT_FOUND, codes.NOT_FOUND, text, field="conversion_id")
+
+
+class NothingKept(Failure):
+    def __init__(self, state: str) -> None:
+        why = {
+            "succeeded": "the result is an artifact of its version",
+            "failed": "only what failed its proof is kept, for some days",
+        }
+        text = f"nothing is kept of it: {why.get(state, f'it is {state}')}"
+        super().__init__(FailureKind.NOT_FOUND, codes.NOT_FOUND, text, field="conversion_id")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelyard_contracts.calls.version.files import FileLink
 from modelyard_contracts.shapes import FileEntry, Location
 from modelyard_convert import domain
 from modelyard_convert.domain import Conversion
@@ -30,11 +31,22 @@ class Outputs:
         await self._discard(conversion, conversion.attempt)
 
     async def tidy(self, conversion: Conversion) -> None:
-        """After the end: only the artifact stays, no output of any other attempt."""
-        kept = conversion.artifact.artifact_id if conversion.artifact else None
+        """After the end: only the artifact stays, or what failed and is kept for a while; of no other attempt."""
         for attempt in range(1, conversion.attempt + 1):
-            if domain.artifact_id_of(conversion.conversion_id, attempt) != kept:
+            own = domain.artifact_id_of(conversion.conversion_id, attempt)
+            is_artifact = conversion.artifact is not None and conversion.artifact.artifact_id == own
+            if not is_artifact and not (conversion.kept_until and attempt == conversion.attempt):
                 await self._discard(conversion, attempt)
+
+    async def links(self, conversion: Conversion, seconds: int) -> tuple[FileLink, ...]:
+        """To what is kept."""
+        place = domain.output_location(conversion, conversion.attempt, self.bucket)
+        links = []
+        for file in conversion.kept_files:
+            name = file.path.rpartition("/")[2]
+            url = await self.objects.presign_get(place.bucket, place.prefix + file.path, seconds, name)
+            links.append(FileLink(path=file.path, size=file.size, sha256=file.sha256, url=url))
+        return tuple(links)
 
     async def _discard(self, conversion: Conversion, attempt: int) -> None:
         await self._remove(domain.output_location(conversion, attempt, self.bucket).prefix)

@@ -9,6 +9,7 @@ from modelyard_store.aggregates import Decide, Nudge, Untold
 from modelyard_store.attempts import DUE, TURN, Attempts
 from modelyard_store.documents import (
     AnyOf,
+    Between,
     Collection,
     Condition,
     Documents,
@@ -25,12 +26,14 @@ CONVERSIONS = Collection(
         Index(("project", "created_at")),
         Index(("project", "model_id", "created_at")),
         Index(("project", "state", "created_at")),
+        Index(("kept_until",)),
         DUE,
         TURN,
         TOLD,
     ),
 )
 COLLECTIONS = (CONVERSIONS,)
+_AT_ONCE = 100
 
 
 class Repository:
@@ -73,6 +76,10 @@ class Repository:
         """Of all projects, some of those that were ordered before this moment (ms)."""
         found = await self.conversions.find(Query(where=(AnyOf("state", UNFINISHED),)))
         return [each for each in found if each.created_at <= moment]
+
+    async def kept_too_long(self, now: int) -> list[Conversion]:
+        """Some of those whose failed result may go."""
+        return await self.conversions.find(Query(where=(Between("kept_until", 1, now),), limit=_AT_ONCE))
 
     async def remove(self, project: str, conversion_id: str) -> str | None:
         """Why it was not removed; None when it is gone. Raises Stale when it was changed at the same moment."""

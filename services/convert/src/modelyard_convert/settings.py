@@ -32,6 +32,10 @@ class ConvertSettings(ServiceSettings):
     convert_wall_seconds: float = Field(default=1800, gt=0)
     convert_patience: float = Field(default=300, ge=0, description="how long to wait for a store that is away")
 
+    convert_keep_failed: float = Field(
+        default=3 * 86_400, ge=0, description="how long a result that failed its proof can be looked at"
+    )
+    convert_link_seconds: int = Field(default=3600, ge=60, le=7 * 86_400, description="how long links to it work")
     convert_worker_patience: float = Field(
         default=86_400, gt=0, description="how long an ordered conversion waits for a worker that offers its toolchain"
     )

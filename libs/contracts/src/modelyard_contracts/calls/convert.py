@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from modelyard_contracts.calls.call import Call, Nothing, Page
+from modelyard_contracts.calls.version.files import FileLink
 from modelyard_contracts.shapes import ConversionOrder, Shape, Tolerance
 
 ConversionState = Literal["initialising", "running", "succeeded", "failed"]
@@ -33,6 +34,7 @@ class ConversionView(Shape):
     code: str | None
     reason: str | None
     artifact: dict[str, Any] | None = Field(description="the resulting artifact; parity also when it failed on it")
+    kept_until: int | None = Field(default=None, description="a failed result can be fetched until then (ms)")
     created_at: int
     finished_at: int | None
 
@@ -72,6 +74,15 @@ class LogPiece(Shape):
     complete: bool
 
 
+class ResultLinks(Shape):
+    """The files of a result that failed its proof, to look at: it is no artifact."""
+
+    conversion_id: str
+    digest: str
+    files: tuple[FileLink, ...]
+    expires_at: int
+
+
 class TargetView(Shape):
     """One row of a toolchain's table."""
 
@@ -93,6 +104,7 @@ CREATE = Call("convert", "create", CreateConversion, ConversionView)
 GET = Call("convert", "get", GetConversion, ConversionView)
 LIST = Call("convert", "list", ListConversions, ConversionPage)
 DELETE = Call("convert", "delete", DeleteConversions, DeletedConversions)
+RESULT = Call("convert", "result", GetConversion, ResultLinks)
 LOG = Call("convert", "log", GetLog, LogPiece)
 TARGETS = Call("convert", "targets", Nothing, TargetList)
 

@@ -1,14 +1,16 @@
 """`modelyard convert` and `modelyard conversions …`: refit a version for a chip, with proof."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from modelyard.cli.model_tables import artifacts_table
 from modelyard.cli.models import Model
-from modelyard.cli.progress import wait_and_show
-from modelyard.cli.session import AsJson, NoWait, client_of, facts, json_value, out, show, table
-from modelyard.client import Reply, at
+from modelyard.cli.progress import fetch, wait_and_show
+from modelyard.cli.proof_tables import render_proof
+from modelyard.cli.session import AsJson, NoWait, client_of, facts, json_value, moment, out, show, table
+from modelyard.client import Client, Reply, at
 from modelyard.references import dataset_id, model_id
 
 group = typer.Typer(no_args_is_help=True, help="What can be made, what was made, and the logs of it.")
@@ -21,9 +23,13 @@ def convert(
     to: Annotated[str, typer.Option(help="Target, e.g. openvino-fp16; see 'modelyard conversions targets'.")],
     option: Annotated[list[str] | None, typer.Option(help="name=value of the target's options; repeat.")] = None,
     calibration: Annotated[str | None, typer.Option(help="Dataset for calibration and parity.")] = None,
-    max_rel_error: Annotated[float | None, typer.Option(help="Widen the tolerance.")] = None,
-    min_cosine: Annotated[float, typer.Option(help="With --max-rel-error.")] = 0.99,
-    min_top1_agreement: Annotated[float, typer.Option(help="With --max-rel-error.")] = 0.98,
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="name=value of the tolerance; repeat. For a role or an output: roles.boxes.max_rel_error=0.1, "
+            "outputs.logits.min_top1_agreement=0.9."
+        ),
+    ] = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -32,12 +38,8 @@ def convert(
     order: dict[str, Any] = {"target": to, "options": dict(map(json_value, option or []))}
     if calibration:
         order["calibration_dataset_id"] = dataset_id(client, calibration)
-    if max_rel_error is not None:
-        order["tolerance"] = {
-            "max_rel_error": max_rel_error,
-            "min_cosine": min_cosine,
-            "min_top1_agreement": min_top1_agreement,
-        }
+    if tolerance:
+        order["tolerance"] = _tolerance(client, to, tolerance)
     made = client.post("conversions", {"model_id": model_id(client, model), "order": order})
 
     def read() -> Reply:
@@ -49,14 +51,41 @@ def convert(
         wait_and_show(client, f"converting to {to}", read, "state", as_json, render_conversion)
 
 
+def _tolerance(client: Client, target: str, given: list[str]) -> dict[str, Any]:
+    """The target's own with `given` over it."""
+    rows = {row["target"]: row for row in client.get("conversion-targets")["targets"]}
+    if target not in rows:
+        raise typer.BadParameter(f"there is no target {target}; known are {', '.join(rows)}", param_hint="--to")
+    found: dict[str, Any] = {**rows[target]["default_tolerance"]}
+    for name, value in map(json_value, given):
+        of, _, rest = name.partition(".")
+        which, _, bound = rest.rpartition(".")
+        if of in ("roles", "outputs") and which:
+            found[of] = {**found.get(of, {})}
+            found[of][which] = {**found[of].get(which, {}), bound: value}
+        else:
+            found[name] = value
+    return found
+
+
 def render_conversion(conversion: Reply) -> None:
     rows = [("id", conversion["conversion_id"]), ("state", conversion["state"])]
     rows += [(name, conversion[name]) for name in ("progress", "reason") if conversion.get(name)]
     title = f"{conversion['model_name']} {conversion['model_version']} → {conversion['order']['target']}"
     out.print(facts(title, rows))
-    if (conversion.get("artifact") or {}).get("target"):
+    artifact = conversion.get("artifact") or {}
+    if artifact.get("target"):
         out.print()
-        out.print(artifacts_table([conversion["artifact"]]))
+        out.print(artifacts_table([artifact]))
+    render_proof(artifact)
+    if until := conversion.get("kept_until"):
+        out.print()
+        out.print(
+            f"The result is kept until {moment(until)}: "
+            f"modelyard conversions result {conversion['conversion_id']} --to FOLDER",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 @group.command("targets", epilog="Example: modelyard conversions targets")
@@ -127,6 +156,18 @@ def log(
     for _ in client.events(at("conversions", conversion, "progress")):
         piece = client.get(path, offset=piece["next_offset"])
         typer.echo(piece["text"], nl=False)
+
+
+@group.command("result", epilog="Example: modelyard conversions result CONVERSION --to ./failed")
+def result(
+    context: typer.Context,
+    conversion: Conversion,
+    to: Annotated[Path, typer.Option(help="Folder to fill.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a result that failed its proof, to look at it. One that passed: 'models download --artifact'."""
+    client = client_of(context)
+    fetch(lambda: client.get(at("conversions", conversion, "result")), f"result of {conversion}", to, as_json)
 
 
 @group.command("delete", epilog="Example: modelyard conversions delete CONVERSION")

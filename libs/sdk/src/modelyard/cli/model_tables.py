@@ -34,6 +34,7 @@ def _head(model: Reply) -> list[tuple[str, Any]]:
     rows += [("scanned", words)] if (words := _scanned(model.get("scan") or {})) else []
     rows += _training(model.get("training") or {})
     rows += _image(model["artifacts"])
+    rows += _inside(model["artifacts"])
     rows += [("held by", "; ".join(model["in_use"]))] if model.get("in_use") else []
     rows += [("refused", _refused(each)) for each in model.get("refused") or []]
     return rows
@@ -97,6 +98,23 @@ def _image(artifacts: list[Reply]) -> list[tuple[str, Any]]:
             ports = ", ".join(image["ports"]) or "none"
             return [("image", f"{image['reference']} {image['platform']}, {size(image['size'])}, ports {ports}")]
     return []
+
+
+def _inside(artifacts: list[Reply]) -> list[tuple[str, Any]]:
+    """What the source takes, gives and consists of."""
+    found: Reply = next((each.get("inspection") or {} for each in artifacts if each["kind"] == "source"), {})
+    rows: list[tuple[str, Any]] = []
+    for side in ("inputs", "outputs"):
+        rows += [(side.removesuffix("s"), _tensor(spec)) for spec in (found.get("signature") or {}).get(side, ())]
+    opsets = found.get("opsets") or {}
+    rows += [("opset", ", ".join(f"{name} {number}" for name, number in opsets.items()))] if opsets else []
+    rows += [("parameters", f"{found['parameter_count']:,}")] if found.get("parameter_count") else []
+    return rows
+
+
+def _tensor(spec: Reply) -> str:
+    axes = ", ".join("?" if axis is None else str(axis) for axis in spec["shape"])
+    return f"{spec['name']} {spec['dtype']} [{axes}]"
 
 
 def _tables(model: Reply) -> list[Table]:

@@ -16,6 +16,7 @@ from modelyard_contracts.calls.convert import (
     GetLog,
     ListConversions,
     LogPiece,
+    ResultLinks,
     TargetList,
     TargetView,
 )
@@ -25,6 +26,7 @@ from modelyard_convert import domain
 from modelyard_convert.admission import Admission
 from modelyard_convert.domain import Conversion
 from modelyard_convert.errors import UnknownConversion
+from modelyard_convert.handlers.kept import KeptResults
 from modelyard_convert.repository import Repository
 from modelyard_convert.toolchains import TOOLCHAINS
 from modelyard_store.documents import Duplicate, Stale
@@ -35,6 +37,7 @@ from modelyard_work import bounds
 class ConversionCalls:
     repository: Repository
     admission: Admission
+    kept: KeptResults
     now: Callable[[], int]
 
     async def create(self, context: CallContext, request: CreateConversion) -> ConversionView:
@@ -81,11 +84,16 @@ class ConversionCalls:
         """Raises UnknownConversion."""
         return domain.log_piece(await self._found(context, request.conversion_id), request.offset)
 
+    async def result(self, context: CallContext, request: GetConversion) -> ResultLinks:
+        """Raises UnknownConversion, NothingKept."""
+        return await self.kept.links(await self._found(context, request.conversion_id))
+
     async def delete(self, context: CallContext, request: DeleteConversions) -> DeletedConversions:
-        """Documents only: the artifact of a success belongs to its version, a failure has left nothing."""
+        """The artifact of a success belongs to its version and stays; what a failure has left goes."""
         refused: dict[str, str] = {}
         for conversion_id in dict.fromkeys(request.conversion_ids):
             try:
+                await self.kept.forget(await self.repository.get(context.project, conversion_id))
                 why = await self.repository.remove(context.project, conversion_id)
             except Stale:
                 why = "it is being changed; try again"

@@ -9,7 +9,7 @@ from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.jobs import ConversionJob
 from modelyard_contracts.outcome import Outcome
-from modelyard_contracts.shapes import Artifact
+from modelyard_contracts.shapes import Artifact, FileEntry
 from modelyard_convert import domain, orders
 from modelyard_convert.admission import Admission, Admitted
 from modelyard_convert.child_request import STEP, CalibrationFolder, ConversionReport, ConversionRequest
@@ -73,7 +73,7 @@ class _Converting(LongWork[Conversion]):
         request = await attempt.patiently(lambda: self._fetch(attempt, admitted))
         report = await self._tools.converter(request, on_line=log.say)
         if report.parity.verdict == "failed":
-            return self._parity_failed(report)
+            return await self._parity_failed(attempt, report, request.result, log.file)
         await log.say(f"{STEP}storing the result")
         await log.say(f"succeeded: {admitted.target.target}, parity {report.parity.verdict}")
         artifact = await attempt.patiently(lambda: self._store(attempt, admitted, report, request.result, log.file))
@@ -99,10 +99,24 @@ class _Converting(LongWork[Conversion]):
     async def discard(self, attempt: Attempt[Conversion]) -> None:
         await self._tools.outputs.discard(attempt.value)
 
-    def _parity_failed(self, report: ConversionReport) -> Decide[Conversion]:
+    async def _parity_failed(
+        self, attempt: Attempt[Conversion], report: ConversionReport, result: Path, log_file: Path
+    ) -> Decide[Conversion]:
+        """What failed is kept for a while, so that people can look at it."""
+        claimed, outputs = attempt.value, self._tools.outputs
+        place = domain.output_location(claimed, claimed.attempt, outputs.bucket)
+        until, files = self._tools.now() + int(self._tools.settings.convert_keep_failed * 1000), tuple[FileEntry, ...]()
+        if self._tools.settings.convert_keep_failed:
+            files = await attempt.patiently(lambda: outputs.upload(result, log_file, place))
         failure = ParityFailed(report.parity.reason)
         return lambda found: domain.failed(
-            found, failure, now=self._tools.now(), parity=report.parity, benchmark=report.benchmark
+            found,
+            failure,
+            now=self._tools.now(),
+            parity=report.parity,
+            benchmark=report.benchmark,
+            kept_files=files,
+            kept_until=until if files else None,
         )
 
     async def _examine(self, claimed: Conversion) -> Admitted:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from onnx import FunctionProto, GraphProto, ModelProto, SparseTensorProto, TensorProto
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 from modelyard_contracts.failures import Problem
 from modelyard_formats.expansion import MAX_ELEMENTS, SIZE_RULE, most_elements
@@ -67,10 +67,26 @@ def _dense_parts(sparse: Iterable[SparseTensorProto]) -> Iterator[TensorProto]:
 
 
 def parameter_count(model: ModelProto) -> int:
-    """Elements of all initializers, by their declared dimensions; sparse ones count their stored values."""
+    """Elements of all initializers and Constant nodes, by their declared dimensions; sparse ones count their stored
+    values."""
     graphs = [part for part in parts(model) if isinstance(part, GraphProto)]
     dense = sum(elements(tensor) for graph in graphs for tensor in graph.initializer)
-    return dense + sum(elements(tensor.values) for graph in graphs for tensor in graph.sparse_initializer)
+    sparse = sum(elements(tensor.values) for graph in graphs for tensor in graph.sparse_initializer)
+    return dense + sparse + sum(map(_constant_elements, _constants(model)))
+
+
+def _constants(model: ModelProto) -> Iterator[NodeProto]:
+    return (node for part in parts(model) for node in part.node if node.op_type == "Constant")
+
+
+def _constant_elements(node: NodeProto) -> int:
+    return sum(
+        (elements(each.t) if each.HasField("t") else 0)
+        + (elements(each.sparse_tensor.values) if each.HasField("sparse_tensor") else 0)
+        + len(each.floats)
+        + len(each.ints)
+        for each in node.attribute
+    )
 
 
 def elements(tensor: TensorProto) -> int:

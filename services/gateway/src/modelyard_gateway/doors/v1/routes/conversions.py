@@ -45,6 +45,13 @@ async def conversion_log(caller: Reader, conversion_id: str, offset: int = 0) ->
     return await caller.ask(convert.LOG, validated(convert.GetLog, {"conversion_id": conversion_id, "offset": offset}))
 
 
+@router.get("/conversions/{conversion_id}/result")
+async def conversion_result(caller: Reader, conversion_id: str) -> convert.ResultLinks:
+    """Presigned links to a result that failed its proof, while it is kept. One that passed is an artifact of its
+    version."""
+    return await caller.ask(convert.RESULT, convert.GetConversion(conversion_id=conversion_id))
+
+
 @router.get("/conversions/{conversion_id}/progress", response_class=EventSourceResponse)
 async def conversion_progress(caller: Reader, conversion_id: str) -> EventSourceResponse:
     """Server-sent events: log lines as they are written, and the state until it is final."""
