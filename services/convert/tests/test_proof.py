@@ -19,6 +19,7 @@ from modelyard_formats.running import Runner
 
 TOLERANCE = Tolerance(max_rel_error=0.1, min_cosine=0.99, min_top1_agreement=0.95)
 RANDOM = np.random.default_rng(1)
+DRAWN = np.random.default_rng(2)
 REFERENCE = [row.astype(np.float32) for row in RANDOM.standard_normal((50, 10))]
 
 
@@ -134,6 +135,56 @@ def test_ids_agree_or_not_however_near_they_are() -> None:
     ids = [np.array(index * 7 % 10) for index in range(100)]
     assert pair(ids, [each + (index == 3) for index, each in enumerate(ids)])[0] == "passed"
     assert pair(ids, [np.minimum(each + 1, 9) for each in ids])[0] == "failed"
+
+
+def test_one_sample_of_wrong_ids_is_seen() -> None:
+    own = [DRAWN.integers(0, 9, 12) for _ in range(128)]
+    got = [*own[:-1], (own[-1] + 1) % 9]
+    verdict, reason, _, _ = pair(own, got)
+    assert (verdict, reason) == ("failed", "output y: sample agreement 0 is under 0.1 (sample 127)")
+
+
+def detections(count: int, least: float = 0.3, most: float = 0.95) -> list[dict[str, Any]]:
+    corners = [DRAWN.uniform(0, 200, (8, 2)) for _ in range(count)]
+    return [
+        {
+            "boxes": np.concatenate([each, each + 40], axis=1).astype(np.float32),
+            "scores": DRAWN.uniform(least, most, 8).astype(np.float32),
+        }
+        for each in corners
+    ]
+
+
+def detected(own: list[dict[str, Any]], got: list[dict[str, Any]]) -> tuple[Verdict, str]:
+    sides = [{name: [each[name] for each in side] for name in ("boxes", "scores")} for side in (own, got)]
+    roles = tuple(OutputRole.model_validate({"name": name, "role": name}) for name in ("boxes", "scores"))
+    evidence = proof.compare(*sides, kind="calibration", tolerance=INT8, model=proof.Model(roles))
+    return proof.judge(evidence)[:2]
+
+
+INT8 = Tolerance(max_rel_error=0.25, min_cosine=0.99, min_top1_agreement=0.97)
+
+
+def test_scores_that_fall_together_rank_nothing() -> None:
+    """A range that is cut off: every error is small, and the best detections cannot be told apart."""
+    own = detections(40, 0.7, 0.9)
+    rounded = [{**each, "scores": np.round(each["scores"] * 64) / 64} for each in own]
+    assert detected(own, rounded)[0] == "passed"
+    cut = [{**each, "scores": np.minimum(each["scores"], np.float32(0.77))} for each in own]
+    verdict, reason = detected(own, cut)
+    assert verdict == "failed"
+    assert "scores that fell together" in reason
+
+
+def test_a_detector_that_finds_nothing_shows_nothing() -> None:
+    none = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    own = [{"boxes": none[0], "scores": none[1]} for _ in range(20)]
+    got = [{"boxes": none[0] + 0, "scores": none[1] + 0} for _ in range(20)]
+    own[3] = {"boxes": np.ones((1, 4), np.float32), "scores": np.zeros(1, np.float32)}
+    got[3] = {"boxes": np.ones((1, 4), np.float32), "scores": np.full(1, 1e-8, np.float32)}
+    verdict, reason = detected(own, got)
+    assert verdict == "inconclusive"
+    assert reason == "output boxes, scores: the reference detects nothing on these samples: add samples with objects"
 
 
 def test_labels_follow_their_scores() -> None:

@@ -167,8 +167,10 @@ def _judged(parity: OutputParity, found: Comparison, *, varies: bool, silent: bo
     faults = tuple(_over(measure) for measure in found.measures if not measure.holds)
     if faults and silent:
         faults = ("all values of the result are zero", *faults)
-    undecided = ""
-    if varies and found.control is None:
+    undecided = found.undecided
+    if undecided:
+        pass
+    elif varies and found.control is None:
         undecided = "no other sample has an output of this shape to compare with: add samples of the same size"
     elif varies and found.control is not None and found.control <= CONTROL_MARGIN * found.distance:
         undecided = (

@@ -14,6 +14,7 @@ TIES_FACTOR = 2.0  # ids do not tell which of them were a toss-up
 SET_FACTOR = 3.0  # what is found or not may miss so many times the share that a class may
 OVERLAP_FACTOR = 10.0
 SAMPLE_FACTOR = 18.0
+SEVERAL = 4  # ids of one sample, before it is judged alone: fewer may all have been a toss-up
 SEEN_SHARE = 0.001  # of all places, before a class is judged alone
 
 
@@ -36,6 +37,12 @@ def compare_ids(pair: Paired, bounds: Tolerance) -> Comparison:
             where=_worst(shares),
         )
     ]
+    several = [(share, index) for index, share in enumerate(shares) if pair.own[index].size >= SEVERAL]
+    if several:
+        share, worst = min(several)
+        where = "" if share == 1.0 else f"sample {worst}"
+        limit = least_share(bounds, SAMPLE_FACTOR)
+        measures.append(Measure(name="sample agreement", value=share, limit=limit, at_least=True, where=where))
     notes = ("every sample has the same id: add samples of others",) if len(np.unique(top[0])) == 1 else ()
     return _told(measures, shares, control, notes)
 

@@ -16,6 +16,9 @@ MOST = 300  # of a sample, the best
 SHARE = 0.4  # of `max_rel_error`, times the threshold: so near to it a detection may come and go
 SCORE_SHARE = 0.2
 IOU_SHARE = 0.6
+COLLAPSED = 0.05
+SAME_SCORE = 1e-6
+MOST_PAIRED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,12 @@ def compare_detections(own: Sequence[Boxes], got: Sequence[Boxes], bounds: Toler
             ),
             Measure(name="score", value=float(scores.mean()), limit=SCORE_SHARE * bounds.max_rel_error),
             Measure(name="largest score error", value=float(np.quantile(scores, 0.99)), limit=bounds.max_rel_error),
+            Measure(name="scores that fell together", value=_collapsed(found, bounds), limit=COLLAPSED),
         ]
-    else:
-        notes = (*notes, "the reference detects nothing on these samples: add samples with objects")
     missed = 1.0 - float(np.mean(per_sample))
     against = 1.0 - float(np.mean([each.both for each in control])) if control and overlaps.size else None
-    return Comparison(tuple(measures), missed, against, worst, notes)
+    nothing = "" if overlaps.size else "the reference detects nothing on these samples: add samples with objects"
+    return Comparison(tuple(measures), missed, against, worst, notes, undecided=nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class _Match:
     known: tuple[int, int]
     overlaps: Array
     scores: Array
+    pairs: Array
 
     @property
     def both(self) -> float:
@@ -109,24 +113,35 @@ class _Match:
 def _matched(own: Boxes, got: Boxes, threshold: float, slack: float) -> _Match:
     sure, maybe = own.above(threshold + slack), own.above(threshold - slack)
     got_sure, got_maybe = got.above(threshold + slack), got.above(threshold - slack)
-    met, overlaps, scores = _met(sure, got_maybe)
+    met, overlaps, pairs = _met(sure, got_maybe)
     known, _, _ = _met(got_sure, maybe)
-    return _Match((met, len(sure.scores)), (known, len(got_sure.scores)), overlaps, scores)
+    apart = np.abs(pairs[:, 0] - pairs[:, 1])
+    return _Match((met, len(sure.scores)), (known, len(got_sure.scores)), overlaps, apart, pairs)
+
+
+def _collapsed(found: Sequence[_Match], bounds: Tolerance) -> float:
+    """Of the pairs of detections whose scores lie well apart in the reference, the share that has one and the same
+    score in the result: a range that was cut off, not a rounding."""
+    pairs = np.concatenate([each.pairs for each in found])[:MOST_PAIRED]
+    own, got = (np.abs(side[:, None] - side[None, :]) for side in pairs.T)
+    apart = own > SCORE_SHARE * bounds.max_rel_error
+    return float(np.mean(got[apart] < SAME_SCORE)) if apart.any() else 0.0
 
 
 def _met(these: Boxes, those: Boxes) -> tuple[int, Array, Array]:
-    """How many of `these` overlap one of `those` of their class; the overlaps, and how far the scores are apart.
+    """How many of `these` overlap one of `those` of their class; the overlaps, and the scores of both.
 
     Several may meet the same one: heads without suppression have many boxes for one thing.
     """
     if not len(these.scores) or not len(those.scores):
-        return 0, np.zeros(0), np.zeros(0)
+        return 0, np.zeros(0), np.zeros((0, 2))
     overlap = _overlap(these.boxes, those.boxes)
     overlap[these.classes[:, None] != those.classes[None, :]] = 0.0
     nearest = overlap.argmax(axis=1)
     best = overlap[np.arange(len(overlap)), nearest]
     met = best >= OVERLAP
-    return int(met.sum()), best[met], np.abs(these.scores[met] - those.scores[nearest[met]])
+    scores = np.stack([these.scores[met], those.scores[nearest[met]]], axis=1)
+    return int(met.sum()), best[met], scores.astype(np.float64)
 
 
 def _overlap(left: Array, right: Array) -> Array:

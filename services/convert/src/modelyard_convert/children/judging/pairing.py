@@ -36,7 +36,8 @@ class Paired:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """`measures`: what decides. `distance` and `control`: how far the result is from its own reference and from that of
-    another sample, on one scale (None: it cannot be told). `notes`: what the samples could not show."""
+    another sample, on one scale (None: it cannot be told). `notes`: what the samples could not show; `undecided`: it
+    decides nothing for that."""
 
     measures: tuple[Measure, ...]
     distance: float
@@ -44,6 +45,7 @@ class Comparison:
     worst_sample: int | None = None
     notes: tuple[str, ...] = ()
     top1: tuple[int, int] | None = None
+    undecided: str = ""
 
 
 def plain(values: Array) -> Array:
