@@ -13,6 +13,7 @@ from pathlib import Path
 
 import attacks
 import beside_mlflow
+import conversions
 import delivery
 import fairness
 import machine
@@ -27,6 +28,7 @@ from figures import Aim, Table
 _MEASURES = {
     "startup": startup,
     "publishing": publishing,
+    "conversions": conversions,
     "transfers": transfers,
     "register": register,
     "stores": stores,

@@ -89,6 +89,7 @@ async def test_environment_is_scrubbed(bench: Workbench, monkeypatch: pytest.Mon
     environment = child["environment"] | {"LANG": ""}
     for optional in ("LC_ALL", "TZ", "LC_CTYPE"):
         environment.pop(optional, None)
+    assert environment.pop("ORT_DISABLE_TELEMETRY") == "1"
     known = {"PATH", "LANG", "PYTHONPATH", "HOME", "TMPDIR", "MALLOC_ARENA_MAX", "OMP_NUM_THREADS"}
     assert {name for name in environment if not name.startswith(("OPENBLAS", "JOBLIB"))} == known
     assert environment["HOME"] == environment["TMPDIR"] == child["cwd"] == str(bench.workdir)

@@ -1,5 +1,6 @@
 """Every target, on a network that was really trained and on inputs that are really digits."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,9 @@ def test_the_result_computes_the_same(bench: Any, digits: Any, target: str) -> N
     assert config.labels == request.config.labels
     assert config.outputs[0].name == result.signature.outputs[0].name
     assert any(line == "==> converting to " + target for line in bench.lines)
+    assert re.search(
+        rf"took [\d.]+ s: loading the source \d+%, converting to {target} \d+%, .*same \d+%$", bench.lines[-1]
+    )
 
 
 def test_int8_makes_it_smaller_and_says_what_it_changed(bench: Any) -> None:
@@ -196,7 +200,7 @@ def test_a_source_that_does_not_load_is_no_crash(bench: Any) -> None:
 def test_a_damaged_result_does_not_pass_the_gate(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import modelyard_convert.toolchains.onnx.optimising as chain
 
-    def cut(path: Any, result: Any) -> None:
+    def cut(path: Any, result: Any, without: Any) -> None:
         made = onnx.load(path)
         del made.graph.node[-1]
         onnx.save(made, result)

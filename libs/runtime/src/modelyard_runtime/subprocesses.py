@@ -187,6 +187,7 @@ def environment(workdir: Path) -> dict[str, str]:
         "MALLOC_ARENA_MAX": "2",
         "JOBLIB_MULTIPROCESSING": "0",
         **kept,
+        "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime would tell its maker of every model, and log that it could not
         "HOME": str(workdir),
         "TMPDIR": str(workdir),
     }

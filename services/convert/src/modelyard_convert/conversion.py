@@ -8,6 +8,7 @@ compared with.
 
 import asyncio
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -70,15 +71,39 @@ class Converter:
 
     async def __call__(self, request: ConversionRequest, *, on_line: OnLine) -> ConversionReport:
         """Raises Failure and SubprocessFailed. A failed parity is not raised: its numbers belong to the report."""
-        conversion = _Conversion(self, request, on_line, TARGETS[request.target], toolchain_of(request.target))
+        steps = _Steps(on_line)
+        conversion = _Conversion(self, request, steps.line, TARGETS[request.target], toolchain_of(request.target))
         seconds = self.limits.wall_seconds
         try:
             async with asyncio.timeout(seconds) as deadline:
-                return await conversion.run()
+                report = await conversion.run()
         except TimeoutError:
             if deadline.expired():
                 raise SubprocessFailed("timeout", f"did not finish within {seconds:g} s") from None
             raise
+        await on_line(steps.told())
+        return report
+
+
+class _Steps:
+    """Listens to the log: where the time goes."""
+
+    def __init__(self, on_line: OnLine) -> None:
+        self._on_line = on_line
+        self._began: list[tuple[str, float]] = []
+
+    async def line(self, line: str) -> None:
+        if line.startswith(STEP):
+            self._began.append((line.removeprefix(STEP), time.monotonic()))
+        await self._on_line(line)
+
+    def told(self) -> str:
+        """`took 1.2 s: loading the source 8 %, converting to … 51 %, …`"""
+        ends = [*(began for _, began in self._began[1:]), time.monotonic()]
+        lasted = [(name, end - began) for (name, began), end in zip(self._began, ends, strict=True)]
+        total = sum(seconds for _, seconds in lasted)
+        shares = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in lasted)
+        return f"took {total:.1f} s: {shares}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

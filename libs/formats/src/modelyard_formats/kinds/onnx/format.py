@@ -1,5 +1,6 @@
 """ONNX: one `*.onnx` directly in the model folder, external data files beside it. Run by onnxruntime on the CPU."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
 
 
 def _load(path: Path, threads: int, precision: PrecisionHint) -> Runner:  # noqa: ARG001 - this runtime keeps to f32
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when it is imported; nobody is told what runs here
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

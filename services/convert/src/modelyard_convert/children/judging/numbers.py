@@ -14,6 +14,7 @@ from modelyard_convert.children.arrays import Array
 from modelyard_convert.children.judging.pairing import Comparison, Paired, plain
 
 MOST_CHANNELS = 4096
+BLOCK = 1 << 20  # values that are looked at together
 PEAK_SHARE = 0.05  # a channel that hardly varies is measured against this much of its largest value
 QUIETEST = 1e-4  # and none against less than this much of the loudest one
 TRIMMED = 0.001  # of a channel's values, the largest errors that are left out; none of fewer than 1000
@@ -90,27 +91,31 @@ def _difference(own: Sequence[Array], axis: int) -> float:
     return float(np.std(np.log(np.sqrt(squares) + 1e-12)))
 
 
-def _channels(arrays: Sequence[Array], axis: int | None) -> Iterator[Array]:
-    """Channel by channel the values of all samples behind one another."""
+def _blocks(arrays: Sequence[Array], axis: int | None) -> Iterator[Array]:
+    """Some channels at a time, [channels, values of all samples behind one another]."""
     if axis is None:
-        yield np.concatenate([plain(each).ravel() for each in arrays])
+        yield np.concatenate([plain(each).ravel() for each in arrays])[None]
         return
-    for channel in range(arrays[0].shape[axis]):
-        yield np.concatenate([plain(each.take(channel, axis=axis)).ravel() for each in arrays])
+    channels = arrays[0].shape[axis]
+    step = max(1, BLOCK * channels // max(1, sum(each.size for each in arrays)))
+    by_channel = [np.moveaxis(each, axis, 0).reshape(channels, each.size // channels) for each in arrays]
+    for start in range(0, channels, step):
+        yield np.concatenate([plain(each[start : start + step]) for each in by_channel], axis=1)
 
 
 def _scales(own: Sequence[Array], axis: int | None, least: float) -> Scales:
     spread, reach, peak = [], [], []
-    for values in _channels(own, axis):
-        away = np.abs(values - values.mean()) if values.size else np.zeros(1)
-        spread.append(np.sqrt(np.mean(away**2)))
-        reach.append(away.max())
-        peak.append(np.abs(values).max(initial=0.0))
-    peaks = np.array(peak)
+    for values in _blocks(own, axis):
+        middle = values.mean(axis=1, keepdims=True) if values.size else np.zeros((len(values), 1))
+        away = np.abs(values - middle)
+        spread.append(np.sqrt(np.mean(away**2, axis=1)) if values.size else np.zeros(len(values)))
+        reach.append(away.max(axis=1, initial=0.0))
+        peak.append(np.abs(values).max(axis=1, initial=0.0))
+    spreads, reaches, peaks = (np.concatenate(each) for each in (spread, reach, peak))
     loudest = peaks.max(initial=0.0) * QUIETEST or 1.0
     floor = np.maximum(np.maximum(peaks * PEAK_SHARE, loudest), least)
-    constant = np.array(reach) <= CONSTANT * np.maximum(peaks, np.finfo(np.float64).tiny)
-    return Scales(np.maximum(spread, floor), np.maximum(reach, floor), constant)
+    constant = reaches <= CONSTANT * np.maximum(peaks, np.finfo(np.float64).tiny)
+    return Scales(np.maximum(spreads, floor), np.maximum(reaches, floor), constant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +139,30 @@ class _Errors:
         has_other = np.repeat([other is not None for other in controls], lengths)
         rms, bias, largest, control = (np.zeros(channels) for _ in range(4))
         samples = np.zeros(len(lengths))
-        rows = zip(_channels(pair.own, axis), _channels(pair.got, axis), _channels(stand_ins, axis), strict=True)
-        for channel, (own, got, other) in enumerate(rows):
+        blocks = zip(_blocks(pair.own, axis), _blocks(pair.got, axis), _blocks(stand_ins, axis), strict=True)
+        start = 0
+        for own, got, other in blocks:
+            of = slice(start, start := start + len(own))
             if not own.size:
                 continue
-            errors = got - own
-            squares = (errors / scales.spread[channel]) ** 2
-            rms[channel] = np.sqrt(squares.mean())
-            bias[channel] = abs(errors.mean()) / scales.spread[channel]
-            largest[channel] = _trimmed(np.abs(errors)) / scales.reach[channel]
+            errors, spread = got - own, scales.spread[of, None]
+            squares = (errors / spread) ** 2
+            rms[of] = np.sqrt(squares.mean(axis=1))
+            bias[of] = np.abs(errors.mean(axis=1)) / scales.spread[of]
+            largest[of] = _trimmed(np.abs(errors)) / scales.reach[of]
             if has_other.any():
-                away = ((got - other)[has_other] / scales.spread[channel]) ** 2
-                control[channel] = np.sqrt(away.mean())
-            samples += np.bincount(owner, squares, len(lengths))
+                away = ((got - other)[:, has_other] / spread) ** 2
+                control[of] = np.sqrt(away.mean(axis=1))
+            samples += np.bincount(owner, squares.sum(axis=0), len(lengths))
         samples = np.sqrt(samples / np.maximum(lengths * channels, 1))
         return cls(rms, bias, largest, control, samples, bool(has_other.any()))
 
 
-def _trimmed(errors: Array) -> float:
-    left_out = int(len(errors) * TRIMMED)
-    if not left_out:
-        return float(errors.max(initial=0.0))
-    return float(np.partition(errors, -left_out - 1)[-left_out - 1])
+def _trimmed(errors: Array) -> Array:
+    """The largest of every channel, [channels, values]."""
+    place = errors.shape[1] - int(errors.shape[1] * TRIMMED) - 1
+    largest: Array = np.partition(errors, place, axis=1)[:, place]
+    return largest
 
 
 def _overall(per_channel: Array) -> float:
