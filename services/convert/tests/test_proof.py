@@ -176,12 +176,23 @@ def test_scores_that_fall_together_rank_nothing() -> None:
     assert "scores that fell together" in reason
 
 
+def test_boxes_that_are_none_decide_nothing() -> None:
+    """As by a decoding that does not fit."""
+    own = detections(20)
+    for each in own:
+        each["boxes"][:, 2:] = each["boxes"][:, :2] - 5
+    got = [{**each, "scores": each["scores"] * np.float32(1.001)} for each in own]
+    verdict, reason = detected(own, got)
+    assert verdict == "inconclusive"
+    assert "160 of the reference's 160 boxes have no area: box_format or decode" in reason
+
+
 def test_a_detector_that_finds_nothing_shows_nothing() -> None:
     none = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
     own = [{"boxes": none[0], "scores": none[1]} for _ in range(20)]
     got = [{"boxes": none[0] + 0, "scores": none[1] + 0} for _ in range(20)]
-    own[3] = {"boxes": np.ones((1, 4), np.float32), "scores": np.zeros(1, np.float32)}
-    got[3] = {"boxes": np.ones((1, 4), np.float32), "scores": np.full(1, 1e-8, np.float32)}
+    own[3] = {"boxes": np.float32([[0, 0, 9, 9]]), "scores": np.zeros(1, np.float32)}
+    got[3] = {"boxes": np.float32([[0, 0, 9, 9]]), "scores": np.full(1, 1e-8, np.float32)}
     verdict, reason = detected(own, got)
     assert verdict == "inconclusive"
     assert reason == "output boxes, scores: the reference detects nothing on these samples: add samples with objects"

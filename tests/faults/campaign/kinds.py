@@ -206,7 +206,7 @@ KINDS: Final = {
     "corrupt-page": Kind(page_corrupt, WRITERS, (2.0, 15.0)),
     "no-workers": Kind(without_workers, ("convert", "evaluate", "import"), (5.0, 30.0)),
     "clock-jumps": Kind(clock_jumping, WRITERS, (9.0, 30.0), compiler=True),
-    "lose-streams": Kind(folder_lost, ("nats",)),
+    "lose-streams": Kind(folder_lost, ("nats",), (3.0, 3.0)),  # the keeper looks every 2 s; until then all goes on
     "fill-jetstream": Kind(disk_full, ("nats",), (2.0, 8.0), small_disk=True),
     "fill-documents": Kind(disk_full, ("documents",), (2.0, 8.0), small_disk=True),
 }

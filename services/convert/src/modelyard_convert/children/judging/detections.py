@@ -18,6 +18,7 @@ SCORE_SHARE = 0.2
 IOU_SHARE = 0.6
 COLLAPSED = 0.05
 SAME_SCORE = 1e-6
+MOST_FLAT = 0.1
 MOST_PAIRED = 1000
 
 
@@ -30,9 +31,19 @@ class Boxes:
     classes: Array
 
     def above(self, least: float) -> "Boxes":
-        kept = np.flatnonzero(self.scores >= least)
+        """What has no area is no detection."""
+        kept = np.flatnonzero((self.scores >= least) & self._with_area())
         kept = kept[np.argsort(-self.scores[kept], kind="stable")][:MOST]
         return Boxes(self.boxes[kept], self.scores[kept], self.classes[kept])
+
+    def without_area(self, least: float) -> tuple[int, int]:
+        """How many of those from this score on have none, of how many."""
+        above = self.scores >= least
+        return int(np.count_nonzero(above & ~self._with_area())), int(np.count_nonzero(above))
+
+    def _with_area(self) -> Array:
+        found: Array = (self.boxes[:, 2:] > self.boxes[:, :2]).all(axis=1)
+        return found
 
 
 def corners(boxes: Array, form: str) -> Array:
@@ -90,8 +101,13 @@ def compare_detections(own: Sequence[Boxes], got: Sequence[Boxes], bounds: Toler
         ]
     missed = 1.0 - float(np.mean(per_sample))
     against = 1.0 - float(np.mean([each.both for each in control])) if control and overlaps.size else None
-    nothing = "" if overlaps.size else "the reference detects nothing on these samples: add samples with objects"
-    return Comparison(tuple(measures), missed, against, worst, notes, undecided=nothing)
+    undecided = "" if overlaps.size else "the reference detects nothing on these samples: add samples with objects"
+    flat, of = (sum(each) for each in zip(*(each.without_area(threshold) for each in own), strict=True))
+    if flat > MOST_FLAT * of:
+        undecided = (
+            f"{flat} of the reference's {of} boxes have no area: box_format or decode in config.json does not fit"
+        )
+    return Comparison(tuple(measures), missed, against, worst, notes, undecided=undecided)
 
 
 @dataclass(frozen=True, slots=True)
