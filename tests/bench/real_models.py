@@ -6,8 +6,6 @@ in docs/real-models.md.
 """
 
 import asyncio
-import io
-import re
 import shutil
 import sys
 import tempfile
@@ -25,9 +23,11 @@ from sklearn.datasets import load_sample_images
 
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.package import PackageConfig
-from modelyard_contracts.shapes import Artifact
+from modelyard_contracts.shapes import ConversionOrder
 from modelyard_convert.child_request import CalibrationFolder, ConversionRequest
 from modelyard_convert.conversion import CHILDREN, Converter
+from modelyard_convert.errors import AlreadyQuantised
+from modelyard_convert.orders import quantised, tolerance_of
 from modelyard_convert.toolchains import TARGETS
 from modelyard_formats.table import inspect
 from modelyard_runtime.preloaded import PreloadedPython
@@ -68,10 +68,10 @@ def crops(size: tuple[int, int], seed: int = 1) -> Images:
         )
         image = source.crop((left, top, left + width, top + height)).resize(size)
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else image
-        yield Image.eval(image, lambda value, by=random.uniform(0.6, 1.1): min(255, int(value * by)))
+        yield Image.fromarray((np.asarray(image, np.float32) * random.uniform(0.6, 1.1)).clip(0, 255).astype(np.uint8))
 
 
-WORDS = "model yard convert proof parity lineage sample 2026 4711 gallery Market score FALSE true opset rank".split()
+WORDS = ("model", "yard", "convert", "proof", "parity", "lineage", "2026", "4711", "Market", "FALSE", "opset", "rank")
 
 
 def line(random: np.random.Generator, height: int, *, words: int = 2) -> Image.Image:
@@ -99,9 +99,8 @@ def planes(image: Image.Image, mean: float = 127.5, scale: float = 1 / 127.5) ->
 def pages(_: Path) -> Iterator[Feed]:
     """Lines of text on photographs, of two sizes."""
     random = np.random.default_rng(5)
-    for number, image in enumerate(crops((320, 256))):
-        if number % 2:
-            image = image.resize((256, 320))
+    for number, photograph in enumerate(crops((320, 256))):
+        image = photograph.resize((256, 320)) if number % 2 else photograph
         for row in range(int(random.integers(1, 4))):
             image.paste(
                 drawn := line(random, 32, words=1), (int(random.integers(0, max(1, 240 - drawn.width))), 20 + 70 * row)
@@ -172,8 +171,9 @@ def files(folder: Path) -> Iterator[Feed]:
 def voice(seconds: float, seed: int) -> Any:
     """Vowels with a pitch, pauses and noise, 16 kHz."""
     random, rate = np.random.default_rng(seed), 16_000
-    sound, formants = [], ([730, 1090, 2440], [270, 2290, 3010], [300, 870, 2240], [530, 1840, 2480])
-    while sum(map(len, sound)) < seconds * rate:
+    sound: list[Any] = []
+    formants = ([730, 1090, 2440], [270, 2290, 3010], [300, 870, 2240], [530, 1840, 2480])
+    while sum(len(each) for each in sound) < seconds * rate:
         count = int(random.uniform(0.15, 0.5) * rate)
         moments = np.arange(count) / rate
         if random.random() < 0.4:
@@ -190,9 +190,10 @@ def voice(seconds: float, seed: int) -> Any:
     return (made + random.normal(0, 0.003, len(made))).astype(np.float32)
 
 
-def spoken(
-    path: str, window: int, feed: Callable[[Any, dict[str, Any]], Feed], start: dict[str, Any], back: dict[str, str]
-):
+Sampling = Callable[[Path], Iterator[Feed]]
+
+
+def spoken(path: str, window: int, feed: Callable[[Any, Feed], Feed], start: Feed, back: dict[str, str]) -> Sampling:
     """Windows of sound in order, each with the state that the model itself has left."""
 
     def samples(folder: Path) -> Iterator[Feed]:
@@ -275,7 +276,11 @@ async def main(folder: Path, wanted: Sequence[str]) -> None:
                 continue
             with tempfile.TemporaryDirectory() as scratch:
                 root = package(folder, model, Path(scratch))
-                for target in TARGETS:
+                found = quantised(inspect("onnx", root))
+                for target, row in TARGETS.items():
+                    if found and row.float_sources_only:
+                        print(f"| {model.name} | {target} | refused | – | – | {AlreadyQuantised(found)} |")
+                        continue
                     print(await told(children, model, root, target, Path(scratch)), flush=True)
     finally:
         await children.stop()
@@ -298,7 +303,7 @@ async def told(children: PreloadedPython, model: Model, root: Path, target: str,
     request = ConversionRequest(
         target=target,
         options=row.option_values({}),
-        tolerance=row.tolerance,
+        tolerance=tolerance_of(ConversionOrder(target=target), row, inspect("onnx", root)),
         source_format="onnx",
         config=PackageConfig.model_validate({"model_algorithm": "real", "model_type": "ONNX", **model.config}),
         source=root,

@@ -6,7 +6,7 @@ import pytest
 
 from modelyard_contracts.calls.evaluate import DatasetView
 from modelyard_contracts.failures import Failure
-from modelyard_contracts.shapes import ConversionOrder, Location, Tolerance
+from modelyard_contracts.shapes import ConversionOrder, Inspection, Location, Signature, Tolerance
 from modelyard_convert import orders
 from modelyard_convert.toolchains import TARGETS
 
@@ -59,8 +59,18 @@ def test_good_options_are_taken() -> None:
     assert orders.target_of(order(samples=5, activation="signed")).target == "onnx-int8-static"
     wider = Tolerance(max_rel_error=1, min_cosine=0, min_top1_agreement=0)
     target = TARGETS["onnx-fp16"]
-    assert orders.tolerance_of(ConversionOrder(target="onnx-fp16", tolerance=wider), target) == wider
-    assert orders.tolerance_of(order("onnx-fp16"), target) == target.tolerance
+    plain = Inspection(format="onnx", signature=Signature(inputs=(), outputs=()), operators={"MatMul": 2})
+    assert orders.tolerance_of(ConversionOrder(target="onnx-fp16", tolerance=wider), target, plain) == wider
+    assert orders.tolerance_of(order("onnx-fp16"), target, plain) == target.tolerance
+
+
+def test_what_rounds_to_int8_itself_may_round_the_other_way() -> None:
+    rounding = Inspection(format="onnx", signature=Signature(inputs=(), outputs=()), operators={"MatMulInteger": 2})
+    exact, int8 = TARGETS["openvino-fp32"], TARGETS["onnx-int8-static"]
+    assert orders.tolerance_of(order("openvino-fp32"), exact, rounding).max_rel_error == 0.05
+    assert orders.tolerance_of(order(int8.target), int8, rounding) == int8.tolerance
+    strict = ConversionOrder(target="openvino-fp32", tolerance=exact.tolerance)
+    assert orders.tolerance_of(strict, exact, rounding) == exact.tolerance
 
 
 def test_only_published_models_of_the_right_format(yard: Any) -> None:

@@ -8,7 +8,7 @@ from modelyard_contracts.calls.evaluate import DatasetView
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.package import OUTPUT_ROLES
-from modelyard_contracts.shapes import Artifact, ConversionOrder, Tolerance
+from modelyard_contracts.shapes import Artifact, ConversionOrder, Inspection, Tolerance
 from modelyard_convert.errors import (
     AlreadyQuantised,
     BadOptions,
@@ -22,6 +22,7 @@ from modelyard_convert.toolchains import TARGETS
 from modelyard_convert.toolchains.target import Target
 
 ROLES = (*OUTPUT_ROLES, "rows")
+ROUNDING = 0.05
 CALIBRATION_FOLDER = "calibration_data/"
 _QUANTISED = frozenset({
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "MatMulNBits",
@@ -51,7 +52,7 @@ def source_of(version: VersionView, target: Target) -> Artifact:
     if source.format not in target.source_formats:
         takes = " or ".join(target.source_formats)
         raise NotConvertible(f"{target.target} converts {takes}; the model is {source.format}")
-    if target.float_sources_only and (found := _quantised(source)):
+    if target.float_sources_only and (found := quantised(source.inspection)):
         raise AlreadyQuantised(found)
     return source
 
@@ -97,12 +98,18 @@ def check_tolerance(order: ConversionOrder, source: Artifact) -> None:
         raise BadOptions(order.target, problems)
 
 
-def tolerance_of(order: ConversionOrder, target: Target) -> Tolerance:
-    return order.tolerance or target.tolerance
+def tolerance_of(order: ConversionOrder, target: Target, inspection: Inspection) -> Tolerance:
+    """The order's, else the target's: wider for a source that rounds to int8 itself, where another runtime may round
+    the other way."""
+    if order.tolerance is not None or not quantised(inspection):
+        return order.tolerance or target.tolerance
+    widened = max(target.tolerance.max_rel_error, ROUNDING)
+    return target.tolerance.model_copy(update={"max_rel_error": widened})
 
 
-def _quantised(source: Artifact) -> tuple[str, ...]:
-    kinds = {name: name.rpartition("::")[2] for name in source.inspection.operators}
+def quantised(inspection: Inspection) -> tuple[str, ...]:
+    """Operators that show it."""
+    kinds = {name: name.rpartition("::")[2] for name in inspection.operators}
     return tuple(name for name, kind in kinds.items() if kind in _QUANTISED or kind.startswith("QLinear"))
 
 

@@ -146,7 +146,7 @@ class _Converting(LongWork[Conversion]):
         return ConversionRequest(
             target=admitted.target.target,
             options=admitted.target.option_values(attempt.value.order.options),
-            tolerance=orders.tolerance_of(attempt.value.order, admitted.target),
+            tolerance=orders.tolerance_of(attempt.value.order, admitted.target, admitted.source.inspection),
             source_format=admitted.source.format,
             config=admitted.version.config,
             source=source,

@@ -42,8 +42,7 @@ class Boxes:
         return int(np.count_nonzero(above & ~self._with_area())), int(np.count_nonzero(above))
 
     def _with_area(self) -> Array:
-        found: Array = (self.boxes[:, 2:] > self.boxes[:, :2]).all(axis=1)
-        return found
+        return np.asarray((self.boxes[:, 2:] > self.boxes[:, :2]).all(axis=1))
 
 
 def corners(boxes: Array, form: str) -> Array:

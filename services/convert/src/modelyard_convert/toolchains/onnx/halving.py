@@ -8,11 +8,20 @@ import onnx
 from onnxruntime.transformers import float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from modelyard_convert.children.protocol import Changes, NotConvertible, Work
+from modelyard_convert.children.protocol import Changes, Work
 from modelyard_convert.toolchains.onnx.graph import all_nodes, float_weights, halves, is_large, save
+from modelyard_convert.toolchains.onnx.optimising import run_basic_optimiser
 from modelyard_convert.toolchains.onnx.preparing import prepared
 from modelyard_convert.toolchains.onnx.watching import magnitudes
 
+QUANTISING = (
+    "DequantizeLinear",
+    "DynamicQuantizeLinear",
+    "DynamicQuantizeLSTM",
+    "DynamicQuantizeMatMul",
+    "QuantizeLinear",
+)
+"""What is quantised already takes float32 only, before opset 19."""
 FP16_MAX = 65504.0  # the largest finite value
 NEAR = 0.25
 """Of that: other samples may well reach it."""
@@ -21,21 +30,32 @@ MASK_FROM = 1e30
 
 
 def to_fp16(work: Work) -> Changes:
-    model = onnx.load(prepared(work))
-    notes = [*_clamped(model)]
+    path = prepared(work)
+    model = onnx.load(path)
+    if [*_beyond(model)]:  # a variance, perhaps, that folds into the weights before it
+        folded = work.scratch / "folded.onnx"
+        run_basic_optimiser(path, folded)
+        model = onnx.load(folded)
+    heavy = {name: largest for name, largest in _beyond(model) if largest < MASK_FROM}
     kept, told = _too_large(model, work)
+    kept = [*kept, *(node.name for node in model.graph.node if heavy.keys() & {*node.input})]
+    told = (*_weights_told(model), *told)
     before = halves(model)
     del model.graph.value_info[:]  # of float32; they are found again
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of every value that is too small for fp16; parity is what counts
         model = float16.convert_float_to_float16(
-            model, keep_io_types=work.options["keep_io_types"], max_finite_val=FP16_MAX, node_block_list=kept
+            model,
+            keep_io_types=work.options["keep_io_types"],
+            max_finite_val=FP16_MAX,
+            op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *QUANTISING],
+            node_block_list=kept,
         )
     _without_ways_through_fp16(model)
     OnnxModel(model).topological_sort()  # its casts stand at the end
     save(model, work.result_file("model.onnx"))
     count = halves(model) - before
-    return Changes(count, f"{count} weights are stored in fp16", (*notes, *told))
+    return Changes(count, f"{count} weights are stored in fp16", told)
 
 
 def _too_large(model: Any, work: Work) -> tuple[list[str], tuple[str, ...]]:
@@ -80,11 +100,14 @@ def _without_ways_through_fp16(model: Any) -> None:
         graph.node.remove(node)
 
 
-def _clamped(model: Any) -> Iterator[str]:
-    """Raises NotConvertible for a weight that would not mean the same afterwards."""
-    for name, largest in float_weights(model):
+def _beyond(model: Any) -> Iterator[tuple[str, float]]:
+    """Weights that fp16 does not hold: the converter would clamp them without a word."""
+    return ((name, largest) for name, largest in float_weights(model) if largest > FP16_MAX)
+
+
+def _weights_told(model: Any) -> Iterator[str]:
+    for name, largest in _beyond(model):
         if largest >= MASK_FROM:
             yield f"`{name}` masks with {largest:.4g}; in fp16 it is {FP16_MAX:.0f}, the most that there is"
-        elif largest > FP16_MAX:
-            most = f"fp16 holds at most {FP16_MAX:.0f}: it would be clamped silently"
-            raise NotConvertible(f"weight `{name}` reaches {largest:.4g}, {most}")
+        else:
+            yield f"`{name}` reaches {largest:.4g} and fp16 ends at {FP16_MAX:.0f}: what takes it is kept in fp32"

@@ -16,12 +16,12 @@ DATA = "model.onnx.data"
 def optimise(work: Work) -> Changes:
     source = work.source_file(".onnx")
     result = work.result_file("model.onnx")
-    _run_basic_optimiser(source, result, ())
+    run_basic_optimiser(source, result)
     notes: tuple[str, ...] = ()
     if (grown := _bytes(result)) > GROWTH * _bytes(source) + ROOM:  # weights that were stored small were unpacked
         for path in (result, result.with_name(DATA)):
             path.unlink(missing_ok=True)
-        _run_basic_optimiser(source, result, ("ConstantFolding",))
+        run_basic_optimiser(source, result, ("ConstantFolding",))
         notes = (f"constants stay as they are stored: folded, {_bytes(source)} bytes became {grown}",)
     before = onnx.load(source, load_external_data=False)
     after = tidied(result)
@@ -38,7 +38,7 @@ def _bytes(model: Path) -> int:
     return sum(file.stat().st_size for file in model.parent.iterdir() if file.is_file())
 
 
-def _run_basic_optimiser(source: Path, result: Path, without: tuple[str, ...]) -> None:
+def run_basic_optimiser(source: Path, result: Path, without: tuple[str, ...] = ()) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(result)
