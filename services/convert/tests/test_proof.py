@@ -370,7 +370,7 @@ def test_every_item_of_a_batch_is_a_sample(prove: Any) -> None:
         (lambda x: np.where(x > 2, np.inf, np.exp(x)), "values are NaN or infinite in one"),
         (np.zeros_like, "all values of the result are zero"),
         (lambda x: np.exp(x)[:, :3], r"the source gives shape [4], the result [3]"),
-        (lambda x: -np.exp(x), "error 3."),
+        (lambda x: -np.exp(x), "output a_out: error"),
     ],
 )
 def test_what_fails_on_any_input(prove: Any, give: Callable[[Any], Any], words: str) -> None:
@@ -391,6 +391,12 @@ def test_outputs_that_are_no_numbers_are_left_out(prove: Any) -> None:
         return np.array([["yes"]], dtype=object)
 
     assert prove(words, reference=words).verdict == "inconclusive"
+
+
+def test_time_is_bounded(prove: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelyard_convert.children.observe.LEAST_RUNS", 12)
+    monkeypatch.setattr("modelyard_convert.children.observe.RECORD_SECONDS", -1.0)
+    assert prove(lambda x: x).samples == 12
 
 
 def test_memory_is_bounded(prove: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ child each, so that neither runtime need stand beside the other.
 """
 
 import os
+import time
 from collections.abc import Iterator
 
 from modelyard_contracts.failures import Failure
@@ -21,6 +22,8 @@ from modelyard_runtime.subprocess_child import Log
 
 OUTPUT_BYTES = 256 * 2**20  # of outputs kept; later samples are not run
 TIMED_THREADS = 1
+LEAST_RUNS, RECORD_SECONDS = 64, 6.0
+"""A model that takes long is proven on fewer samples than there are, but not on less than these."""
 _COMPARED = "fiubUSO"
 
 
@@ -28,6 +31,8 @@ def observe(request: ObserveRequest, log: Log) -> ObserveReport:
     """Raises BadResult for a result that is not whole, and BadSource, BadTensor and Failure as runtimes do."""
     reading = _reading(request)
     runs = record(_loaded(request, request.threads, "f32"), request)
+    if runs < request.count:
+        log(f"{runs} of {request.count} samples were run: one takes long, or gives much")
     talk = Talk(request.turns) if request.turns else None
     timed = _loaded(request, TIMED_THREADS, "default")  # as the runtime computes by default
     clock = timing.Clock.warm(timed, list(feeds(timed, request)))
@@ -55,8 +60,10 @@ def record(loaded: Runner, request: ObserveRequest) -> int:
     """Write the outputs, those with numbers; how many samples were run."""
 
     def rows() -> Iterator[list[Array | None]]:
-        kept = 0
-        for feed in feeds(loaded, request):
+        kept, began = 0, time.monotonic()
+        for number, feed in enumerate(feeds(loaded, request)):
+            if number >= LEAST_RUNS and time.monotonic() > began + RECORD_SECONDS:
+                return
             outputs = loaded.run(feed)
             row = [outputs[spec.name] for spec in loaded.signature.outputs]
             yield [each if each.dtype.kind in _COMPARED else None for each in row]

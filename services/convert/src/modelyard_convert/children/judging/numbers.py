@@ -17,7 +17,7 @@ MOST_CHANNELS = 4096
 BLOCK = 1 << 20  # values that are looked at together
 PEAK_SHARE = 0.05  # a channel that hardly varies is measured against this much of its largest value
 QUIETEST = 1e-4  # and none against less than this much of the loudest one
-TRIMMED = 0.001  # of a channel's values, the largest errors that are left out; none of fewer than 1000
+TRIMMED = 0.001  # so that none is left out of fewer than 1000
 BIAS_SHARE = 0.5  # an error with one sign may be this much of one that has both
 SAMPLE_FACTOR = 2.0  # one sample may be so many times worse than all together, of one value twice that
 CONSTANT = 1e-6
@@ -34,13 +34,20 @@ class Scales:
 
 
 def compare_numbers(
-    pair: Paired, limit: float, *, axis: int | None = None, space: str = "", least: float = 0.0
+    pair: Paired,
+    limit: float,
+    *,
+    axis: int | None = None,
+    space: str = "",
+    least: float = 0.0,
+    trimmed: float = TRIMMED,
 ) -> Comparison:
     """`limit`: most that a channel's errors may be, as a share. `space`: `log ` in the names of the measures. `least`:
-    spread and reach that every channel is taken to have."""
+    spread and reach that every channel is taken to have. `trimmed`: of a channel's values, the largest errors that are
+    left out."""
     axis = channel_axis(pair.own) if axis is None else axis
     scales = _scales(pair.own, axis, least)
-    found = _Errors.of(pair, axis, scales)
+    found = _Errors.of(pair, axis, scales, trimmed)
     measures = []
     for name, values, most in (
         ("error", found.rms, limit),
@@ -130,7 +137,7 @@ class _Errors:
     controlled: bool
 
     @classmethod
-    def of(cls, pair: Paired, axis: int | None, scales: Scales) -> "_Errors":
+    def of(cls, pair: Paired, axis: int | None, scales: Scales, trimmed: float) -> "_Errors":
         controls = pair.controls()
         stand_ins = [own if other is None else other for own, other in zip(pair.own, controls, strict=True)]
         channels = len(scales.spread)
@@ -149,7 +156,7 @@ class _Errors:
             squares = (errors / spread) ** 2
             rms[of] = np.sqrt(squares.mean(axis=1))
             bias[of] = np.abs(errors.mean(axis=1)) / scales.spread[of]
-            largest[of] = _trimmed(np.abs(errors)) / scales.reach[of]
+            largest[of] = _largest(np.abs(errors), trimmed) / scales.reach[of]
             if has_other.any():
                 away = ((got - other)[:, has_other] / spread) ** 2
                 control[of] = np.sqrt(away.mean(axis=1))
@@ -158,9 +165,9 @@ class _Errors:
         return cls(rms, bias, largest, control, samples, bool(has_other.any()))
 
 
-def _trimmed(errors: Array) -> Array:
-    """The largest of every channel, [channels, values]."""
-    place = errors.shape[1] - int(errors.shape[1] * TRIMMED) - 1
+def _largest(errors: Array, trimmed: float) -> Array:
+    """Of every channel, [channels, values]."""
+    place = errors.shape[1] - int(errors.shape[1] * trimmed) - 1
     largest: Array = np.partition(errors, place, axis=1)[:, place]
     return largest
 

@@ -12,6 +12,7 @@ from modelyard_convert.children.judging.pairing import Comparison, Paired, plain
 PROBABILITY_SHARE = 0.4  # of `max_rel_error`: the mean distance of two distributions, between 0 and 1
 SMALLEST_SHARE = 0.04  # of `max_rel_error`: what is added to a probability before its logarithm is taken
 LEAST_NATS = 1.0  # of a class that hardly varies: less is no difference in its probability
+TOSS_UPS = 0.01  # of all places: where two classes are equally likely, a rounding moves a logarithm far
 SEEN = 5  # samples of a class before it is judged alone
 LEAST_OF_A_CLASS = 0.5
 FIRST = 5
@@ -32,6 +33,7 @@ def compare_scores(pair: Paired, bounds: Tolerance, *, logits: bool) -> Comparis
         axis=1,
         space="" if logits else "log ",
         least=0.0 if logits else LEAST_NATS,
+        trimmed=TOSS_UPS,
     )
     shares = [[_shares(rows, logits=logits) for rows in each] for each in (own, got)]
     top = [np.concatenate([rows.argmax(axis=1) for rows in each]) for each in shares]
