@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import quantize_dynamic
 
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.package import PackageConfig
@@ -19,6 +20,12 @@ from modelyard_convert.toolchains import TARGETS
 RANDOM = np.random.default_rng(11)
 CONFIG = PackageConfig(model_algorithm="other", model_type="ONNX")
 VECTORS = RANDOM.standard_normal((64, 32)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever tests ran before."""
+    monkeypatch.setitem(globals(), "RANDOM", np.random.default_rng(11))
 
 
 def normal(*shape: int, scale: float = 0.3) -> Any:
@@ -102,7 +109,7 @@ def test_int8_of_a_model_in_fp16(bench: Any, target: str) -> None:
 
 
 def test_what_would_overflow_in_fp16_stays_in_fp32(bench: Any) -> None:
-    images = RANDOM.random((40, 3, 8, 8)).astype(np.float32) + 2
+    images = (RANDOM.random((40, 3, 8, 8)) * RANDOM.uniform(1, 6, (40, 3, 1, 1))).astype(np.float32)
     wanted = request(bench, "onnx-fp16", overflowing(), images)
     report = bench.convert(wanted)
     assert report.parity.verdict == "passed", report.parity.reason
@@ -115,9 +122,64 @@ def test_what_would_overflow_in_fp16_stays_in_fp32(bench: Any) -> None:
 
 
 def test_what_would_overflow_on_another_device_is_told(bench: Any) -> None:
-    images = RANDOM.random((40, 3, 8, 8)).astype(np.float32) + 2
+    images = (RANDOM.random((40, 3, 8, 8)) * RANDOM.uniform(1, 6, (40, 3, 1, 1))).astype(np.float32)
     report = bench.convert(request(bench, "openvino-fp16", overflowing(), images))
     assert any("a device that computes in fp16 ends at 65504" in note for note in report.parity.notes)
+
+
+def test_a_shape_that_the_source_declares_wrongly_does_not_count(bench: Any) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Reshape", ["a", "shape"], ["y"])]
+    made = network(nodes, value("x", ["n", 32]), [value("y", ["n", 8])], w=normal(32, 8), shape=np.array([1, -1, 8]))
+    with pytest.raises(onnx.shape_inference.InferenceError):
+        onnx.checker.check_model(made, full_check=True)
+    report = bench.convert(request(bench, "onnx-fp16", made))
+    assert report.parity.verdict == "passed", report.parity.reason
+    assert "shapes are declared wrongly in the source itself" in "\n".join(bench.lines)
+
+
+def test_what_is_quantised_already_is_not_halved(bench: Any, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b4", "k"], ["c"]),
+    ]
+    nodes.insert(2, helper.make_node("Reshape", ["b", "shape"], ["b4"]))
+    made = network(
+        nodes,
+        value("x", ["n", 32]),
+        [value("c", ["n", 4, 6, 6])],
+        w1=normal(32, 64),
+        k=normal(4, 1, 3, 3),
+        shape=np.array([-1, 1, 8, 8]),
+    )
+    onnx.save(made, tmp_path / "float.onnx")
+    quantize_dynamic(tmp_path / "float.onnx", tmp_path / "int8.onnx", op_types_to_quantize=["MatMul"])
+    wanted = request(bench, "onnx-fp16", onnx.load(tmp_path / "int8.onnx"))
+    report = bench.convert(wanted)
+    assert report.parity.verdict == "passed", report.parity.reason
+    kinds = {each.name: each.data_type for each in onnx.load(wanted.result / "model" / "model.onnx").graph.initializer}
+    assert kinds["k"] == TensorProto.FLOAT16
+    assert TensorProto.INT8 in kinds.values() or TensorProto.UINT8 in kinds.values()
+
+
+def test_a_variance_that_folds_away_is_no_large_weight(bench: Any) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["a"], pads=[1] * 4),
+        helper.make_node("BatchNormalization", ["a", "s", "b", "m", "v"], ["y"]),
+    ]
+    made = network(
+        nodes,
+        value("x", ["n", 3, 8, 8]),
+        [value("y", ["n", 4, 8, 8])],
+        k=normal(4, 3, 3, 3) * np.float32(9e3),
+        **{"s": normal(4), "b": normal(4), "m": normal(4), "v": np.full(4, 9e7, np.float32)},
+    )
+    wanted = request(bench, "onnx-fp16", made, RANDOM.standard_normal((40, 3, 8, 8)).astype(np.float32))
+    report = bench.convert(wanted)
+    assert report.parity.verdict == "passed", report.parity.reason
+    assert not report.parity.notes
+    stored = onnx.load(wanted.result / "model" / "model.onnx")
+    assert [node.op_type for node in stored.graph.node if node.op_type != "Cast"] == ["Conv"]
 
 
 def test_without_samples_nobody_knows_what_overflows(bench: Any) -> None:
