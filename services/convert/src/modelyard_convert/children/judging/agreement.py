@@ -15,6 +15,7 @@ SET_FACTOR = 3.0  # what is found or not may miss so many times the share that a
 OVERLAP_FACTOR = 10.0
 SAMPLE_FACTOR = 18.0
 SEVERAL = 4  # ids of one sample, before it is judged alone: fewer may all have been a toss-up
+ROUNDED = 1e-3  # a sigmoid may come out as 1.0000001
 SEEN_SHARE = 0.001  # of all places, before a class is judged alone
 
 
@@ -156,7 +157,8 @@ def _maps(pair: Paired, *, floats: bool) -> tuple[list[Array], list[Array]]:
     axis = _map_axis(pair.own)
     if pair.own[0].ndim > 2 and pair.own[0].shape[axis] > 1:
         return [each.argmax(axis=axis) for each in pair.own], [each.argmax(axis=axis) for each in pair.got]
-    middle = 0.5 if all(each.min() >= 0 and each.max() <= 1 for each in pair.own if each.size) else 0.0
+    probabilities = all(each.min() >= -ROUNDED and each.max() <= 1 + ROUNDED for each in pair.own if each.size)
+    middle = 0.5 if probabilities else 0.0
     return [each > middle for each in pair.own], [each > middle for each in pair.got]
 
 
