@@ -10,7 +10,7 @@ from modelyard_convert.children.judging.numbers import compare_numbers
 from modelyard_convert.children.judging.pairing import Comparison, Paired, plain
 
 PROBABILITY_SHARE = 0.4  # of `max_rel_error`: the mean distance of two distributions, between 0 and 1
-SMALLEST_SHARE = 0.04  # of `max_rel_error`: what is added to a probability before its logarithm is taken
+SMALLEST_SHARE = 0.25  # of `max_rel_error`: what is added to a probability before its logarithm is taken
 LEAST_NATS = 1.0  # of a class that hardly varies: less is no difference in its probability
 TOSS_UPS = 0.01  # of all places: where two classes are equally likely, a rounding moves a logarithm far
 SEEN = 5  # samples of a class before it is judged alone
