@@ -211,7 +211,7 @@ def spoken(path: str, window: int, feed: Callable[[Any, Feed], Feed], start: Fee
 
 
 def with_rate(sound: Any, state: dict[str, Any]) -> Feed:
-    return {"input": sound[None], **state, "sr": np.int64(16_000)}
+    return {"input": sound[None], **state, "sr": np.array(16_000, np.int64)}
 
 
 def without_rate(sound: Any, state: dict[str, Any]) -> Feed:

@@ -16,6 +16,7 @@ from modelyard_convert import orders
 from modelyard_convert.children import refit
 from modelyard_convert.errors import NothingChanged
 from modelyard_convert.toolchains import TARGETS
+from modelyard_convert.toolchains.openvino.program import _reason
 
 RANDOM = np.random.default_rng(11)
 CONFIG = PackageConfig(model_algorithm="other", model_type="ONNX")
@@ -180,6 +181,80 @@ def test_a_variance_that_folds_away_is_no_large_weight(bench: Any) -> None:
     assert not report.parity.notes
     stored = onnx.load(wanted.result / "model" / "model.onnx")
     assert [node.op_type for node in stored.graph.node if node.op_type != "Cast"] == ["Conv"]
+
+
+def branching() -> Any:
+    """Both branches take what lies around them, and something follows."""
+
+    def branch(name: str, factor: float) -> Any:
+        nodes = [
+            helper.make_node("MatMul", ["a", f"{name}w"], [f"{name}m"]),
+            helper.make_node("Mul", [f"{name}m", f"{name}k"], [f"{name}y"]),
+        ]
+        weights = {f"{name}w": normal(64, 8), f"{name}k": np.float32(factor)}
+        tensors = [numpy_helper.from_array(np.asarray(each), key) for key, each in weights.items()]
+        return helper.make_graph(nodes, name, [], [value(f"{name}y", ["n", 8])], tensors)
+
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"], name="around"),
+        helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=0),
+        helper.make_node("Greater", ["mean", "zero"], ["positive"]),
+        helper.make_node("If", ["positive"], ["i"], then_branch=branch("t", 1.0), else_branch=branch("f", -2.0)),
+        helper.make_node("Conv", ["i4", "k"], ["c"]),
+        helper.make_node("Softmax", ["c2"], ["y"]),
+    ]
+    nodes.insert(4, helper.make_node("Reshape", ["i", "four"], ["i4"]))
+    nodes.insert(6, helper.make_node("Reshape", ["c", "two"], ["c2"]))
+    shapes = {"four": np.array([-1, 8, 1, 1]), "two": np.array([-1, 4])}
+    weights = {"w": normal(32, 64), "zero": np.float32(0), "k": normal(4, 8, 1, 1), **shapes}
+    return network(nodes, value("x", ["n", 32]), [value("y", ["n", 4])], **weights)
+
+
+@pytest.mark.parametrize("target", ["onnx-fp16", "onnx-int8-dynamic", "onnx-int8-static", "openvino-fp16"])
+def test_a_node_whose_bodies_take_what_lies_around_them_stays_behind_it(bench: Any, target: str) -> None:
+    report = bench.convert(request(bench, target, branching()))
+    assert report.parity.verdict == "passed", report.parity.reason
+    assert report.changed >= 1
+
+
+def test_what_openvino_cannot_convert_comes_with_its_reason() -> None:
+    message = """Model wasn't fully converted. Failed operations detailed log:
+-- Conv-15 with a message:
+While validating ONNX node '<Node(Conv): c>': Check 'rank().is_static()' failed at src/op/conv.cpp:38:
+The input data tensor's rank has to be known (static)
+
+Summary:
+-- Conversion is failed for: Conv-15
+"""
+    assert _reason(message) == "Conv: The input data tensor's rank has to be known (static)"
+    assert _reason("one\n\nthe last line\n") == "the last line"
+
+
+def test_probabilities_along_a_sequence_are_no_classes(bench: Any) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("Sigmoid", ["a"], ["s"]),
+        helper.make_node("Squeeze", ["s", "last"], ["y"]),
+    ]
+    made = network(
+        nodes, value("x", ["steps", 32]), [value("y", ["steps"])], w=normal(32, 1, scale=1.0), last=np.array([1])
+    )
+    config = PackageConfig.model_validate(
+        {
+            "model_algorithm": "other",
+            "model_type": "ONNX",
+            "inputs": [{"name": "x", "batched": False}],
+        }
+    )
+    package = bench.package(made, samples=VECTORS[:6])
+    for number in range(1, 20):
+        np.save(package / "calibration_data" / f"{number}.npy", RANDOM.standard_normal((6, 32)).astype(np.float32))
+    report = bench.convert(bench.request("onnx-fp16", package, config=config))
+    assert report.parity.verdict == "passed", report.parity.reason
+    (output,) = report.parity.outputs
+    assert output.role == "scores"
+    assert "one class" in {measure.name for measure in output.measures}
+    assert all("class 5" not in measure.where for measure in output.measures)
 
 
 def test_without_samples_nobody_knows_what_overflows(bench: Any) -> None:

@@ -26,7 +26,13 @@ def judge(request: JudgeRequest, log: Log) -> Parity:
         *split,
         kind=request.kind,
         tolerance=request.tolerance,
-        model=proof.Model(request.declared, request.heads, request.labels, request.inputs_vary),
+        model=proof.Model(
+            request.declared,
+            request.heads,
+            request.labels,
+            request.inputs_vary,
+            frozenset(spec.name for spec in request.specs if spec.shape and not isinstance(spec.shape[-1], int)),
+        ),
     )
     verdict, reason, notes = proof.judge(evidence)
     parity = Parity(

@@ -19,6 +19,7 @@ PEAK_SHARE = 0.05  # a channel that hardly varies is measured against this much 
 QUIETEST = 1e-4  # and none against less than this much of the loudest one
 TRIMMED = 0.001  # so that none is left out of fewer than 1000
 BIAS_SHARE = 0.5  # an error with one sign may be this much of one that has both
+LARGEST_FACTOR, LARGEST = 10.0, 0.25  # the worst of very many values, as long as it is no quarter of the reach
 SAMPLE_FACTOR = 2.0  # one sample may be so many times worse than all together, of one value twice that
 CONSTANT = 1e-6
 
@@ -52,7 +53,7 @@ def compare_numbers(
     for name, values, most in (
         ("error", found.rms, limit),
         ("bias", found.bias, limit * BIAS_SHARE),
-        ("largest error", found.largest, limit),
+        ("largest error", found.largest, max(limit, min(limit * LARGEST_FACTOR, LARGEST))),
     ):
         worst = int(np.argmax(values))
         control = float(found.control[worst]) if name == "error" and found.controlled else None

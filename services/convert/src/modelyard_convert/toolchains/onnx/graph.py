@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def tidied(path: Path) -> Any:
     kept = [entry for entry in model.opset_import if entry.domain in used]
     del model.opset_import[:]
     model.opset_import.extend(kept)
+    in_order(model.graph)
     path.write_bytes(model.SerializeToString())
     return model
 
@@ -30,6 +32,34 @@ def _nodes(graph: Any) -> Iterator[Any]:
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
                 yield from _nodes(inner)
+
+
+def in_order(graph: Any) -> None:
+    """Every node behind those whose results it takes, in bodies too. A node with bodies also takes what they take from
+    around them, which tools that sort by inputs alone forget."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                in_order(inner)
+    makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    needs = {index: {makers[name] for name in _taken(node) if name in makers} for index, node in enumerate(graph.node)}
+    placed = [*TopologicalSorter(needs).static_order()]
+    if placed == [*range(len(placed))]:
+        return
+    copies = [onnx.NodeProto.FromString(graph.node[index].SerializeToString()) for index in placed]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def _taken(node: Any) -> Iterator[str]:
+    """Names that a node takes, those that its bodies take from around them too."""
+    yield from node.input
+    for attribute in node.attribute:
+        for inner in (attribute.g, *attribute.graphs):
+            own = {value.name for value in inner.input} | {name for each in inner.node for name in each.output}
+            own |= {tensor.name for tensor in inner.initializer}
+            yield from (name for each in inner.node for name in _taken(each) if name not in own)
+            yield from (value.name for value in inner.output if value.name not in own)
 
 
 def all_nodes(model: Any) -> Iterator[Any]:

@@ -6,10 +6,9 @@ from typing import Any
 
 import onnx
 from onnxruntime.transformers import float16
-from onnxruntime.transformers.onnx_model import OnnxModel
 
 from modelyard_convert.children.protocol import Changes, Work
-from modelyard_convert.toolchains.onnx.graph import all_nodes, float_weights, halves, is_large, save
+from modelyard_convert.toolchains.onnx.graph import all_nodes, float_weights, halves, in_order, is_large, save
 from modelyard_convert.toolchains.onnx.optimising import run_basic_optimiser
 from modelyard_convert.toolchains.onnx.preparing import prepared
 from modelyard_convert.toolchains.onnx.watching import magnitudes
@@ -52,7 +51,7 @@ def to_fp16(work: Work) -> Changes:
             node_block_list=kept,
         )
     _without_ways_through_fp16(model)
-    OnnxModel(model).topological_sort()  # its casts stand at the end
+    in_order(model.graph)  # its casts stand at the end
     save(model, work.result_file("model.onnx"))
     count = halves(model) - before
     return Changes(count, f"{count} weights are stored in fp16", told)

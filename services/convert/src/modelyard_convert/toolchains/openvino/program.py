@@ -9,7 +9,11 @@ from typing import Any
 
 from modelyard_convert.children.protocol import Changes, Samples, ToolchainFailed, UnsupportedOperators, Work
 
-_UNCONVERTED = re.compile(r"(?:No conversion rule found for operations|Conversion is failed for):\s*([^\n]+)")
+_UNCONVERTED = re.compile(r"No conversion rule found for operations:\s*([^\n]+)")
+_FAILED = re.compile(
+    r"^-- (?P<name>[\w.]+)-\d+ with a message:\n(?P<why>.*?)(?=^-- |^Summary:|\Z)", re.MULTILINE | re.DOTALL
+)
+_HALF = re.compile(r'type="Const"[^>]*>\s*<data element_type="f16"')
 FP16_MAX = 65504.0
 MASK_FROM = 1e30
 """What is so large masks something out, also as infinity."""
@@ -29,10 +33,10 @@ def to_fp16(work: Work) -> Changes:
     onnx_files = sorted((work.source / "model").glob("*.onnx"))
     model = _read_onnx(work) if onnx_files else _read(work.source_file(".xml"))
     notes = _watched(model, work)
-    before = 0 if onnx_files else _half_constants(model)
+    before = 0 if onnx_files else _half_constants(work.source_file(".xml"))
     result = work.result_file("model.xml")
     _save(model, result, half=True)
-    count = _half_constants(_read(result)) - before
+    count = _half_constants(result) - before
     return Changes(count, f"{count} weights are stored in fp16", notes)
 
 
@@ -110,13 +114,19 @@ def _read(path: Path) -> Any:
         operators = unconverted(str(error))
         if operators:
             raise UnsupportedOperators(*operators) from None
-        raise ToolchainFailed(f"OpenVINO cannot read the model: {_last_line(str(error))}") from error
+        raise ToolchainFailed(f"OpenVINO cannot read the model: {_reason(str(error))}") from error
 
 
 def unconverted(message: str) -> tuple[str, ...]:
     """Names of the operators that a front end's report lists."""
     listed = [name for match in _UNCONVERTED.findall(message) for name in match.split(",")]
     return tuple(dict.fromkeys(_OPSET_SUFFIX.sub("", name.strip()) for name in listed if name.strip()))
+
+
+def _reason(message: str) -> str:
+    """Why each operator could not be converted, else the last line."""
+    failed = [f"{each['name']}: {_last_line(each['why'])}" for each in _FAILED.finditer(message)]
+    return "; ".join(dict.fromkeys(failed)) or _last_line(message)
 
 
 def _last_line(message: str) -> str:
@@ -129,8 +139,6 @@ def _save(model: Any, path: Path, *, half: bool) -> None:
     openvino.save_model(model, path, compress_to_fp16=half)  # it would compress unless told not to
 
 
-def _half_constants(model: Any) -> int:
-    import openvino
-
-    constants = (operation for operation in model.get_ops() if operation.get_type_name() == "Constant")
-    return sum(1 for constant in constants if constant.get_element_type() == openvino.Type.f16)
+def _half_constants(path: Path) -> int:
+    """In bodies too, which a model does not list."""
+    return len(_HALF.findall(path.read_text("utf-8")))
