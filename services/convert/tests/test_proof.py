@@ -208,6 +208,15 @@ def test_a_sigmoid_may_be_a_little_more_than_one() -> None:
     assert measured(parity)["agreement"] > 0.99
 
 
+def test_a_map_of_open_size_stays_a_map() -> None:
+    own = [(DRAWN.random((1, 12 + index % 3, 16)) ** 4).astype(np.float32) for index in range(20)]
+    got = [each + np.float32(1e-6) for each in own]
+    known = {"heads": {"y": "Sigmoid"}, "inputs_vary": True, "open_ended": frozenset({"y"})}
+    verdict, reason, _, parity = pair(own, got, **known)
+    assert (verdict, parity.role) == ("passed", "mask"), reason
+    assert "sample IoU" in measured(parity)
+
+
 def test_labels_follow_their_scores() -> None:
     scores = [softmaxed(row) for row in REFERENCE]
     labels = [np.array(row.argmax() + 5) for row in scores]

@@ -19,7 +19,8 @@ PEAK_SHARE = 0.05  # a channel that hardly varies is measured against this much 
 QUIETEST = 1e-4  # and none against less than this much of the loudest one
 TRIMMED = 0.001  # so that none is left out of fewer than 1000
 BIAS_SHARE = 0.5  # an error with one sign may be this much of one that has both
-LARGEST_FACTOR, LARGEST = 10.0, 0.25  # the worst of very many values, as long as it is no quarter of the reach
+LARGEST_FACTOR, LARGEST, LARGEST_LOG = 10.0, 0.35, 0.25  # the worst of very many values, up to a share of the reach
+CHANNELS_SHARE = 0.1  # the worst of ten times as many channels may be so much worse
 SAMPLE_FACTOR = 2.0  # one sample may be so many times worse than all together, of one value twice that
 CONSTANT = 1e-6
 
@@ -51,9 +52,9 @@ def compare_numbers(
     found = _Errors.of(pair, axis, scales, trimmed)
     measures = []
     for name, values, most in (
-        ("error", found.rms, limit),
+        ("error", found.rms, limit * (1.0 + CHANNELS_SHARE * np.log10(len(found.rms)))),
         ("bias", found.bias, limit * BIAS_SHARE),
-        ("largest error", found.largest, max(limit, min(limit * LARGEST_FACTOR, LARGEST))),
+        ("largest error", found.largest, max(limit, min(limit * LARGEST_FACTOR, LARGEST_LOG if space else LARGEST))),
     ):
         worst = int(np.argmax(values))
         control = float(found.control[worst]) if name == "error" and found.controlled else None

@@ -10,9 +10,10 @@ from modelyard_convert.children.judging.numbers import compare_numbers
 from modelyard_convert.children.judging.pairing import Comparison, Paired, plain
 
 PROBABILITY_SHARE = 0.4  # of `max_rel_error`: the mean distance of two distributions, between 0 and 1
-SMALLEST_SHARE = 0.25  # of `max_rel_error`: what is added to a probability before its logarithm is taken
+SMALLEST_SHARE = 0.12  # of `max_rel_error`: what is added to a probability before its logarithm is taken
 LEAST_NATS = 1.0  # of a class that hardly varies: less is no difference in its probability
 TOSS_UPS = 0.01  # of all places: where two classes are equally likely, a rounding moves a logarithm far
+SAMPLE_MOVED = 0.55  # of a sample's probability: more is no toss-up that fell the other way
 SEEN = 5  # samples of a class before it is judged alone
 LEAST_OF_A_CLASS = 0.5
 FIRST = 5
@@ -50,6 +51,11 @@ def compare_scores(pair: Paired, bounds: Tolerance, *, logits: bool) -> Comparis
             limit=bounds.max_rel_error * PROBABILITY_SHARE,
             where=f"sample {worst}: {apart[worst].max(initial=0.0):.3f}",
         )
+    )
+    of_samples = [float(each.mean()) if each.size else 0.0 for each in apart]
+    furthest = int(np.argmax(of_samples))
+    measures.append(
+        Measure(name="sample probability", value=of_samples[furthest], limit=SAMPLE_MOVED, where=f"sample {furthest}")
     )
     return Comparison(
         (*measures, *distances.measures),
