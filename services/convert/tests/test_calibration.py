@@ -12,7 +12,7 @@ from modelyard_contracts.shapes import Signature, TensorSpec
 from modelyard_convert.children import calibration
 from modelyard_convert.children.axes import supposed
 from modelyard_convert.children.calibration import SEEDED_SAMPLES, Samples, seeded_shapes
-from modelyard_convert.children.reading import Pieces, array_pieces, image_pieces
+from modelyard_convert.children.reading import Pieces, array_files, array_pieces, image_pieces
 from modelyard_convert.errors import CalibrationProblem
 from modelyard_testkit.models import digits_config
 
@@ -29,7 +29,7 @@ IMAGE = signature(("N", 1, 8, 8))
 
 
 def array_items(folder: Path, model: Signature) -> Pieces:
-    return array_pieces(folder, model, supposed(model)[0])
+    return array_pieces(array_files(folder, model), model, supposed(model)[0])
 
 
 def image_items(folder: Path, model: Signature, config: PackageConfig) -> Pieces:

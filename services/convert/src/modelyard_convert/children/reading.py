@@ -37,10 +37,22 @@ class _Column:
     read: Callable[[int], Array]
 
 
-def array_pieces(folder: Path, signature: Signature, axes: Axes, items: int = 1) -> Pieces:
-    """`*.npy` and `*.npz` of a package's `calibration_data/`, or the one `.npz` of a dataset. A piece takes `items`
-    neighbours along the batch axis."""
-    blocks = [block for path in sorted(folder.iterdir()) for block in _blocks(path, signature, axes, items)]
+@dataclass(frozen=True, slots=True)
+class File:
+    """The arrays of the model's inputs in one file; on the disk where numpy can leave them there."""
+
+    name: str
+    arrays: Feed
+
+
+def array_files(folder: Path, signature: Signature) -> list[File]:
+    """`*.npy` and `*.npz` of a package's `calibration_data/`, or the one `.npz` of a dataset."""
+    return [file for path in sorted(folder.iterdir()) for file in _files(path, signature.inputs)]
+
+
+def array_pieces(files: Sequence[File], signature: Signature, axes: Axes, items: int = 1) -> Pieces:
+    """A piece takes `items` neighbours along the batch axis."""
+    blocks = [_columns(file, signature.inputs, axes, items) for file in files]
     starts = np.cumsum([0, *(_length(block) for block in blocks)])
 
     def read(index: int) -> Feed:
@@ -67,15 +79,13 @@ def image_pieces(folder: Path, signature: Signature, axes: Axes, config: Package
     return Pieces(len(paths), read)
 
 
-def _blocks(path: Path, signature: Signature, axes: Axes, items: int) -> list[dict[str, _Column]]:
-    """Arrays stay on the disk where numpy can leave them there."""
-    inputs = signature.inputs
+def _files(path: Path, inputs: Sequence[TensorSpec]) -> list[File]:
     try:
         if path.suffix == ".npy" and len(inputs) == 1:
-            return [_columns(path, {inputs[0].name: np.load(path, mmap_mode="r")}, inputs, axes, items)]
+            return [File(path.name, {inputs[0].name: np.load(path, mmap_mode="r")})]
         if path.suffix == ".npz":
             with np.load(path) as archive:
-                return [_columns(path, _named(path, dict(archive), inputs), inputs, axes, items)]
+                return [File(path.name, _named(path, dict(archive), inputs))]
     except (ValueError, OSError, EOFError) as error:
         raise CalibrationProblem(f"{path.name} cannot be read as an array: {error}") from error
     if path.suffix == ".npy":
@@ -95,7 +105,8 @@ def _named(path: Path, arrays: Feed, inputs: Sequence[TensorSpec]) -> Feed:
     return chosen
 
 
-def _columns(path: Path, arrays: Feed, inputs: Sequence[TensorSpec], axes: Axes, items: int) -> dict[str, _Column]:
+def _columns(file: File, inputs: Sequence[TensorSpec], axes: Axes, items: int) -> dict[str, _Column]:
+    arrays = file.arrays
     whole = all(isinstance(size, int) for spec in inputs for size in spec.shape) and all(
         arrays[spec.name].shape == spec.shape for spec in inputs
     )
@@ -106,13 +117,13 @@ def _columns(path: Path, arrays: Feed, inputs: Sequence[TensorSpec], axes: Axes,
         if column is None:
             where = "no batch axis" if axis is None else f"axis {axis} = sample"
             raise CalibrationProblem(
-                f"{path.name} has shape {list(array.shape)}; input `{spec.name}` takes {list(spec.shape)}, {where}"
+                f"{file.name} has shape {list(array.shape)}; input `{spec.name}` takes {list(spec.shape)}, {where}"
             )
         columns[spec.name] = column
     counts = {name: column.count for name, column in columns.items() if column.count is not None}
     if len(set(counts.values())) > 1:
         told = ", ".join(f"`{name}` {count}" for name, count in counts.items())
-        raise CalibrationProblem(f"{path.name}: its arrays hold different numbers of samples: {told}")
+        raise CalibrationProblem(f"{file.name}: its arrays hold different numbers of samples: {told}")
     return columns
 
 

@@ -7,14 +7,13 @@ import re
 from dataclasses import dataclass
 
 from modelyard_contracts.failures import Failure
-from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Signature
 from modelyard_convert.child_request import CalibrationFolder
 from modelyard_convert.children import arrays, calibration
 from modelyard_convert.children.axes import Axes, supposed
 from modelyard_convert.children.calibration import fitting
 from modelyard_convert.children.probing import Probe, probe
-from modelyard_convert.children.reading import Pieces, array_pieces, image_pieces
+from modelyard_convert.children.reading import Pieces, array_files, array_pieces, image_pieces
 from modelyard_convert.children.requests import SampleReport, SampleRequest
 from modelyard_convert.errors import CalibrationProblem, UnsupportedOperators
 from modelyard_formats.running import Runner, describe
@@ -115,9 +114,15 @@ def _read(
     untold: list[tuple[Pieces, Axes, Probe]] = []
     refused: list[tuple[Pieces, Axes, Probe]] = []
     mixed: list[Axes] = []
-    for axes in supposed(loaded.signature, request.config.inputs):
+    signature, is_images = loaded.signature, folder.kind == "images"
+    files = [] if is_images else array_files(folder.path, signature)
+    for axes in supposed(signature, request.config.inputs):
         try:
-            pieces = _pieces(folder, loaded.signature, axes, request.config)
+            pieces = (
+                image_pieces(folder.path, signature, axes, request.config)
+                if is_images
+                else array_pieces(files, signature, axes)
+            )
             found = _probed(loaded, axes, pieces)
         except CalibrationProblem as problem:
             wrong = wrong or problem
@@ -126,8 +131,8 @@ def _read(
             return pieces, axes, found, ()
         if found.verdict in ("unknown", "refused"):
             (untold if found.verdict == "unknown" else refused).append((pieces, axes, found))
-        elif axes.items and folder.kind == "arrays":  # neighbours stay together
-            chunks = array_pieces(folder.path, loaded.signature, axes, axes.items)
+        elif axes.items and not is_images:  # neighbours stay together
+            chunks = array_pieces(files, signature, axes, axes.items)
             note = _MIXED.format(axes=axes.told(), what=f"every {axes.items} neighbours are")
             return chunks, Axes(dict.fromkeys(axes.of), None), Probe("unknown", ()), (note,)
         else:
@@ -139,12 +144,6 @@ def _read(
 
 
 _MIXED = "rows influence one another along what looks like the {axes}; {what} one sample"
-
-
-def _pieces(folder: CalibrationFolder, signature: Signature, axes: Axes, config: PackageConfig) -> Pieces:
-    if folder.kind == "images":
-        return image_pieces(folder.path, signature, axes, config)
-    return array_pieces(folder.path, signature, axes)
 
 
 def _probed(loaded: Runner, axes: Axes, pieces: Pieces) -> Probe:
