@@ -71,6 +71,19 @@ def test_arrays_of_numbers_and_text(tmp_path: Path) -> None:
     assert findings(tmp_path, made) == set()
 
 
+def test_archives_of_several_arrays(tmp_path: Path) -> None:
+    """Whatever the numbers begin with: behind the line of the header some bytes end a pickle, with arrays behind it."""
+    random = np.random.default_rng(1)
+    files = {}
+    for first in range(256):
+        out = io.BytesIO()
+        sound = random.normal(0, 0.1, (1, 512)).astype(np.float32)
+        sound.view(np.uint8)[0, 0] = first
+        np.savez(out, input=sound, state=random.standard_normal((2, 1, 128)).astype(np.float32), sr=np.int64(16_000))
+        files[f"{first}.npz"] = out.getvalue()
+    assert findings(tmp_path, files) == set()
+
+
 def test_what_is_compressed_as_a_whole(tmp_path: Path) -> None:
     value = {"weights": np.random.default_rng(0).standard_normal(50_000), "text": "x" * 10_000, "list": list(range(9))}
     made = {}

@@ -105,13 +105,14 @@ def _is_windows_program(file: BinaryIO, head: bytes) -> bool:
 
 
 def _look_for_pickles(part: Part, head: bytes, search: Search, *, is_pickle: bool) -> None:
-    """Text may look like an import; nobody's text looks like a call of it. Behind a pickle there may be arrays."""
+    """Text may look like an import; nobody's text looks like a call of it. Behind a pickle there may be arrays, but not
+    in a zip archive: its first byte asks an unpickler for something kept beside it, which none has."""
     far = reach(head, part.size)
     if far is Reach.CALLS and is_model_format(part.name):
         _refuse_name(part, "a pickle", search)
     if part.size and (is_pickle or far >= (Reach.CALLS if is_plain(part.name) else Reach.IMPORTS)):
         scan_pickles(part, search, is_pickle=is_pickle)
-    if far >= Reach.VALUES and (at := next_array(part, 0)) is not None:
+    if far >= Reach.VALUES and not head.startswith(ZIP) and (at := next_array(part, 0)) is not None:
         scan_npy(part, search, look_at, at)
 
 
