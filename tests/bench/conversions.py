@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from modelyard_contracts.package import PackageConfig
+from modelyard_contracts.shapes import Tolerance
 from modelyard_convert.child_request import CalibrationFolder, ConversionRequest
 from modelyard_convert.conversion import CHILDREN, Converter
 from modelyard_convert.toolchains import TARGETS
@@ -75,20 +76,10 @@ async def _large(children: PreloadedPython, folder: Path, pixels: int) -> tuple[
 async def _converted(children: PreloadedPython, package: Path, target: str, folder: Path) -> tuple[float, str]:
     """Seconds, and the shares as the log tells them."""
     place = folder / f"run-{time.monotonic_ns()}"
-    (place / "scratch").mkdir(parents=True)
     row = TARGETS[target]
-    request = ConversionRequest(
-        target=target,
-        options=row.option_values({"samples": SAMPLES} if row.needs_calibration else {}),
-        tolerance=row.tolerance,
-        source_format="onnx",
-        config=PackageConfig(model_algorithm="bench", model_type="ONNX"),
-        source=package,
-        result=place / "result",
-        scratch=place / "scratch",
-        calibration=CalibrationFolder(kind="arrays", path=package / "calibration_data"),
-        threads=2,
-    )
+    options = {"samples": SAMPLES} if row.needs_calibration else {}
+    config = PackageConfig(model_algorithm="bench", model_type="ONNX")
+    request = ordered(package, place, target, config, row.tolerance, options)
     lines: list[str] = []
 
     async def on_line(line: str) -> None:
@@ -98,6 +89,25 @@ async def _converted(children: PreloadedPython, package: Path, target: str, fold
     await Converter(children.run, LIMITS)(request, on_line=on_line)
     seconds = time.monotonic() - began
     return seconds, re.sub(r"^took [\d.]+ s: ", "", lines[-1])
+
+
+def ordered(
+    package: Path, place: Path, target: str, config: PackageConfig, tolerance: Tolerance, options: dict[str, Any]
+) -> ConversionRequest:
+    """Of an ONNX package with calibration data, to be done in the folder `place`."""
+    (place / "scratch").mkdir(parents=True)
+    return ConversionRequest(
+        target=target,
+        options=TARGETS[target].option_values(options),
+        tolerance=tolerance,
+        source_format="onnx",
+        config=config,
+        source=package,
+        result=place / "result",
+        scratch=place / "scratch",
+        calibration=CalibrationFolder(kind="arrays", path=package / "calibration_data"),
+        threads=2,
+    )
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  # the library is not typed

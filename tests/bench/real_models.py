@@ -18,13 +18,13 @@ from typing import Any
 import matplotlib
 import numpy as np
 import onnxruntime
+from conversions import ordered
 from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_sample_images
 
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import ConversionOrder
-from modelyard_convert.child_request import CalibrationFolder, ConversionRequest
 from modelyard_convert.conversion import CHILDREN, Converter
 from modelyard_convert.errors import AlreadyQuantised
 from modelyard_convert.orders import quantised, tolerance_of
@@ -298,20 +298,9 @@ def package(folder: Path, model: Model, scratch: Path) -> Path:
 
 async def told(children: PreloadedPython, model: Model, root: Path, target: str, scratch: Path) -> str:
     place = scratch / target
-    (place / "scratch").mkdir(parents=True)
-    row = TARGETS[target]
-    request = ConversionRequest(
-        target=target,
-        options=row.option_values({}),
-        tolerance=tolerance_of(ConversionOrder(target=target), row, inspect("onnx", root)),
-        source_format="onnx",
-        config=PackageConfig.model_validate({"model_algorithm": "real", "model_type": "ONNX", **model.config}),
-        source=root,
-        result=place / "result",
-        scratch=place / "scratch",
-        calibration=CalibrationFolder(kind="arrays", path=root / "calibration_data"),
-        threads=2,
-    )
+    config = PackageConfig.model_validate({"model_algorithm": "real", "model_type": "ONNX", **model.config})
+    tolerance = tolerance_of(ConversionOrder(target=target), TARGETS[target], inspect("onnx", root))
+    request = ordered(root, place, target, config, tolerance, {})
     lines: list[str] = []
 
     async def on_line(line: str) -> None:

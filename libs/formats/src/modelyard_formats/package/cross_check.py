@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from modelyard_contracts.failures import Problem
-from modelyard_contracts.package import OutputRole, PackageConfig, Preprocessing
+from modelyard_contracts.package import HeadDecoding, PackageConfig, Preprocessing
 from modelyard_contracts.shapes import Signature, TensorSpec
 from modelyard_formats.errors import CONFIG_FILE
 from modelyard_formats.format import UNKNOWN_RANK
@@ -33,16 +33,15 @@ def _output_problems(config: PackageConfig, signature: Signature) -> Iterable[Pr
             rule = f"the model's outputs are {', '.join(sorted(known))}"
             yield _problem(f"outputs.{index}.name", f"the model has no output {output.name!r}", rule)
         elif output.decode is not None:
-            yield from _decoding_problems(f"outputs.{index}.decode", output, known[output.name])
+            yield from _decoding_problems(f"outputs.{index}.decode", output.decode, known[output.name])
     vectors = [index for index, output in enumerate(config.outputs) if output.role in ("scores", "logits")]
     if len(vectors) > 1:
         rule = "at most one output is the score vector"
         yield _problem(f"outputs.{vectors[1]}.role", "a second score vector", rule)
 
 
-def _decoding_problems(field: str, output: OutputRole, spec: TensorSpec) -> Iterable[Problem]:
-    decode = output.decode
-    if decode is None or spec.shape == UNKNOWN_RANK:
+def _decoding_problems(field: str, decode: HeadDecoding, spec: TensorSpec) -> Iterable[Problem]:
+    if spec.shape == UNKNOWN_RANK:
         return
     shown = f"output {spec.name!r} is {describe(spec.shape)}"
     if decode.axis >= len(spec.shape):

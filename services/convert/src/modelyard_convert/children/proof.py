@@ -172,17 +172,20 @@ def _judged(parity: OutputParity, found: Comparison, *, varies: bool, silent: bo
     faults = tuple(_over(measure) for measure in found.measures if not measure.holds)
     if faults and silent:
         faults = ("all values of the result are zero", *faults)
-    undecided = found.undecided
-    if undecided:
-        pass
-    elif varies and found.control is None:
-        undecided = "no other sample has an output of this shape to compare with: add samples of the same size"
-    elif varies and found.control is not None and found.control <= CONTROL_MARGIN * found.distance:
-        undecided = (
-            f"the result is hardly closer to its own reference ({found.distance:.3g}) than to another sample's "
-            f"({found.control:.3g}): give real inputs that differ as calibration data"
-        )
+    undecided = found.undecided or (_uncontrolled(found) if varies else "")
     return Judged(parity, faults, undecided, found.notes, varies)
+
+
+def _uncontrolled(found: Comparison) -> str:
+    """Why the control says nothing for the result."""
+    if found.control is None:
+        return "no other sample has an output of this shape to compare with: add samples of the same size"
+    if found.control > CONTROL_MARGIN * found.distance:
+        return ""
+    return (
+        f"the result is hardly closer to its own reference ({found.distance:.3g}) than to another sample's "
+        f"({found.control:.3g}): give real inputs that differ as calibration data"
+    )
 
 
 def _compared(pair: Paired, role: Role, bounds: Tolerance) -> Comparison:

@@ -29,23 +29,27 @@ def _nodes(graph: Any) -> Iterator[Any]:
     """Every node, those of sub-graphs too."""
     for node in graph.node:
         yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _nodes(inner)
+        for body in bodies(node):
+            yield from _nodes(body)
+
+
+def bodies(node: Any) -> Iterator[Any]:
+    """The graphs inside an If, Loop or Scan."""
+    for attribute in node.attribute:
+        yield from (attribute.g, *attribute.graphs)
 
 
 def in_order(graph: Any) -> None:
     """Every node behind those whose results it takes, in bodies too. A node with bodies also takes what they take from
     around them, which tools that sort by inputs alone forget."""
     for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                in_order(inner)
+        for body in bodies(node):
+            in_order(body)
     makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
     needs = {index: {makers[name] for name in _taken(node) if name in makers} for index, node in enumerate(graph.node)}
-    placed = [*TopologicalSorter(needs).static_order()]
-    if placed == [*range(len(placed))]:
+    if all(need < index for index, needed in needs.items() for need in needed):
         return
+    placed = TopologicalSorter(needs).static_order()
     copies = [onnx.NodeProto.FromString(graph.node[index].SerializeToString()) for index in placed]
     del graph.node[:]
     graph.node.extend(copies)
@@ -54,12 +58,11 @@ def in_order(graph: Any) -> None:
 def _taken(node: Any) -> Iterator[str]:
     """Names that a node takes, those that its bodies take from around them too."""
     yield from node.input
-    for attribute in node.attribute:
-        for inner in (attribute.g, *attribute.graphs):
-            own = {value.name for value in inner.input} | {name for each in inner.node for name in each.output}
-            own |= {tensor.name for tensor in inner.initializer}
-            yield from (name for each in inner.node for name in _taken(each) if name not in own)
-            yield from (value.name for value in inner.output if value.name not in own)
+    for body in bodies(node):
+        own = {value.name for value in body.input} | {name for each in body.node for name in each.output}
+        own |= {tensor.name for tensor in body.initializer}
+        yield from (name for each in body.node for name in _taken(each) if name not in own)
+        yield from (value.name for value in body.output if value.name not in own)
 
 
 def all_nodes(model: Any) -> Iterator[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from modelyard_convert.toolchains.onnx.graph import all_nodes, tensors
+from modelyard_convert.toolchains.onnx.graph import all_nodes, bodies, tensors
 
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 _TYPED = ("to", "dtype", "output_dtype")
@@ -32,9 +32,8 @@ def widen(model: Any) -> None:
 
 def _inner_values(model: Any) -> Iterator[Any]:
     for node in all_nodes(model):
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from (*graph.input, *graph.output, *graph.value_info)
+        for body in bodies(node):
+            yield from (*body.input, *body.output, *body.value_info)
 
 
 def _cast_at_the_ends(model: Any) -> None:
