@@ -69,6 +69,7 @@ def test_exit_code_2_for_wrong_usage(run: Callable[..., Any], tmp_path: Path, ga
         (*training, "/local/folder"): "s3://bucket/folder/",
         (*training, "s3://b/f/", "--commit", "c"): "belong together",
         (*training, "s3://b/f/", "--metric", "accuracy=high"): "is not name=number",
+        (*training, "s3://b/f/", "--metric", "accuracy=nan"): "not a finite number",
         (*rule, "--plan", str(tmp_path / "plan.json")): "holds no JSON",
         (*rule, "--plan", str(tmp_path / "plan.json"), "--gallery"): "the whole plan",
         (*rule, "--plan", str(tmp_path / "missing.json")): "No such file",

@@ -207,6 +207,20 @@ async def test_json_that_nobody_can_keep(yard, config, field, rule) -> None:
     assert (problem["field"].removeprefix("image."), problem["rule"]) == (field, rule)
 
 
+@pytest.mark.parametrize("value", ['"NaN"', '"0.5"', "true"])
+async def test_a_metric_of_a_run_is_a_number(yard, value) -> None:
+    headers = {**await yard.token(Role.WRITER), "Content-Type": "application/json"}
+    data = '{"job_id": "j", "metrics": {"loss": ' + value + "}}"
+    body = (
+        '{"source": "t", "subject": "j", "project": "default", "data": '
+        + data
+        + ', "type": "modelyard.evt.training.completed.v1"}'
+    )
+    reply = await yard.http.post("/v1/default/training-jobs/events", headers=headers, content=body)
+    [problem] = refused(reply, 400, "ModelArts.3037")
+    assert (problem["field"], problem["rule"]) == ("data.metrics.loss", "finite number")
+
+
 async def test_json_deeper_than_any_reader_goes(yard) -> None:
     headers = {**await yard.token(Role.WRITER), "Content-Type": "application/json"}
     reply = await yard.http.post("/v1/default/models", headers=headers, content=b"[" * 5000 + b"]" * 5000)

@@ -177,9 +177,36 @@ async def test_a_run_without_result_is_kept_and_never_matched(desk: Desk, status
     assert [run.status for run in page.training_jobs] == [status]
 
 
-async def test_numbers_that_are_none_are_refused(desk: Desk) -> None:
-    with pytest.raises(Reject):
-        await desk.training.heard(*event(metrics={"accuracy": float("nan")}))
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (float("nan"), "not a finite number"),
+        (float("-inf"), "not a finite number"),
+        ("NaN", '"NaN" is not a number'),
+        ("1e400", '"1e400" is not a number'),
+        ("0.5", '"0.5" is not a number'),
+        (True, "true is not a number"),
+        (None, "null is not a number"),
+        (10**400, "larger than any"),
+    ],
+)
+async def test_a_metric_that_is_no_number_is_left_out_and_told(desk: Desk, value: Any, words: str) -> None:
+    await desk.rule()
+    await desk.training.heard(*event(metrics={"loss": value, "accuracy": 0.97}))
+    run = (await desk.training.list(by(), ListTrainingJobs())).training_jobs[0].training
+    assert run.metrics == {"accuracy": 0.97}
+    [warning] = run.warnings
+    assert warning.startswith("metrics.loss: ")
+    assert words in warning
+    assert len((await desk.match()).imports) == 1
+
+
+async def test_a_parameter_that_no_store_keeps_is_kept_as_a_text(desk: Desk) -> None:
+    parameters = {"clip": float("inf"), "seeds": [1, 2**70], "rate": 0.1}
+    await desk.training.heard(*event(parameters=parameters))
+    run = (await desk.training.list(by(), ListTrainingJobs())).training_jobs[0].training
+    assert run.parameters == {"clip": "inf", "seeds": [1, str(2**70)], "rate": 0.1}
+    assert [warning.partition(":")[0] for warning in run.warnings] == ["parameters.clip", "parameters.seeds.1"]
 
 
 async def test_runs_are_listed_newest_first_and_only_the_projects_own(desk: Desk) -> None:

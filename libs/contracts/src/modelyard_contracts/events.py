@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
+from modelyard_contracts.odd_numbers import without_odd_numbers
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import (
     Artifact,
@@ -33,6 +34,12 @@ class TrainingCompleted(Shape):
     code: CodeRef | None = None
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
+    warnings: tuple[str, ...] = Field(default=(), description="what of the report could not be kept as it was said")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_odd_numbers(cls, given: Any) -> Any:
+        return without_odd_numbers(given) if isinstance(given, dict) else given
 
 
 class PlacedFolder(Shape):

@@ -254,6 +254,7 @@ class TrainingRef(Shape):
     code: CodeRef | None = None
     started_at: int | None = None
     finished_at: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class ConversionOrder(Shape):

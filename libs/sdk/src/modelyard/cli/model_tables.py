@@ -89,7 +89,7 @@ def _training(training: Reply) -> list[tuple[str, Any]]:
         rows.append(("code", f"{code['repository']} @ {code['commit']}"))
     rows.append(("parameters", ", ".join(f"{name}={value}" for name, value in training["parameters"].items())))
     rows.append(("metrics", ", ".join(f"{name}={value:g}" for name, value in training["metrics"].items())))
-    return rows
+    return rows + [("warning", warning) for warning in training.get("warnings", ())]
 
 
 def _image(artifacts: list[Reply]) -> list[tuple[str, Any]]:

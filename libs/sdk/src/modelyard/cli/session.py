@@ -1,6 +1,7 @@
 """What every command shares: the client, the output form, and tables."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -138,9 +139,12 @@ def number(text: str) -> tuple[str, float]:
     """`name=0.95`. Raises BadParameter."""
     name, value = pair(text)
     try:
-        return name, float(value)
+        found = float(value)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not name=number") from None
+    if not math.isfinite(found):
+        raise typer.BadParameter(f"{text!r}: {value} is not a finite number")
+    return name, found
 
 
 def json_value(text: str) -> tuple[str, Any]:

@@ -81,6 +81,7 @@ def _render_job(job: Reply) -> None:
     said = job["training"]
     rows = [("id", job["training_job_id"]), ("status", job["status"])]
     rows += [("metrics", metrics_line(said["metrics"]))] if said["metrics"] else []
+    rows += [("warning", warning) for warning in said.get("warnings", ())]
     rows.append(("output", f"s3://{job['output']['bucket']}/{job['output']['prefix']}"))
     made = [("version", found["model_id"]) for found in job["imports"]]
     made += [("refused", found.get("reason") or json.dumps(found)) for found in job["refusals"]]

@@ -170,6 +170,7 @@ def _reference(completed: TrainingCompleted) -> TrainingRef:
         code=completed.code,
         started_at=_milliseconds(completed.started_at),
         finished_at=_milliseconds(completed.finished_at),
+        warnings=completed.warnings,
     )
 
 

@@ -10,10 +10,12 @@ from modelyard_contracts.calls import imports
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.catalogue import TRAINING_COMPLETED
 from modelyard_contracts.events import TrainingCompleted
-from modelyard_contracts.failures import Failure, FailureKind
+from modelyard_contracts.failures import Failure, FailureKind, Problem
+from modelyard_contracts.keeping import Path, dotted
+from modelyard_contracts.odd_numbers import odd_numbers
 from modelyard_gateway.doors.v1 import examples
 from modelyard_gateway.doors.v1.access import Reader, Writer
-from modelyard_gateway.doors.v1.replies import invalid_at
+from modelyard_gateway.doors.v1.replies import invalid, invalid_at
 from modelyard_gateway.doors.v1.schemas.rules import AsSaid
 
 router = APIRouter(prefix="/v1/{project_id}")
@@ -55,11 +57,17 @@ async def complete_training(caller: Writer, body: examples.Training) -> imports.
             field="type" if body.type != TRAINING_COMPLETED.subject else "project",
             rule="const",
         )
+    if odd := tuple(_problem(*each) for each in odd_numbers(body.data)):
+        raise invalid(odd)
     try:
         completed = _COMPLETED.validate_python(body.data, extra="forbid")
     except ValidationError as error:
         raise invalid_at("data", error.errors(include_url=False, include_input=False)) from error
     return await caller.ask(imports.COMPLETE_TRAINING, imports.CompleteTraining(event_id=body.id, completed=completed))
+
+
+def _problem(path: Path, message: str, rule: str) -> Problem:
+    return Problem(message=message, field=f"data.{dotted(path)}", rule=rule)
 
 
 @router.get("/training-jobs", tags=["training jobs"])
