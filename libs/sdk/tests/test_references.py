@@ -16,8 +16,46 @@ def test_an_id_is_taken_as_it_is(client: Client, gateway: Scripted) -> None:
     assert gateway.asked == []
 
 
-def test_a_name_means_its_newest_number(client: Client, gateway: Scripted) -> None:
-    gateway.on("GET models", {"models": [{"model_id": "m2"}]})
+def row(model_id: str, version: str, status: str = "published", name: str = "digits") -> dict[str, str]:
+    return {"model_id": model_id, "model_name": name, "model_version": version, "model_status": status}
+
+
+def test_a_name_means_its_newest_published_version(
+    client: Client, gateway: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed, usable = {"models": [row("m3", "0.0.3", "failed")]}, {"models": [row("m2", "0.0.2")]}
+    gateway.on("GET models", failed, usable)
+    assert model_id(client, "digits") == "m2"
+    assert caplog.messages == ["digits 0.0.3 is failed; taking 0.0.2, the newest published version"]
+    assert gateway.asked[-1].query["model_status"] == "published"
+    gateway.on("GET models", failed)
+    assert model_id(client, "digits:0.0.3") == "m3"
+    gateway.on("GET models", {"models": [row("m3", "0.0.3", "publishing")]}, {"models": []})
+    assert model_id(client, "digits") == "m3"
+    assert len(caplog.messages) == 1
+
+
+def test_what_was_probably_meant(client: Client, gateway: Scripted) -> None:
+    gateway.on(
+        "GET models", {"models": []}, {"models": []}, {"models": [row("m1", "0.0.1"), row("m2", "0.1.0", name="Faces")]}
+    )
+    with pytest.raises(
+        NotFoundHere, match=r"no model 'digist' in project 'p1'; did you mean 'digits'\? see 'modelyard"
+    ):
+        model_id(client, "digist")
+    gateway.on("GET models", {"models": []}, {"models": [row("m1", "0.0.1"), row("m2", "0.1.0")]})
+    with pytest.raises(NotFoundHere, match=r"no model 'digits:1\.0\.0' in project 'p1'; 'digits' has 0\.0\.1, 0\.1\.0"):
+        model_id(client, "digits:1.0.0")
+    gateway.on("GET model-names/digits/aliases", {"aliases": [{"alias": "champion", "model_id": "m7"}]})
+    with pytest.raises(NotFoundHere, match="did you mean 'champion'"):
+        model_id(client, "digits@champoin")
+    gateway.on("GET datasets", {"datasets": []}, {"datasets": [{"dataset_id": "d", "name": "held-out"}]})
+    with pytest.raises(NotFoundHere, match="did you mean 'held-out'"):
+        dataset_id(client, "heldout")
+
+
+def test_a_name_and_a_number(client: Client, gateway: Scripted) -> None:
+    gateway.on("GET models", {"models": [row("m2", "1.0.0")]})
     assert model_id(client, "手写数字") == "m2"
     assert gateway.asked[-1].query == {
         "model_name": "手写数字",

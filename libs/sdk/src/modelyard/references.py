@@ -1,35 +1,69 @@
 """What people type for a model, artifact, dataset or rule, turned into ids."""
 
+import logging
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, Final
 
 from modelyard.client import Client
 from modelyard.errors import NotFoundHere, Reply
 
+log = logging.getLogger("modelyard")
+_LOOKED_AT: Final = 1000  # versions whose names are compared with one that is not there
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def model_id(client: Client, text: str) -> str:
-    """An id, `name` (its newest version number), `name:1.0.0`, or `name@alias`. Raises NotFoundHere."""
+    """An id, `name` (its newest published version), `name:1.0.0`, or `name@alias`. Raises NotFoundHere.
+
+    A name's newer versions that are not published are passed over, with a warning in the log. Where none is published
+    it means the newest.
+    """
     if _ID.fullmatch(text):
         return text
     name, _, alias = text.partition("@")
     if alias:
-        for found in client.aliases.list(name)["aliases"]:
+        held = client.aliases.list(name)["aliases"]
+        for found in held:
             if found["alias"] == alias:
                 return str(found["model_id"])
-        raise NotFoundHere(f"{name!r} has no alias {alias!r}; see 'modelyard models alias {name}'")
+        aliases = meant(alias, (found["alias"] for found in held))
+        raise NotFoundHere(f"{name!r} has no alias {alias!r}; {aliases}see 'modelyard models alias {name}'")
     name, _, version = text.partition(":")
-    models = client.models.list(
-        model_name=name,
-        exact_match=True,
-        model_version=version or None,
-        sort_by="model_version",
-        order="desc",
-        limit=1,
-    )["models"]
-    if not models:
-        raise NotFoundHere(f"no model {text!r} in project {client.connection.project!r}; see 'modelyard models list'")
-    return str(models[0]["model_id"])
+    newest = _newest(client, name, model_version=version or None)
+    if newest is None:
+        project = client.connection.project
+        raise NotFoundHere(
+            f"no model {text!r} in project {project!r}; {_other(client, name)}see 'modelyard models list'"
+        )
+    if not version and newest["model_status"] != "published":
+        usable = _newest(client, name, model_status="published")
+        if usable is not None:
+            passed, taken = f"{name} {newest['model_version']} is {newest['model_status']}", usable["model_version"]
+            log.warning("%s; taking %s, the newest published version", passed, taken)
+            return str(usable["model_id"])
+    return str(newest["model_id"])
+
+
+def _newest(client: Client, name: str, **more: Any) -> Reply | None:
+    page = client.models.list(model_name=name, exact_match=True, **more, sort_by="model_version", order="desc", limit=1)
+    return page["models"][0] if page["models"] else None
+
+
+def _other(client: Client, name: str) -> str:
+    """What is there under that name, or a name like it."""
+    if numbers := [
+        found["model_version"] for found in client.models.list(model_name=name, exact_match=True, limit=5)["models"]
+    ]:
+        return f"{name!r} has {', '.join(numbers)}; "
+    return meant(name, (found["model_name"] for found in client.models.list(limit=_LOOKED_AT)["models"]))
+
+
+def meant(text: str, there: Iterable[str]) -> str:
+    """`did you mean 'digits'? ` for what is nearly there, else nothing."""
+    close = get_close_matches(text.casefold(), names := {each.casefold(): each for each in there}, n=3)
+    return f"did you mean {' or '.join(repr(names[each]) for each in close)}? " if close else ""
 
 
 def artifact_id(model: Reply, text: str | None) -> str | None:
@@ -39,8 +73,9 @@ def artifact_id(model: Reply, text: str | None) -> str | None:
     for artifact in reversed(model["artifacts"]):
         if text in (artifact["artifact_id"], artifact["target"]):
             return str(artifact["artifact_id"])
-    have = ", ".join(artifact["target"] for artifact in model["artifacts"]) or "none"
-    raise NotFoundHere(f"{model['model_name']} {model['model_version']} has no artifact {text!r}; it has: {have}")
+    targets = [artifact["target"] for artifact in model["artifacts"]]
+    others = f"{meant(text, targets)}it has: {', '.join(targets) or 'none'}"
+    raise NotFoundHere(f"{model['model_name']} {model['model_version']} has no artifact {text!r}; {others}")
 
 
 def template_id(client: Client, text: str) -> str:
@@ -52,7 +87,8 @@ def template_id(client: Client, text: str) -> str:
     if len(found) == 1:
         return str(found[0])
     several = f"several templates are named {text!r}, give the id of one: {', '.join(found)}"
-    raise NotFoundHere(several if found else f"no template {text!r}; see 'modelyard templates list'")
+    others = meant(text, (each["template_name"] for each in templates))
+    raise NotFoundHere(several if found else f"no template {text!r}; {others}see 'modelyard templates list'")
 
 
 def training_run(client: Client, job: str, version: str | None, *, latest: bool = False) -> Reply:
@@ -91,7 +127,8 @@ def dataset_id(client: Client, text: str) -> str:
     found = client.get("datasets", name=text)["datasets"]
     if not found:
         project = client.connection.project
-        raise NotFoundHere(f"no dataset {text!r} in project {project!r}; see 'modelyard datasets list'")
+        others = meant(text, (each["name"] for each in client.get("datasets", limit=_LOOKED_AT)["datasets"]))
+        raise NotFoundHere(f"no dataset {text!r} in project {project!r}; {others}see 'modelyard datasets list'")
     return str(found[0]["dataset_id"])
 
 
@@ -99,8 +136,10 @@ def rule_id(client: Client, text: str) -> str:
     """An id, or a name that only one rule has. Raises NotFoundHere."""
     if _ID.fullmatch(text):
         return text
-    found = [rule["rule_id"] for rule in client.rules.list()["rules"] if rule["name"] == text]
+    rules = client.rules.list()["rules"]
+    found = [rule["rule_id"] for rule in rules if rule["name"] == text]
     if len(found) == 1:
         return str(found[0])
     several = f"several rules are named {text!r}, give the id of one: {', '.join(found)}"
-    raise NotFoundHere(several if found else f"no rule {text!r}; see 'modelyard rules list'")
+    others = meant(text, (rule["name"] for rule in rules))
+    raise NotFoundHere(several if found else f"no rule {text!r}; {others}see 'modelyard rules list'")
