@@ -1,7 +1,9 @@
 """The register's paths: what each asks, and what it refuses before it asks anybody."""
 
+import httpx
 import pytest
 
+from modelyard_contracts import codes
 from modelyard_contracts.calls import imports, templates, version
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.shapes import ImageSource, Role, StorageSource, TemplateSource
@@ -19,10 +21,14 @@ TEMPLATE = {
 }
 
 ASKED = [
-    ("GET", "models?label=demo&cursor=abc", None, version.LIST, {"label": "demo", "cursor": "abc"}),
+    ("GET", "models?label=demo&cursor=abc", None, version.LIST, {"label": ("demo",), "cursor": "abc"}),
+    ("GET", "models?label=a&label=b&archived=true", None, version.LIST, {"label": ("a", "b"), "archived": True}),
     ("GET", "models/m", None, version.GET, {"model_id": "m"}),
     ("PATCH", "models/m", {"labels": []}, version.UPDATE, {"model_id": "m", "labels": (), "description": None}),
     ("DELETE", "models/m?cascade=true", None, version.DELETE, {"model_id": "m", "cascade": True}),
+    ("DELETE", "models/m?purge=true", None, version.DELETE, {"cascade": False, "purge": True, "revisions": None}),
+    ("POST", "models/m/archive", None, version.ARCHIVE, {"model_id": "m"}),
+    ("POST", "models/m/restore", None, version.RESTORE, {"model_id": "m"}),
     ("GET", "models/m/deletion?cascade=true", None, version.PREVIEW_DELETION, {"model_id": "m", "cascade": True}),
     ("GET", "models/m/history?after=7&limit=5", None, version.HISTORY, {"model_id": "m", "after": 7, "limit": 5}),
     ("GET", "models/m/history/verification", None, version.VERIFY_HISTORY, {"model_id": "m"}),
@@ -76,7 +82,12 @@ REFUSED = [
     ("GET", f"{ALIAS}?at={2**53 + 1}", None, "at"),
     ("GET", f"{ALIAS}?at=yesterday", None, "at"),
     ("GET", "model-names/digits/aliases/1st", None, "alias"),
-    ("GET", f"models?label={'x' * 33}", None, "label"),
+    ("GET", f"models?label={'x' * 33}", None, "label.0"),
+    ("GET", "models?label=" + "&label=".join("abcdef"), None, "label"),
+    ("GET", "models?model_name=a&model_name=b", None, "model_name"),
+    ("GET", "models?nmae=a", None, "nmae"),
+    ("GET", "models/m?cascade=true", None, "cascade"),
+    ("DELETE", "models/m?cascade=true&cascade=true", None, "cascade"),
     ("GET", f"models?offset={10**30}", None, "offset"),
     ("GET", f"models?cursor={'x' * 2001}", None, "cursor"),
     ("GET", "models/m/deletion?cascade=perhaps", None, "cascade"),
@@ -84,8 +95,8 @@ REFUSED = [
     ("GET", f"models/template?keyword={'x' * 65}", None, "keyword"),
     ("GET", "models/ai-engine-runtimes?engine=x", None, "engine"),
     ("GET", "training-jobs?status=gone", None, "status"),
-    ("PATCH", "models/m", {}, "description, labels, model_docs"),
-    ("PATCH", "models/m", {"description": None}, "description, labels, model_docs"),
+    ("PATCH", "models/m", {}, "description, labels, tags, model_docs"),
+    ("PATCH", "models/m", {"description": None}, "description, labels, tags, model_docs"),
     ("PATCH", "models/m", {"description": "<b>"}, "description"),
     ("PATCH", "models/m", {"labels": ["a"] * 6}, "labels"),
     ("PATCH", "models/m", {"model_version": "1.0.1", "labels": []}, "model_version"),
@@ -185,6 +196,52 @@ def test_public_bounds_are_those_of_the_contract(public, contract) -> None:
     bounds = ("maxLength", "minLength", "pattern", "maxItems", "minItems", "default")
     for name in set(ours) & set(theirs) - {"config", "config_location", "infer_format"}:
         assert {key: ours[name].get(key) for key in bounds} == {key: theirs[name].get(key) for key in bounds}, name
+
+
+async def test_a_version_has_an_entity_tag(yard) -> None:
+    yard.calls.answers[version.GET.subject] = version.VersionSummary(
+        model_id="m", revision=7, model_name="digits", model_version="0.0.1", model_status="published",
+        model_type="ONNX", model_size=1, description='{"model_id":"x","revision":9}', labels=(), source_type=None,
+        workspace_id=None, aliases=(), create_at=1, created_by="token:a",
+    )  # fmt: skip
+    token = await yard.token(Role.READER)
+
+    async def shown(**headers: str) -> httpx.Response:
+        return await yard.http.get("/v1/default/models/m", headers={**token, **headers})
+
+    first = await shown()
+    assert (first.status_code, first.headers["etag"]) == (200, '"7"')
+    for known in ('"7"', 'W/"7"', '"6", "7"'):
+        again = await shown(**{"If-None-Match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", '"7"')
+    assert (await shown(**{"If-None-Match": '"6"'})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "revisions"),
+    [('"7"', (7,)), ('"6", "7"', (6, 7)), ("*", None), (None, None), ('W/"7"', ()), ('"abc"', ()), ("7", ())],
+)
+@pytest.mark.parametrize(
+    ("method", "path", "body", "call"),
+    [
+        ("PATCH", "models/m", {"labels": []}, version.UPDATE),
+        ("DELETE", "models/m", None, version.DELETE),
+        ("PUT", ALIAS, {"model_version": "1.0.0"}, version.SET_ALIAS),
+        ("DELETE", ALIAS, None, version.SET_ALIAS),
+    ],
+)
+async def test_a_change_names_what_it_has_seen(yard, given, revisions, method, path, body, call) -> None:
+    yard.calls.answers[call.subject] = Failure(FailureKind.CONFLICT, codes.CHANGED, "changed since")
+    headers = {**await yard.token(Role.ADMIN), **({"If-Match": given} if given else {})}
+    reply = await yard.http.request(method, f"/v1/default/{path}", headers=headers, json=body)
+    refused(reply, 412, "ModelArts.9412")
+    [(_, _, request)] = yard.calls.asked
+    assert request.revisions == revisions
+
+
+async def test_a_request_id_is_a_correlation_id(yard) -> None:
+    reply = await yard.http.get("/v1/default/models/m", headers={"X-Request-Id": "mine-1"})
+    assert (reply.headers["x-request-id"], reply.headers["x-correlation-id"]) == ("mine-1", "mine-1")
 
 
 DEEP = "[" * 70 + "]" * 70

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,11 +12,16 @@ import pytest
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import (
+    ArchiveVersion,
     CreateVersion,
     DeleteReport,
     DeleteVersions,
+    DeletionPreview,
     GetVersion,
+    ListVersions,
+    RestoreVersion,
     SetAlias,
+    VersionPage,
     VersionView,
 )
 from modelyard_contracts.envelope import Envelope
@@ -144,8 +149,23 @@ class Register:
         assert found is not None
         return found
 
-    async def delete(self, model_id: str, *, cascade: bool = False) -> DeleteReport:
-        return await self.deletion.delete(self.context(), DeleteVersions(model_id=model_id, cascade=cascade))
+    async def delete(self, model_id: str, **how: Any) -> DeleteReport:
+        return await self.deletion.delete(self.context(), DeleteVersions(model_id=model_id, **how))
+
+    async def preview(self, model_id: str, **how: Any) -> DeletionPreview:
+        return await self.deletion.preview(self.context(), DeleteVersions(model_id=model_id, **how))
+
+    async def archive(self, model_id: str) -> VersionView:
+        return await self.deletion.archive(self.context(), ArchiveVersion(model_id=model_id))
+
+    async def restore(self, model_id: str, *, project: str = "p1") -> VersionView:
+        return await self.deletion.restore(self.context(project=project), RestoreVersion(model_id=model_id))
+
+    async def listed(self, *, project: str = "p1", **wanted: Any) -> VersionPage:
+        return await self.reading.list(self.context(project=project), ListVersions(**wanted))
+
+    def keep_deleted(self, *, days: int) -> None:
+        self.deletion = replace(self.deletion, kept_ms=days * 86_400_000)
 
     async def alias(self, alias: str, number: str | None, name: str = "digits") -> None:
         request = SetAlias(model_name=name, alias=alias, model_version=number)

@@ -12,6 +12,7 @@ from modelyard_bus.consume import Retry
 from modelyard_bus.handling import Delivery, handling
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls.version import (
+    ArchiveVersion,
     AuditView,
     DeleteVersions,
     DeletionPreview,
@@ -173,6 +174,16 @@ async def test_strays_are_named_and_with_repair_removed(yard: Yard) -> None:
         "uploads/u/model/kept",
     ]  # fmt: skip
     assert (await yard.audit()).stray_objects == 0
+
+
+async def test_what_is_archived_is_no_stray(yard: Yard) -> None:
+    ids = sorted([await yard.published(name) for name in ("a", "b", "c")])
+    archived = await yard.deletion.archive(yard.context(), ArchiveVersion(model_id=ids[1]))
+    found = await yard.audit(repair=True)
+    assert (found.stray_objects, found.objects, found.versions) == (0, 6, 3)
+    await yard.objects.remove(BUCKET, f"{yard.folder(ids[1])}source/1/model/a.onnx")
+    [damaged] = (await yard.audit()).incomplete
+    assert (damaged.artifact_id, damaged.path) == (archived.artifacts[0].artifact_id, "model/a.onnx")
 
 
 async def test_young_objects_and_work_under_way_are_left_alone(yard: Yard) -> None:

@@ -2,12 +2,13 @@
 
 import pytest
 
-from modelyard_bus.consume import Reject, Retry
+from modelyard_bus.consume import Reject
 from modelyard_contracts import catalogue, events
 from modelyard_contracts.calls.version import ListVersions
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.jobs import PurgeJob
 from modelyard_contracts.shapes import Location
+from modelyard_version.repository.versions import VERSIONS
 
 from .conftest import Facts, Register
 
@@ -21,7 +22,7 @@ async def count(register: Register) -> int | None:
     return (await register.reading.list(register.context(), ListVersions())).total_count
 
 
-async def test_a_deleted_version_is_gone_at_once_and_its_number_free(register: Register) -> None:
+async def test_a_deleted_version_is_gone_at_once_and_its_number_never_used_again(register: Register) -> None:
     model_id = await register.published(model_version="1.0.0")
     report = await register.delete(model_id)
     assert (report.delete_success_list, report.delete_failed_list) == ((model_id,), ())
@@ -30,8 +31,97 @@ async def test_a_deleted_version_is_gone_at_once_and_its_number_free(register: R
             await call
         assert caught.value.kind == FailureKind.NOT_FOUND
     assert await count(register) == 0
-    await register.create(model_version="1.0.0")
-    assert await count(register) == 1
+    with pytest.raises(Failure, match="a number is never used again") as caught:
+        await register.create(model_version="1.0.0")
+    assert (caught.value.kind, caught.value.code) == (FailureKind.CONFLICT, "ModelArts.3002")
+    assert (await register.view(await register.create())).model_version == "1.0.1"
+    assert (await register.view(await register.create(project="p2"), project="p2")).model_version == "0.0.1"
+
+
+async def test_names_that_differ_by_case_only_are_one_too_many(register: Register) -> None:
+    await register.create("Digits")
+    with pytest.raises(Failure, match="there is a model 'Digits'; 'digits' differs by upper and lower case only"):
+        await register.create("digits", model_version="2.0.0")
+    await register.create("Digits")
+    await register.create("digits", project="p2")
+
+
+async def test_versions_of_former_releases_keep_their_numbers_too(register: Register) -> None:
+    model_id = await register.published()
+    stored = await register.stored(VERSIONS, model_id)
+    del stored.body["home"]
+    await register.documents.save(VERSIONS, stored)
+    await register.delete(model_id)
+    assert (await register.view(await register.create())).model_version == "0.0.2"
+
+
+async def test_an_archived_version_is_out_of_use_until_it_is_restored(register: Register) -> None:
+    model_id = await register.published()
+    before = await register.view(model_id)
+    shown = await register.archive(model_id)
+    assert (shown.model_id, shown.archived_at, shown.expires_at) == (model_id, register.now, None)
+    assert await register.archive(model_id) == shown
+    assert await count(register) == 0
+    assert [row.model_id for row in (await register.listed(archived=True)).models] == [model_id]
+    assert (await register.listed(archived=True, project="p2")).count == 0
+    with pytest.raises(Failure, match="is archived; restore it first"):
+        await register.view(model_id)
+    with pytest.raises(Failure, match="no archived model"):
+        await register.restore(model_id, project="p2")
+    assert (await register.view(await register.create())).model_version == "0.0.2"
+    again = await register.restore(model_id)
+    assert again.artifacts == before.artifacts
+    assert (again.archived_at, again.in_use) == (None, ())
+    assert await register.restore(model_id) == again
+    assert await count(register) == 2
+    told = [message.type for message in await register.said() if message.subject == model_id]
+    assert told[-2:] == [catalogue.VERSION_ARCHIVED.subject, catalogue.VERSION_RESTORED.subject]
+
+
+async def test_what_is_used_or_not_here_yet_is_not_archived(register: Register) -> None:
+    publishing = await register.create()
+    with pytest.raises(Failure, match="is being imported"):
+        await register.archive(publishing)
+    model_id = await register.published()
+    await register.alias("prod", "0.0.2")
+    with pytest.raises(Failure, match="held by alias 'prod'"):
+        await register.archive(model_id)
+
+
+async def test_a_deleted_version_waits_its_days(register: Register) -> None:
+    model_id, failed = await register.published(), await register.create()
+    register.keep_deleted(days=7)
+    report = await register.delete(model_id)
+    assert (report.delete_success_list, report.expires_at) == ((model_id,), register.now + 7 * 86_400_000)
+    await register.delete(failed)
+    assert [row.model_id for row in (await register.listed(archived=True)).models] == [model_id]
+    assert (await register.restore(model_id)).expires_at is None
+    register.now += 8 * 86_400_000
+    assert await register.deletion.expire() == 0
+    await register.delete(model_id)
+    register.now += 7 * 86_400_000 - 1
+    assert await register.deletion.expire() == 0
+    register.now += 1
+    assert await register.deletion.expire() == 1
+    with pytest.raises(Failure, match="no archived model"):
+        await register.restore(model_id)
+    messages = await register.said()
+    assert messages[-1].type == catalogue.VERSION_PURGE.subject
+    assert messages[-1].project == "p1"
+    await register.tell(register.deletion.purge, purge_job(model_id))
+    assert register.objects.removed == [("artifacts", f"p1/models/{model_id}/")]
+
+
+async def test_who_cannot_wait_purges(register: Register) -> None:
+    register.keep_deleted(days=7)
+    archived, at_once = await register.published(), await register.published()
+    await register.delete(archived)
+    with pytest.raises(Failure, match="no model"):
+        await register.delete(archived)
+    for model_id in (archived, at_once):
+        report = await register.delete(model_id, purge=True)
+        assert (report.delete_success_list, report.expires_at) == ((model_id,), None)
+    assert (await register.listed(archived=True)).count == 0
 
 
 async def test_it_says_so_and_orders_the_purge_in_one_save(register: Register) -> None:
@@ -47,16 +137,11 @@ async def test_it_says_so_and_orders_the_purge_in_one_save(register: Register) -
     assert PurgeJob.model_validate(messages[1].data) == purge_job(model_id)
 
 
-async def test_the_tombstone_goes_when_all_is_said_and_the_objects_are_gone(register: Register) -> None:
+async def test_the_objects_go_and_what_comes_twice_does_no_harm(register: Register) -> None:
     model_id = await register.published()
     await register.delete(model_id)
-    with pytest.raises(Retry):
-        await register.tell(register.deletion.purge, purge_job(model_id))
-    assert await register.versions.any(model_id)
-    await register.said()
     for _ in range(2):
         await register.tell(register.deletion.purge, purge_job(model_id))
-        assert await register.versions.any(model_id) is None
     assert set(register.objects.removed) == {("artifacts", f"p1/models/{model_id}/")}
 
 
@@ -117,11 +202,34 @@ async def test_a_cascade_takes_every_version_of_the_name_that_is_not_held(regist
     assert (await register.view(other)).model_status == "published"
 
 
-async def test_a_cascade_takes_twenty_and_the_same_call_again_the_rest(register: Register) -> None:
+async def test_a_cascade_takes_the_named_one_first_and_says_when_there_are_more(register: Register) -> None:
     made = [await register.create() for _ in range(23)]
-    first = await register.delete(made[5], cascade=True)
-    assert len(first.delete_success_list) == 20
-    assert made[5] not in first.delete_success_list
-    second = await register.delete(made[5], cascade=True)
-    assert len(second.delete_success_list) == 3
-    assert set(first.delete_success_list) | set(second.delete_success_list) == set(made)
+    preview = await register.preview(made[22], cascade=True)
+    first = await register.delete(made[22], cascade=True)
+    assert first.delete_success_list == (made[22], *made[:19])
+    assert tuple(version.model_id for version in preview.versions) == first.delete_success_list
+    assert (preview.more, first.more) == (True, True)
+    second = await register.delete(made[21], cascade=True)
+    assert second.delete_success_list == (made[21], *made[19:21])
+    assert not second.more
+
+
+async def test_a_cascade_comes_to_those_behind_what_is_in_use(register: Register) -> None:
+    made = [await register.published() for _ in range(23)]
+    for number in range(1, 22):
+        await register.alias(f"a{number}", f"0.0.{number}")
+    report = await register.delete(made[0], cascade=True)
+    assert set(report.delete_success_list) == {made[21], made[22]}
+    assert (len(report.delete_failed_list), report.more) == (21, False)
+
+
+@pytest.mark.parametrize(("seen", "goes"), [(None, True), ((2,), True), ((1, 2), True), ((1,), False), ((), False)])
+async def test_a_delete_of_what_was_seen(register: Register, seen: tuple[int, ...] | None, goes: bool) -> None:
+    model_id = await register.published()
+    assert (await register.view(model_id)).revision == 2
+    if goes:
+        assert (await register.delete(model_id, revisions=seen)).delete_success_list == (model_id,)
+        return
+    with pytest.raises(Failure, match="it is at revision 2 now") as caught:
+        await register.delete(model_id, revisions=seen)
+    assert caught.value.code == "ModelArts.9412"

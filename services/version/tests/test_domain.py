@@ -164,11 +164,11 @@ def test_a_document_stays_bounded(facts: Facts) -> None:
     assert version.evaluations[-1].run_id == f"r-{KEPT + 19}"
 
 
-def test_a_tombstone_frees_the_number_and_keeps_only_what_it_needs(facts: Facts) -> None:
+def test_a_tombstone_keeps_its_number_and_only_what_it_needs(facts: Facts) -> None:
     version = after(domain.published(new(), facts.imported("m"), NOW))
     outcome = domain.deleted(version, "artifacts", NOW)
     assert subjects(outcome) == [catalogue.VERSION_DELETED.subject, catalogue.VERSION_PURGE.subject]
-    assert outcome.value.project == "deleted/m"
+    assert (outcome.value.project, outcome.value.home) == ("deleted/m", "p1")
     assert not outcome.value.artifacts
     folder = Location(bucket="artifacts", prefix="p1/models/m/")
     assert outcome.says[1][1] == PurgeJob(model_id="m", location=folder)

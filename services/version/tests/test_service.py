@@ -17,10 +17,8 @@ from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import FileEntry, Location, StorageSource, TemplateInput, TemplateSource
 from modelyard_runtime.process import supervise
 from modelyard_store.objects import Objects
-from modelyard_store.opening import open_documents
 from modelyard_testkit.service_stack import ServiceStack
 from modelyard_version.bootstrap import build
-from modelyard_version.repository.versions import COLLECTIONS, VersionRepository
 from modelyard_version.settings import VersionSettings
 
 from .conftest import Facts
@@ -89,23 +87,22 @@ async def test_from_request_to_deletion(stack: ServiceStack, facts: Facts) -> No
     assert updated.labels == ("标签",)
     page = await stack.ask(calls.LIST, calls.ListVersions(label="标签"))
     assert [row.model_id for row in page.models] == [model_id]
-    report = await stack.ask(calls.DELETE, calls.DeleteVersions(model_id=model_id))
-    assert report.delete_success_list == (model_id,)
+    await put_away_and_deleted(stack, model_id)
 
-    said = [(await stack.next_said()).type for _ in range(3)]
-    assert said == [catalogue.VERSION_ALIASED.subject] * 2 + [catalogue.VERSION_DELETED.subject]
+    said = [(await stack.next_said()).type for _ in range(7)]
+    changes = ("aliased", "aliased", "changed", "archived", "restored", "archived", "deleted")
+    assert said == [f"modelyard.evt.version.{change}.v1" for change in changes]
     await reached(lambda: nothing_below(stack.objects, place.bucket, f"{stack.project}/"))
-    await no_tombstone_left(stack.settings("version")["document_url"], model_id)
     with pytest.raises(Failure, match="no model"):
         await stack.ask(calls.GET, calls.GetVersion(model_id=model_id))
     history = await stack.ask(calls.HISTORY, calls.GetHistory(model_id=model_id))
     assert [(record.action, record.by) for record in history.records] == [
         ("created", "alice"), ("published", "service:import"), ("aliased", "alice"), ("released", "alice"),
-        ("updated", "alice"), ("deleted", "alice"),
+        ("updated", "alice"), ("archived", "alice"), ("restored", "alice"), ("archived", "alice"), ("deleted", "alice"),
     ]  # fmt: skip
     assert history.records[1].correlationid == "c-9"
     verdict = await stack.ask(calls.VERIFY_HISTORY, calls.GetVersion(model_id=model_id))
-    assert (verdict.intact, verdict.records) == (True, 6)
+    assert (verdict.intact, verdict.records) == (True, 9)
     moves = await stack.ask(calls.ALIAS_HISTORY, calls.GetAlias(model_name="digits", alias="prod"))
     assert [move.model_id for move in moves.moves] == [None, model_id]
 
@@ -164,20 +161,19 @@ async def ended(stack: ServiceStack, call: Any, request: Any) -> Any:
     return await stack.ask(call, request)
 
 
+async def put_away_and_deleted(stack: ServiceStack, model_id: str) -> None:
+    assert (await stack.ask(calls.ARCHIVE, calls.ArchiveVersion(model_id=model_id))).archived_at
+    assert (await stack.ask(calls.RESTORE, calls.RestoreVersion(model_id=model_id))).archived_at is None
+    report = await stack.ask(calls.DELETE, calls.DeleteVersions(model_id=model_id))
+    assert report.delete_success_list == (model_id,)
+    assert report.expires_at
+    assert not await nothing_below(stack.objects, "artifacts", f"{stack.project}/")
+    report = await stack.ask(calls.DELETE, calls.DeleteVersions(model_id=model_id, purge=True))
+    assert report.delete_success_list == (model_id,)
+
+
 async def imported(stack: ServiceStack, fact: ImportSucceeded) -> None:
     await stack.say(catalogue.IMPORT_SUCCEEDED, fact.import_id, fact, correlationid="c-9")
-
-
-async def no_tombstone_left(document_url: str, model_id: str) -> None:
-    documents = open_documents(document_url)
-    await documents.open(COLLECTIONS)
-    versions = VersionRepository(documents, lambda: None)
-
-    async def gone() -> bool:
-        return await versions.any(model_id) is None
-
-    await reached(gone)
-    await documents.close()
 
 
 async def nothing_below(objects: Objects, bucket: str, prefix: str) -> bool:

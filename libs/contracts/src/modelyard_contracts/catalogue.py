@@ -105,6 +105,9 @@ VERSION_REQUESTED = _evt("version.requested", events.VersionRequested, "version"
 VERSION_PUBLISHED = _evt("version.published", events.VersionPublished, "version", "convert", "evaluate", "publish")
 VERSION_FAILED = _evt("version.failed", events.VersionFailed, "version", "gateway")
 VERSION_DELETED = _evt("version.deleted", events.VersionDeleted, "version", "import", "convert", "evaluate", "publish")
+VERSION_CHANGED = _evt("version.changed", events.VersionChanged, "version", "gateway")
+VERSION_ARCHIVED = _evt("version.archived", events.VersionArchived, "version", "gateway", "publish")
+VERSION_RESTORED = _evt("version.restored", events.VersionRestored, "version", "gateway")
 VERSION_ALIASED = _evt("version.aliased", events.VersionAliased, "version", "gateway", "version")
 ARTIFACT_ADDED = _evt("version.artifact-added", events.ArtifactAdded, "version", "evaluate")
 

@@ -179,6 +179,9 @@ UNAUTHENTICATED: Final = _code(9401, Kind.UNAUTHENTICATED, "no valid token", _AS
 FORBIDDEN: Final = _code(9403, Kind.FORBIDDEN, "not allowed", _ASK)
 NO_PATH: Final = _code(9404, Kind.NOT_FOUND, "no such path", "`docs/api.md`")
 NO_METHOD: Final = _code(9405, Kind.INVALID, "not with this method", "`docs/api.md`", status=405)
+CHANGED: Final = _code(
+    9412, Kind.CONFLICT, "changed since it was read", "read it again; `If-Match` takes its `ETag`", status=412
+)
 TOO_SLOW: Final = _code(9408, Kind.INVALID, "the body came too slowly", "send it again", status=408)
 NO_ENCODING: Final = _code(9415, Kind.INVALID, "a compressed body", "send JSON as it is", status=415)
 TOO_MANY_ATTEMPTS: Final = _code(

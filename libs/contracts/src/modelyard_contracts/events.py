@@ -118,6 +118,30 @@ class VersionDeleted(Shape):
     model_version: str
 
 
+class VersionChanged(Shape):
+    """What a person wrote about a version is another now."""
+
+    model_id: str
+    model_name: str
+    model_version: str
+    changed: tuple[str, ...] = Field(description="names of the fields: description, labels, …")
+
+
+class VersionArchived(Shape):
+    """It is out of use and can be restored, until `expires_at` (ms) where that is set: then it is deleted."""
+
+    model_id: str
+    model_name: str
+    model_version: str
+    expires_at: int | None = None
+
+
+class VersionRestored(Shape):
+    model_id: str
+    model_name: str
+    model_version: str
+
+
 class VersionAliased(Shape):
     """`move` counts the moves of this alias from 1; `at` (ms) and `by` say when and who moved it."""
 

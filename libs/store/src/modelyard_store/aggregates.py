@@ -79,7 +79,7 @@ class Aggregates(Generic[ValueT]):
             outcome = decide(before)
             if outcome is None or (outcome.value == before and not outcome.says):
                 return before
-            body = self._body(document.body["project"], identifier, outcome, document.body, cause)
+            body = self._body(self._home(document.body), identifier, outcome, document.body, cause)
             try:
                 await self._documents.save(self._collection, Document(identifier, document.revision, body))
             except Stale:
@@ -109,6 +109,10 @@ class Aggregates(Generic[ValueT]):
         if document is None or (project is not None and document.body.get("project") != project):
             return None
         return document
+
+    def _home(self, body: dict[str, Any]) -> str:
+        """The project that messages about it name. Where it lies may be set apart from that, in `home`."""
+        return str(body.get("home") or body["project"])
 
     def _tell(self, outcome: Outcome[ValueT]) -> None:
         if outcome.says:

@@ -13,6 +13,7 @@ from modelyard_contracts.ids import new_id
 
 log = structlog.get_logger()
 
+CORRELATION: Final = ("X-Correlation-Id", "X-Request-Id")  # ours, and what most proxies and clients call it
 GUARDED: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",  # tokens and links are secrets, and what is said of a task is over soon
@@ -42,7 +43,8 @@ class Trace:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["X-Correlation-Id"] = request.state.correlationid
+                for name in CORRELATION:
+                    headers[name] = request.state.correlationid
                 for name, value in GUARDED.items():
                     headers.setdefault(name, value)
             await send(message)
@@ -55,8 +57,8 @@ class Trace:
 
 
 def correlation_of(request: Request) -> str:
-    """The caller's own `X-Correlation-Id` when it is a plain short word, else a new one."""
-    given = request.headers.get("x-correlation-id", "")
+    """The caller's own `X-Correlation-Id` or `X-Request-Id` when it is a plain short word, else a new one."""
+    given = next((found for name in CORRELATION if (found := request.headers.get(name, ""))), "")
     return given if 0 < len(given) <= 100 and given.isascii() and given.isprintable() else new_id()
 
 

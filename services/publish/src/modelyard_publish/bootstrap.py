@@ -3,7 +3,13 @@
 from modelyard_bus.calls import CallClient, CallServer
 from modelyard_bus.consume import Consumer
 from modelyard_contracts.calls import publish
-from modelyard_contracts.catalogue import EVALUATION_FAILED, EVALUATION_SUCCEEDED, VERSION_DELETED, VERSION_PUBLISHED
+from modelyard_contracts.catalogue import (
+    EVALUATION_FAILED,
+    EVALUATION_SUCCEEDED,
+    VERSION_ARCHIVED,
+    VERSION_DELETED,
+    VERSION_PUBLISHED,
+)
 from modelyard_publish.handlers.competitions import CompetitionCalls
 from modelyard_publish.handlers.entries import EntryCalls
 from modelyard_publish.handlers.gallery import GalleryCalls
@@ -52,5 +58,6 @@ def _answer_competitions(calls: CallServer, competitions: CompetitionCalls, entr
 def _listen(consumer: Consumer, versions: VersionEvents, evaluations: EvaluationEvents) -> None:
     consumer.on_event(VERSION_PUBLISHED, versions.published)
     consumer.on_event(VERSION_DELETED, versions.deleted)
+    consumer.on_event(VERSION_ARCHIVED, versions.deleted)
     consumer.on_event(EVALUATION_SUCCEEDED, evaluations.succeeded)
     consumer.on_event(EVALUATION_FAILED, evaluations.failed)

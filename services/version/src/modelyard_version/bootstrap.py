@@ -37,6 +37,7 @@ from modelyard_version.settings import VersionSettings
 from modelyard_work.ground import Ground
 from modelyard_work.revival import Revival
 
+DAY_MS: Final = 86_400_000
 CATCH_UP: Final = 10.0
 """Seconds that an audit waits for events which lie before it."""
 
@@ -49,7 +50,10 @@ async def build(settings: VersionSettings | None = None) -> Service:
     nudge, documents = ground.relay.nudge, ground.documents
     versions = VersionRepository(documents, nudge)
     verifications, audits = verifications_in(documents, nudge, now_ms), audits_in(documents, nudge, now_ms)
-    yard = _Yard(ground, settings, objects, versions)
+    aliasing = AliasHandlers(versions, AliasRepository(documents, nudge), MoveRepository(documents), now_ms)
+    kept_ms = settings.deleted_days * DAY_MS
+    deletion = DeletionHandlers(versions, aliasing, objects, settings.artifacts_bucket, now_ms, kept_ms)
+    yard = _Yard(ground, settings, objects, versions, deletion)
     _bind_register(yard)
     _bind_tracing(yard)
     _bind_checks(yard, verifications, audits)
@@ -58,6 +62,7 @@ async def build(settings: VersionSettings | None = None) -> Service:
         objects=objects,
         watched=(versions.watched, verifications, audits),
         chores=(
+            deletion.expire,
             Revival(versions.watched).sweep,
             Revival(verifications, verification.asked).sweep,
             Revival(audits, audit.asked).sweep,
@@ -73,16 +78,14 @@ class _Yard:
     settings: VersionSettings
     objects: Objects
     versions: VersionRepository
+    deletion: DeletionHandlers
 
 
 def _bind_register(yard: _Yard) -> None:
     """Versions, their aliases and what they are made from."""
     calls, versions, documents = yard.ground.calls, yard.versions, yard.ground.documents
     bucket = yard.settings.artifacts_bucket
-    aliasing = AliasHandlers(
-        versions, AliasRepository(documents, yard.ground.relay.nudge), MoveRepository(documents), now_ms
-    )
-    deletion = DeletionHandlers(versions, aliasing, yard.objects, bucket, now_ms)
+    deletion, aliasing = yard.deletion, yard.deletion.aliasing
     reading = ReadingCalls(versions, yard.objects, yard.settings.link_seconds, now_ms)
     kept = TemplateCalls(TemplateRepository(documents), now_ms)
     creation = CreationCalls(versions, Arranging(kept, versions, bucket), bucket, now_ms)
@@ -137,6 +140,8 @@ def _answer(
     calls.answer(version.GET, reading.get)
     calls.answer(version.LIST, reading.list)
     calls.answer(version.DELETE, deletion.delete)
+    calls.answer(version.ARCHIVE, deletion.archive)
+    calls.answer(version.RESTORE, deletion.restore)
     calls.answer(version.SET_ALIAS, aliasing.set_alias)
     calls.answer(version.LIST_ALIASES, aliasing.list_aliases)
     calls.answer(version.GET_ALIAS, aliasing.get_alias)

@@ -23,6 +23,43 @@ class Exists(Failure):
         super().__init__(FailureKind.CONFLICT, codes.EXISTS, message, field="model_version", rule="unique")
 
 
+class UsedBefore(Failure):
+    def __init__(self, model_name: str, model_version: str) -> None:
+        message = (
+            f"model {model_name!r} had a version {model_version}, which is archived or deleted; a number is never used "
+            "again: name another, or leave it out"
+        )
+        super().__init__(FailureKind.CONFLICT, codes.EXISTS, message, field="model_version", rule="unused")
+
+
+class NameTwin(Failure):
+    def __init__(self, model_name: str, twin: str) -> None:
+        message = f"there is a model {twin!r}; {model_name!r} differs by upper and lower case only: use that name"
+        super().__init__(
+            FailureKind.CONFLICT, codes.EXISTS, message, field="model_name", rule="differs by more than case"
+        )
+
+
+class Archived(Failure):
+    def __init__(self, model_id: str) -> None:
+        message = f"version {model_id} is archived; restore it first"
+        super().__init__(FailureKind.NOT_FOUND, codes.NOT_FOUND, message, field="model_id", rule="not archived")
+
+
+class StillPublishing(Failure):
+    def __init__(self, model_id: str) -> None:
+        message = f"version {model_id} is being imported; wait until that has ended, or delete it"
+        super().__init__(FailureKind.CONFLICT, codes.NOT_PUBLISHED, message, field="model_id", rule="not publishing")
+
+
+class Changed(Failure):
+    """Somebody else was faster than whoever named the revision that he has seen."""
+
+    def __init__(self, what: str, revision: int) -> None:
+        message = f"{what} has changed since: it is at revision {revision} now; read it again"
+        super().__init__(FailureKind.CONFLICT, codes.CHANGED, message, field="If-Match", rule="the newest ETag")
+
+
 class NumbersUsedUp(Failure):
     def __init__(self, model_name: str) -> None:
         message = f"model {model_name!r} has a version 99.99.99, no number comes after it; name a free model_version"

@@ -8,7 +8,7 @@ from modelyard_bus.consume import Retry
 from modelyard_contracts.calls.context import own_context
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.envelope import Envelope
-from modelyard_contracts.events import VersionDeleted, VersionPublished
+from modelyard_contracts.events import VersionArchived, VersionDeleted, VersionPublished
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.outcome import Cause
 from modelyard_contracts.shapes import CompetitionOrder, GalleryOrder
@@ -35,9 +35,9 @@ class VersionEvents:
         """The source has a result: a plan that asked for it publishes now."""
         await self._carry_out(envelope, model_id, dataset_id)
 
-    async def deleted(self, envelope: Envelope, fact: VersionDeleted) -> None:
-        """Event version.deleted: its listing goes. Entries stay: a leaderboard tells what was scored, also of models
-        that are gone."""
+    async def deleted(self, envelope: Envelope, fact: VersionDeleted | VersionArchived) -> None:
+        """Events version.deleted and version.archived: its listing goes. Entries stay: a leaderboard tells what was
+        scored, also of models that are gone."""
         await self.repository.withdraw_version(envelope.project, fact.model_id, Cause.of(envelope))
 
     async def _carry_out(self, envelope: Envelope, model_id: str, measured_on: str | None = None) -> None:

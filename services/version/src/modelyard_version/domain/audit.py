@@ -55,7 +55,7 @@ def is_stray(key: str, version: Version | None, needed: Manifested) -> bool:
         return True
     if key in needed or version.model_status == "publishing":
         return False
-    converting = bool(version.work) and key.startswith(f"{folder_of(version.project, version.model_id)}variants/")
+    converting = bool(version.work) and key.startswith(f"{folder_of(version.owner, version.model_id)}variants/")
     return not converting
 
 

@@ -19,12 +19,14 @@ from modelyard_contracts.jobs import RecordJob
 from modelyard_version.domain.versions import GENESIS, Version, VersionOutcome
 
 DELETED: Final = "deleted"
+ARCHIVED: Final = "archived"
 LONGEST: Final = 4000
 """Bytes of JSON. A longer value stands in a record as its SHA-256, so that a record stays a small message."""
 
 _PLAIN: Final = (
-    "model_name", "model_version", "description", "labels", "model_docs", "model_type", "model_size", "install_type",
-    "specification", "source", "source_type", "workspace_id", "plan", "training", "scan", "failure",
+    "model_name", "model_version", "description", "labels", "tags", "model_docs", "model_type", "model_size",
+    "install_type", "specification", "source", "source_type", "workspace_id", "plan", "training", "scan", "failure",
+    "expires_at",
 )  # fmt: skip
 _LISTS: Final[Mapping[str, tuple[str, str, frozenset[str]]]] = {
     "artifacts": (
@@ -171,7 +173,7 @@ def _changes(before: Version | None, after: Version) -> dict[str, Change]:
 
 def _visible(version: Version, other: Version | None) -> Iterator[tuple[str, Any]]:
     """What a user sees, as JSON without nulls; attributes that both versions share are left out, as unchanged."""
-    yield "model_status", DELETED if version.deleted_at is not None else version.model_status
+    yield "model_status", _status(version)
     for name in _unshared(_PLAIN, version, other):
         yield name, _json(getattr(version, name))
     if version.config and not (other and other.config is version.config):
@@ -181,6 +183,12 @@ def _visible(version: Version, other: Version | None) -> Iterator[tuple[str, Any
         for element in getattr(version, name):
             facts = _plain(element)
             yield f"{word} {facts[key]}", {fact: _json(facts[fact]) for fact in sorted(told & facts.keys())}
+
+
+def _status(version: Version) -> str:
+    if version.deleted_at is not None:
+        return DELETED
+    return ARCHIVED if version.archived_at is not None else version.model_status
 
 
 def _unshared(names: Iterable[str], version: Version, other: Version | None) -> Sequence[str]:

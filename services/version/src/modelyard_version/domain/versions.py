@@ -4,7 +4,8 @@ Every transition takes the version as stored and returns what it becomes and wha
 nothing to do: what is told twice, or too late, changes nothing.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from modelyard_contracts import catalogue
@@ -23,10 +24,13 @@ from modelyard_contracts.events import (
     EvaluationSucceeded,
     ImportFailed,
     ImportSucceeded,
+    VersionArchived,
+    VersionChanged,
     VersionDeleted,
     VersionFailed,
     VersionPublished,
     VersionRequested,
+    VersionRestored,
 )
 from modelyard_contracts.jobs import PurgeJob
 from modelyard_contracts.outcome import Outcome
@@ -36,7 +40,7 @@ from modelyard_contracts.shapes import Artifact, Location, Plan, ScanReport, Sou
 KEPT: Final = 500
 """How many evaluations and how many ids of ended work a version remembers; the evaluate service keeps the rest."""
 
-EDITABLE: Final = ("description", "labels", "model_docs")
+EDITABLE: Final = ("description", "labels", "tags", "model_docs")
 
 GENESIS: Final = "0" * 64
 """What the first record of a history has instead of the hash of the one before."""
@@ -98,6 +102,11 @@ class Version:
     `keyed`: made with an idempotency key, so that the key has to answer for it for ever. `settled` holds ids of ended
     work and withdrawn listings, newest last. `evaluated_on` are ids of datasets, `imported_from` of versions whose
     files were copied. `history_*` tell of the newest record (domain/history.py).
+
+    `name_key` is the same for names that differ by upper and lower case only.
+
+    `home` is the project in which it has its number, for ever. `project` is the same, or where an archived or deleted
+    one lies: no query of a real project finds it there.
     """
 
     model_id: str
@@ -116,6 +125,7 @@ class Version:
     model_status: Status = "publishing"
     description: str = ""
     labels: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
     model_docs: tuple[ModelDoc, ...] = ()
     install_type: tuple[InstallType, ...] = ()
     source_type: str | None = None
@@ -137,6 +147,10 @@ class Version:
     entries: tuple[Entry, ...] = ()
     marks: tuple[Mark, ...] = ()
     deleted_at: int | None = None
+    archived_at: int | None = None
+    expires_at: int | None = None
+    home: str | None = None
+    name_key: str | None = None
     history_seq: int = 0
     history_hash: str = GENESIS
     history_at: int = 0
@@ -144,6 +158,11 @@ class Version:
     @property
     def source_artifact(self) -> Artifact | None:
         return next((artifact for artifact in self.artifacts if artifact.kind == "source"), None)
+
+    @property
+    def owner(self) -> str:
+        """Versions of earlier releases have no `home`."""
+        return self.home or self.project
 
     def artifact(self, artifact_id: str | None) -> Artifact | None:
         """None means the source."""
@@ -164,12 +183,24 @@ def folder_of(project: str, model_id: str) -> str:
     return f"{project}/models/{model_id}/"
 
 
+def key_of(model_name: str) -> str:
+    return model_name.casefold()
+
+
+def archive_of(project: str) -> str:
+    """Where its archived versions lie."""
+    return f"archived/{project}"
+
+
 def updated(version: Version, request: UpdateVersion, now: int) -> VersionOutcome | None:
     """With what the request gives; the rest stays."""
     given: dict[str, Any] = {name: getattr(request, name) for name in EDITABLE if getattr(request, name) is not None}
-    if all(getattr(version, name) == value for name, value in given.items()):
+    changed = tuple(name for name, value in given.items() if getattr(version, name) != value)
+    if not changed:
         return None
-    return VersionOutcome(replace(version, **given, updated_at=now), action="updated")
+    said = VersionChanged(**_named(version), changed=changed)
+    done = replace(version, **given, updated_at=now)
+    return VersionOutcome(done, ((catalogue.VERSION_CHANGED, said),), "updated")
 
 
 def requested(version: Version, bucket: str, assembly: Assembly | None = None) -> VersionOutcome:
@@ -275,14 +306,37 @@ def entered(version: Version, entry: Entry, now: int) -> VersionOutcome | None:
     return VersionOutcome(replace(version, entries=(*others, merged), updated_at=now), action=f"entry-{merged.state}")
 
 
+def archived(version: Version, now: int, expires_at: int | None = None) -> VersionOutcome:
+    """It keeps everything but its listings, which are withdrawn. The caller has asked `in_use` before."""
+    done = replace(
+        version,
+        project=archive_of(version.owner),
+        home=version.owner,
+        archived_at=now,
+        expires_at=expires_at,
+        listings=(),
+        updated_at=now,
+    )
+    said = VersionArchived(**_named(version), expires_at=expires_at)
+    return VersionOutcome(done, ((catalogue.VERSION_ARCHIVED, said),), "archived")
+
+
+def restored(version: Version, now: int) -> VersionOutcome:
+    done = replace(version, project=version.owner, archived_at=None, expires_at=None, updated_at=now)
+    said = VersionRestored(**_named(version))
+    return VersionOutcome(done, ((catalogue.VERSION_RESTORED, said),), "restored")
+
+
 def deleted(version: Version, bucket: str, now: int) -> VersionOutcome:
-    """A tombstone, in a project of its own: no query of a real project finds it and its number is free at once. It
-    stays until its messages are sent and its objects are gone. The caller has asked `in_use` before.
+    """A tombstone, in a project of its own: no query of a real project finds it. It stays, for its number is never
+    used again. The caller has asked `in_use` before.
     """
     empty: tuple[()] = ()
     tombstone = replace(
         version,
         project=f"deleted/{version.model_id}",
+        home=version.owner,
+        expires_at=None,
         model_status="failed",  # it waits for no import any more
         deleted_at=now,
         updated_at=now,
@@ -296,7 +350,7 @@ def deleted(version: Version, bucket: str, now: int) -> VersionOutcome:
         refusals=empty,
         entries=empty,
     )
-    folder = Location(bucket=bucket, prefix=folder_of(version.project, version.model_id))
+    folder = Location(bucket=bucket, prefix=folder_of(version.owner, version.model_id))
     purge = PurgeJob(model_id=version.model_id, location=folder)
     said = VersionDeleted(**_named(version))
     says = ((catalogue.VERSION_DELETED, said), (catalogue.VERSION_PURGE, purge))

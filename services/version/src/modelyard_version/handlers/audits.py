@@ -184,7 +184,7 @@ class _Walk(Checking[Audit]):
         folder.suspects.clear()
         if not suspects:
             return
-        now = await self._of.versions.get(self._taken.project, folder.model_id)
+        now = await self._of.versions.kept(self._taken.project, folder.model_id)
         needed = domain.manifested(now, self._of.bucket)
         strays = [found for found in suspects if domain.is_stray(found.key, now, needed)]
         for stray in strays:
@@ -207,7 +207,7 @@ class _Walk(Checking[Audit]):
 
     async def _report(self, version: Version, damaged: list[DamagedFile]) -> None:
         """Unless version or artifact went while we looked, and its objects with it."""
-        now = await self._of.versions.get(version.project, version.model_id)
+        now = await self._of.versions.kept(version.owner, version.model_id)
         real = [each for each in damaged if now is not None and now.artifact(each.artifact_id)]
         for each in real:
             self._incomplete.note(each)

@@ -7,11 +7,12 @@ from typing import Final
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.version import CREATE, CreateVersion, VersionCreated
+from modelyard_contracts.failures import Failure
 from modelyard_contracts.outcome import Cause
 from modelyard_store.documents import Duplicate
 from modelyard_version.domain.numbers import next_number, order_of
-from modelyard_version.domain.versions import Version, requested
-from modelyard_version.errors import Contended, Exists, NumbersUsedUp
+from modelyard_version.domain.versions import Version, key_of, requested
+from modelyard_version.errors import Contended, Exists, NameTwin, NumbersUsedUp, UsedBefore
 from modelyard_version.handlers.arranging import Arranging
 from modelyard_version.handlers.templates import Arrangement
 from modelyard_version.repository.versions import VersionRepository
@@ -28,31 +29,45 @@ class CreationCalls:
     now: Callable[[], int]
 
     async def create(self, context: CallContext, request: CreateVersion) -> VersionCreated:
-        """Raises Exists, NumbersUsedUp, Contended, and what `Arranging` refuses."""
+        """Raises Exists, UsedBefore, NameTwin, NumbersUsedUp, Contended, and what `Arranging` refuses."""
         model_id = created_id(context, CREATE)
         if context.idempotency_key and (made := await self.versions.any(model_id)):
             return _repeated(made, request)  # also when its template or origin is gone since
+        highest = await self._known(context.project, request.model_name)
         arranged = await self.arranging.arrange(context.project, request)
         cause = Cause.asked(context)
         for _ in range(ATTEMPTS):
-            number = request.model_version or await self._next_number(context.project, request.model_name)
+            number = request.model_version or _next(highest, request.model_name)
             version = _publishing(context, request, arranged, model_id=model_id, number=number, now=self.now())
             try:
                 await self.versions.add(requested(version, self.bucket, arranged.assembly), cause)
                 return _created(version)
-            except Duplicate:
+            except Duplicate as duplicate:
                 if made := await self.versions.any(model_id):
                     return _repeated(made, request)
                 if request.model_version:
-                    raise Exists(request.model_name, number) from None
+                    raise await self._taken(context.project, request.model_name, number) from duplicate
+                highest = await self.versions.highest(context.project, request.model_name)
         raise Contended(f"model {request.model_name!r}")
 
-    async def _next_number(self, project: str, model_name: str) -> str:
-        newest = await self.versions.of_name(project, model_name, 1, newest_first=True)
-        number = next_number(newest[0].version_order if newest else None)
-        if number is None:
-            raise NumbersUsedUp(model_name)
-        return number
+    async def _known(self, project: str, model_name: str) -> int | None:
+        """The highest number of the name so far. Raises NameTwin for a new name that nearly is another."""
+        highest = await self.versions.highest(project, model_name)
+        if highest is None and (twin := await self.versions.twin(project, model_name)):
+            raise NameTwin(model_name, twin)
+        return highest
+
+    async def _taken(self, project: str, model_name: str, number: str) -> Failure:
+        living = await self.versions.numbered(project, model_name, number)
+        return (Exists if living else UsedBefore)(model_name, number)
+
+
+def _next(highest: int | None, model_name: str) -> str:
+    """Raises NumbersUsedUp."""
+    number = next_number(highest)
+    if number is None:
+        raise NumbersUsedUp(model_name)
+    return number
 
 
 def _publishing(
@@ -61,6 +76,8 @@ def _publishing(
     return Version(
         model_id=model_id,
         project=context.project,
+        home=context.project,
+        name_key=key_of(request.model_name),
         model_name=request.model_name,
         model_version=number,
         version_order=order_of(number),
@@ -74,6 +91,7 @@ def _publishing(
         keyed=context.idempotency_key is not None,
         description=request.description,
         labels=request.labels,
+        tags=request.tags,
         model_docs=request.model_docs,
         install_type=arranged.install_type,
         imported_from=arranged.imported_from,

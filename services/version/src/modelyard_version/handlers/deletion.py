@@ -1,93 +1,173 @@
-"""Deletes versions for good, and frees their objects in a job of its own."""
+"""Archives, restores and deletes versions, and frees the objects of deleted ones in a job of its own."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from modelyard_bus.consume import Reject, Retry
+from modelyard_bus.consume import Reject
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import (
+    ArchiveVersion,
     DeleteFailure,
     DeleteReport,
     DeleteVersions,
     DeletionPreview,
+    RestoreVersion,
     VersionCreated,
+    VersionView,
 )
 from modelyard_contracts.envelope import Envelope
 from modelyard_contracts.jobs import PurgeJob
 from modelyard_contracts.outcome import Cause
 from modelyard_store.objects import NoSuchBucket, Objects
 from modelyard_version.domain.holds import in_use
-from modelyard_version.domain.versions import Version, VersionOutcome, deleted, folder_of
-from modelyard_version.errors import InUse, NotFound
+from modelyard_version.domain.versions import (
+    Version,
+    VersionOutcome,
+    archive_of,
+    archived,
+    deleted,
+    folder_of,
+    restored,
+)
+from modelyard_version.errors import InUse, NotFound, StillPublishing
 from modelyard_version.handlers.aliases import AliasHandlers
+from modelyard_version.handlers.updates import unchanged_since
+from modelyard_version.handlers.views import version_view
 from modelyard_version.repository.versions import VersionRepository
 
 CASCADE: Final = 20
-RELAY_SECONDS: Final = 1.0
+MOST_KEPT: Final = 1000
+"""Versions in use that one call tells of."""
+AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True)
 class DeletionHandlers:
+    """`kept_ms`: how long a published version that was deleted can be restored; 0 for not at all."""
+
     versions: VersionRepository
     aliasing: AliasHandlers
     objects: Objects
     bucket: str
     now: Callable[[], int]
+    kept_ms: int = 0
 
     async def delete(self, context: CallContext, request: DeleteVersions) -> DeleteReport:
-        """What is in use is kept and reported; raises NotFound only for the version that was named."""
-        named = await self.versions.get(context.project, request.model_id)
-        if named is None:
-            raise NotFound("model", request.model_id, "model_id")
+        """The named one first, so that it is gone or told of whatever comes after. What is in use is kept and
+        reported; raises NotFound and Changed only for the version that was named."""
+        named = await self._named(context.project, request)
+        unchanged_since(named, request.revisions)
+        cause, until = Cause.asked(context), self._until(request.purge)
         gone: list[str] = []
         kept: list[DeleteFailure] = []
-        for version in await self._cascade(named) if request.cascade else [named]:
+        more = False
+        async for version in self._wanted(named, request.cascade):
+            if len(gone) == CASCADE or len(kept) == MOST_KEPT:
+                more = True
+                break
             try:
-                await self._delete(version, Cause.asked(context))
+                await self._delete(version, cause, until)
                 gone.append(version.model_id)
             except InUse as refusal:
                 kept.append(_failure(version, refusal))
-        return DeleteReport(delete_success_list=tuple(gone), delete_failed_list=tuple(kept))
+        return DeleteReport(
+            delete_success_list=tuple(gone), delete_failed_list=tuple(kept), more=more, expires_at=until
+        )
 
     async def preview(self, context: CallContext, request: DeleteVersions) -> DeletionPreview:
         """What `delete` would do now, without doing it. Raises NotFound as it does."""
-        named = await self.versions.get(context.project, request.model_id)
-        if named is None:
-            raise NotFound("model", request.model_id, "model_id")
-        wanted = await self._cascade(named) if request.cascade else [named]
-        held = {version.model_id: await self._held(version) for version in wanted}
-        going = [version for version in wanted if not held[version.model_id]]
+        named = await self._named(context.project, request)
+        going: list[Version] = []
+        kept: list[DeleteFailure] = []
+        more = False
+        async for version in self._wanted(named, request.cascade):
+            if len(going) == CASCADE or len(kept) == MOST_KEPT:
+                more = True
+                break
+            if held := await self._held(version):
+                kept.append(_failure(version, InUse(held)))
+            else:
+                going.append(version)
         sizes = [size for version in going for size in await self._sizes(version)]
-        rest = await self.versions.of_name(named.project, named.model_name, CASCADE + 1) if request.cascade else []
         return DeletionPreview(
-            versions=tuple(_named(version) for version in going),
-            kept=tuple(_failure(each, InUse(held[each.model_id])) for each in wanted if held[each.model_id]),
+            versions=tuple(_shown(version) for version in going),
+            kept=tuple(kept),
             objects=len(sizes),
             bytes=sum(sizes),
             by_reference=tuple(v.model_id for v in going if any(each.by_reference for each in v.artifacts)),
-            more=len(rest) > CASCADE,
+            more=more,
+            expires_at=self._until(request.purge),
         )
 
+    async def archive(self, context: CallContext, request: ArchiveVersion) -> VersionView:
+        """Doing it again changes nothing. Raises NotFound, StillPublishing, InUse."""
+        if found := await self.versions.archived(context.project, request.model_id):
+            return version_view(found, self.now())
+        version = await self.versions.get(context.project, request.model_id)
+        if version is None:
+            raise NotFound("model", request.model_id, "model_id")
+        if version.model_status == "publishing":
+            raise StillPublishing(version.model_id)
+        await self._put_away(version, Cause.asked(context), archived)
+        return await self._archived(context.project, request.model_id)
+
+    async def restore(self, context: CallContext, request: RestoreVersion) -> VersionView:
+        """Doing it again changes nothing. Raises NotFound."""
+        now = self.now()
+        place = archive_of(context.project)
+        version = await self.versions.change(
+            place, request.model_id, lambda seen: restored(seen, now), Cause.asked(context)
+        ) or await self.versions.get(context.project, request.model_id)
+        if version is None:
+            raise NotFound("archived model", request.model_id, "model_id")
+        return version_view(version, now)
+
+    async def expire(self) -> int:
+        """Delete what was archived until now, for good; how many. A chore."""
+        ended = 0
+        while expired := await self.versions.expired(AT_ONCE):
+            for model_id in expired:
+                await self.versions.change(None, model_id, self._expired, Cause(None))
+            ended += len(expired)
+        return ended
+
     async def purge(self, envelope: Envelope, job: PurgeJob) -> None:
-        """Repeatable: it ends when the objects are gone, the messages are sent and the tombstone is removed."""
+        """Repeatable: it ends when the objects are gone. The tombstone stays."""
         version = await self.versions.any(job.model_id)
         ours = job.location.prefix == folder_of(envelope.project, job.model_id)
         if not ours or (version and version.deleted_at is None):
             raise Reject(f"{job.location.prefix} does not belong to a deleted version")
         await self._remove(job.location.bucket, job.location.prefix)
-        if not await self.versions.bury(job.model_id):
-            raise Retry("the tombstone still has messages to send", after=RELAY_SECONDS)
 
     async def discard(self, project: str, model_id: str) -> None:
         """Objects that arrived for a version after its deletion."""
-        await self._remove(self.bucket, folder_of(project, model_id))
+        if await self.versions.kept(project, model_id) is None:
+            await self._remove(self.bucket, folder_of(project, model_id))
 
-    async def _cascade(self, named: Version) -> list[Version]:
-        """The named version comes last, so that a repeat of the call finds it and goes on with the rest."""
-        found = await self.versions.of_name(named.project, named.model_name, CASCADE + 1)
-        others = [version for version in found if version.model_id != named.model_id]
-        return [*others, named][:CASCADE]
+    async def _named(self, project: str, request: DeleteVersions) -> Version:
+        """Raises NotFound, also for an archived one that is not to be purged."""
+        version = await self.versions.get(project, request.model_id)
+        if version is None and request.purge:
+            version = await self.versions.archived(project, request.model_id)
+        if version is None:
+            raise NotFound("model", request.model_id, "model_id")
+        return version
+
+    async def _wanted(self, named: Version, cascade: bool) -> AsyncIterator[Version]:
+        yield named
+        if cascade:
+            async for version in self.versions.under(named.owner, named.model_name):
+                if version.model_id != named.model_id:
+                    yield version
+
+    def _until(self, purge: bool) -> int | None:
+        return None if purge or not self.kept_ms else self.now() + self.kept_ms
+
+    def _expired(self, version: Version) -> VersionOutcome | None:
+        """None when somebody was faster, with restoring it or with this."""
+        now = self.now()
+        return deleted(version, self.bucket, now) if (version.expires_at or now + 1) <= now else None
 
     async def _held(self, version: Version) -> tuple[str, ...]:
         """A mark of an alias that points elsewhere does not hold: `delete` takes it off."""
@@ -100,23 +180,47 @@ class DeletionHandlers:
 
     async def _sizes(self, version: Version) -> list[int]:
         """Of every object below the version's folder, whether a manifest names it or not."""
-        folder = folder_of(version.project, version.model_id)
+        folder = folder_of(version.owner, version.model_id)
         try:
             return [found.size async for found in self.objects.list(self.bucket, folder)]
         except NoSuchBucket:
             return []
 
-    async def _delete(self, version: Version, cause: Cause) -> None:
-        """Raises InUse. Somebody else having deleted it meanwhile is as good."""
+    async def _delete(self, version: Version, cause: Cause, until: int | None) -> None:
+        """Raises InUse. Somebody else having deleted it meanwhile is as good. What never was published has nothing
+        to wait for."""
+        if version.archived_at is not None:
+            place = archive_of(version.owner)
+            await self.versions.change(
+                place, version.model_id, lambda now: deleted(now, self.bucket, self.now()), cause
+            )
+            return
+
+        def ended(now: Version, at: int) -> VersionOutcome:
+            if until is None or now.model_status != "published":
+                return deleted(now, self.bucket, at)
+            return archived(now, at, until)
+
+        await self._put_away(version, cause, ended)
+
+    async def _put_away(self, version: Version, cause: Cause, away: Callable[[Version, int], VersionOutcome]) -> None:
+        """Raises InUse."""
         await self.aliasing.clear(version, cause)
 
         def decide(now: Version) -> VersionOutcome:
             at = self.now()
             if reasons := in_use(now, at):
                 raise InUse(reasons)
-            return deleted(now, self.bucket, at)
+            return away(now, at)
 
         await self.versions.change(version.project, version.model_id, decide, cause)
+
+    async def _archived(self, project: str, model_id: str) -> VersionView:
+        """Raises NotFound when somebody has deleted it just now."""
+        version = await self.versions.archived(project, model_id)
+        if version is None:
+            raise NotFound("model", model_id, "model_id")
+        return version_view(version, self.now())
 
     async def _remove(self, bucket: str, prefix: str) -> None:
         try:
@@ -125,7 +229,7 @@ class DeletionHandlers:
             return  # nothing was ever written
 
 
-def _named(version: Version) -> VersionCreated:
+def _shown(version: Version) -> VersionCreated:
     return VersionCreated(model_id=version.model_id, model_name=version.model_name, model_version=version.model_version)
 
 

@@ -17,7 +17,7 @@ from modelyard_contracts.calls.version import (
 from modelyard_contracts.shapes import Artifact, FileEntry
 from modelyard_store.objects import Objects
 from modelyard_version.domain.versions import Version
-from modelyard_version.errors import NotDownloadable, NotFound, NotPublished, OneTypeFilter, ReferenceChanged
+from modelyard_version.errors import Archived, NotDownloadable, NotFound, NotPublished, OneTypeFilter, ReferenceChanged
 from modelyard_version.handlers.pins import changed
 from modelyard_version.handlers.views import version_view
 from modelyard_version.repository.versions import VersionRepository
@@ -89,6 +89,8 @@ class ReadingCalls:
     async def _found(self, context: CallContext, model_id: str) -> Version:
         version = await self.versions.get(context.project, model_id)
         if version is None:
+            if await self.versions.archived(context.project, model_id):
+                raise Archived(model_id)
             raise NotFound("model", model_id, "model_id")
         return version
 

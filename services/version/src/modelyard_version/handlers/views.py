@@ -11,7 +11,8 @@ from modelyard_version.domain.versions import Version
 def version_view(version: Version, now: int) -> VersionView:
     return VersionView(
         model_id=version.model_id,
-        project=version.project,
+        revision=version.history_seq,
+        project=version.owner,
         model_name=version.model_name,
         model_version=version.model_version,
         model_status=version.model_status,
@@ -19,6 +20,7 @@ def version_view(version: Version, now: int) -> VersionView:
         model_size=version.model_size,
         description=version.description,
         labels=version.labels,
+        tags=dict(version.tags),
         source_type=version.source_type,
         workspace_id=version.workspace_id,
         aliases=tuple(mark.alias for mark in version.marks),
@@ -35,6 +37,8 @@ def version_view(version: Version, now: int) -> VersionView:
         plan=version.plan,
         scan=version.scan,
         failure=version.failure,
+        archived_at=version.archived_at,
+        expires_at=version.expires_at,
         in_use=in_use(version, now),
         updated_at=version.updated_at,
         refused=tuple(_refused(version)),
@@ -68,4 +72,5 @@ def alias_view(alias: Alias, held: Move | None) -> AliasView | None:
         model_version=held.model_version,
         moved_at=held.at,
         moved_by=held.by,
+        revision=alias.move,
     )

@@ -6,7 +6,6 @@ from pydantic import ValidationError
 
 from modelyard_contracts.calls.version import HistoryRecord
 from modelyard_store.documents import (
-    AnyOf,
     Between,
     Collection,
     Document,
@@ -19,8 +18,6 @@ from modelyard_store.documents import (
 )
 
 HISTORY: Final = Collection("history", indexes=(Index(("project", "model_id", "seq")),))
-CHECKED: Final = 500
-"""How many of the newest records must be there before a tombstone is removed."""
 
 
 class Contradicted(Exception):
@@ -46,12 +43,6 @@ class HistoryRepository:
         where = Equals("project", project), Equals("model_id", model_id), Between("seq", low=seq + 1)
         found = await self._documents.find(HISTORY, Query(where=where, sort=(Sort("seq"),), limit=limit))
         return [(document.body["seq"], _record(document)) for document in found]
-
-
-async def all_kept(documents: Documents, model_id: str, newest: int) -> bool:
-    """Whether the newest records, up to this number, are in the store."""
-    ids = tuple(_id(model_id, seq) for seq in range(max(1, newest - CHECKED + 1), newest + 1))
-    return await documents.count(HISTORY, [AnyOf("id", ids)]) == len(ids) if ids else True
 
 
 def _id(model_id: str, seq: int) -> str:

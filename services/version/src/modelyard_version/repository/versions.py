@@ -1,7 +1,7 @@
 """Versions as documents: the named queries of this service on its main collection.
 
-A tombstone lies in a project of its own (see domain.versions.deleted), so every query here is about living versions,
-except `any` and `bury`.
+Archived versions and tombstones lie in projects of their own (see domain.versions), so every query here is about
+versions in use, unless it says otherwise.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -18,6 +18,7 @@ from modelyard_runtime.clock import now_ms
 from modelyard_store.aggregates import Aggregates, Nudge
 from modelyard_store.documents import (
     AnyOf,
+    Between,
     Collection,
     Condition,
     Contains,
@@ -36,14 +37,17 @@ from modelyard_store.watched import Watched, due_by
 from modelyard_version.domain.aliases import Alias
 from modelyard_version.domain.cursors import Position, cursor_after, position_of
 from modelyard_version.domain.history import Head, Occasion, recorded
-from modelyard_version.domain.versions import GENESIS, Version, VersionOutcome
+from modelyard_version.domain.versions import GENESIS, Version, VersionOutcome, archive_of, key_of
 from modelyard_version.errors import Contended
-from modelyard_version.repository.history import all_kept
 
 VERSIONS: Final = Collection(
     "versions",
     indexes=(
         Index(("project", "model_name", "model_version"), unique=True),
+        Index(("home", "model_name", "model_version"), unique=True),
+        Index(("home", "model_name", "version_order")),
+        Index(("home", "name_key")),
+        Index(("expires_at",)),
         Index(("project", "model_name", "version_order")),
         Index(("project", "model_name", "create_at")),
         Index(("project", "model_name", "model_size")),
@@ -73,7 +77,12 @@ VERSIONS: Final = Collection(
     substrings=("model_name", "description"),
     members=("labels", "evaluated_on", "imported_from"),
 )
-SUMMARY: Final = (*(name for name in VersionSummary.model_fields if name != "aliases"), "marks", "version_order")
+SUMMARY: Final = (
+    *(name for name in VersionSummary.model_fields if name not in ("aliases", "revision")),
+    "marks",
+    "version_order",
+    "history_seq",
+)
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
 ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")), TOLD))
 COLLECTIONS: Final = (VERSIONS, ALIASES)
@@ -89,7 +98,7 @@ class Overtaken(Exception):
 
 
 class VersionRepository:
-    """Living versions of one project, and their tombstones for the few who must see them.
+    """Versions in use of one project, archived ones and tombstones for the few who must see them.
 
     Whatever changes a version goes through here, and gets its record in the version's history here."""
 
@@ -107,10 +116,47 @@ class VersionRepository:
         await self._versions.add(version.project, version.model_id, told, cause)
 
     async def get(self, project: str, model_id: str) -> Version | None:
-        """None also for a tombstone and for a version of another project."""
+        """None also for an archived one, a tombstone and a version of another project."""
         return await self._versions.get(project, model_id)
 
-    async def change(self, project: str, model_id: str, decide: Decide, cause: Cause) -> Version | None:
+    async def archived(self, project: str, model_id: str) -> Version | None:
+        return await self._versions.get(archive_of(project), model_id)
+
+    async def kept(self, project: str, model_id: str) -> Version | None:
+        """In use or archived: what lies in its folder is needed."""
+        found = await self._versions.get(None, model_id)
+        return found if found and found.deleted_at is None and found.owner == project else None
+
+    async def highest(self, project: str, model_name: str) -> int | None:
+        """The order of the highest number that the name has ever had; None for a new name."""
+        newest = Sort("version_order", descending=True)
+        found = [
+            version
+            for place in ("home", "project")  # versions of earlier releases have no home
+            for version in await self._documents.find(
+                VERSIONS,
+                Query(
+                    where=(Equals(place, project), Equals("model_name", model_name)),
+                    sort=(newest,),
+                    limit=1,
+                    only=("version_order",),
+                ),
+            )
+        ]
+        return max((each.body["version_order"] for each in found), default=None)
+
+    async def twin(self, project: str, model_name: str) -> str | None:
+        """A name that the project has had a version of and that differs by upper and lower case only."""
+        where = (Equals("home", project), Equals("name_key", key_of(model_name)))
+        found = await self._documents.find(VERSIONS, Query(where=where, limit=1, only=("model_name",)))
+        return next((str(each.body["model_name"]) for each in found if each.body["model_name"] != model_name), None)
+
+    async def expired(self, limit: int) -> list[str]:
+        """Ids of archived versions, of any project, whose time is over."""
+        query = Query(where=(Between("expires_at", 0, self._now()),), sort=(Sort("expires_at"),), limit=limit)
+        return [found.id for found in await self._documents.find(VERSIONS, query)]
+
+    async def change(self, project: str | None, model_id: str, decide: Decide, cause: Cause) -> Version | None:
         """The version as it is afterwards, None when there is none (any more). Raises Contended."""
 
         def decided(version: Version) -> VersionOutcome | None:
@@ -126,28 +172,12 @@ class VersionRepository:
         """Tombstones too."""
         return await self._versions.get(None, model_id)
 
-    async def bury(self, model_id: str) -> bool:
-        """Remove a tombstone; False while it has something to send, or its history does not hold every record yet: the
-        head of the chain goes with it. One made with a key stays, as its receipt."""
-        found = await self._documents.get(VERSIONS, model_id)
-        if found is None or found.body["keyed"]:
-            return True
-        if found.body["deleted_at"] is None or found.body.get("outbox"):
-            return False
-        if not await all_kept(self._documents, model_id, found.body.get("history_seq", 0)):
-            return False
-        try:
-            await self._documents.remove(VERSIONS, found)
-        except Stale:
-            return False
-        return True
-
     async def head(self, project: str, model_id: str) -> tuple[Head | None, list[HistoryRecord]]:
         """The head of a version's history, also of a tombstone of any project, and the records that wait to be sent.
 
         None when there is no such document, or it is a living version of another project."""
         found = await self._documents.get(VERSIONS, model_id)
-        if found is None or (found.body["project"] != project and found.body["deleted_at"] is None):
+        if found is None or _foreign(found, project):
             return None, []
         body = found.body
         envelopes = [message["envelope"] for message in body.get("events", ())]
@@ -171,9 +201,27 @@ class VersionRepository:
         sort = (Sort("version_order", descending=newest_first),)
         return await self._versions.find(Query(where=_named(project, model_name), sort=sort, limit=limit))
 
+    async def under(self, project: str, model_name: str) -> AsyncIterator[Version]:
+        """All of the name in the order of their numbers, a page at a time."""
+        query = Query(where=_named(project, model_name), sort=(Sort("version_order"),), limit=PAGE)
+        while found := await self._versions.find(query):
+            for version in found:
+                yield version
+            query = replace(query, after=(found[-1].version_order, found[-1].model_id))
+
     async def all_of(self, project: str) -> AsyncIterator[Version]:
-        """Every version of the project by id, a page at a time; what is made or deleted meanwhile may be missed."""
-        query = Query(where=(Equals("project", project),), limit=PAGE)
+        """Every version of the project, archived ones too, by id, a page at a time; what is made, moved or deleted
+        meanwhile may be missed."""
+        walks = [self._in(place) for place in (project, archive_of(project))]
+        heads = [await anext(walk, None) for walk in walks]
+        while left := [head for head in heads if head is not None]:
+            first = min(left, key=lambda head: head.model_id)
+            yield first
+            place = heads.index(first)
+            heads[place] = await anext(walks[place], None)
+
+    async def _in(self, place: str) -> AsyncIterator[Version]:
+        query = Query(where=(Equals("project", place),), limit=PAGE)
         while found := await self._versions.find(query):
             for version in found:
                 yield version
@@ -189,7 +237,7 @@ class VersionRepository:
     async def page(self, project: str, wanted: ListVersions) -> VersionPage:
         """One page of rows, how many there are on all pages unless the page has a cursor, and where the next begins.
         Raises BadCursor."""
-        where = tuple(_conditions(project, wanted))
+        where = tuple(_conditions(archive_of(project) if wanted.archived else project, wanted))
         sort = (Sort(SORTS[wanted.sort_by], descending=wanted.order == "desc"),)
         after = position_of(wanted)
         query = Query(where, sort, offset=wanted.offset, limit=wanted.limit + 1, after=after, only=SUMMARY)
@@ -244,6 +292,12 @@ def _alias_id(project: str, model_name: str, alias: str) -> str:
     return derived_id(project, "version.alias", model_name, alias)
 
 
+def _foreign(found: Document, project: str) -> bool:
+    """A tombstone of an earlier release does not say whose it was."""
+    home = found.body.get("home") or found.body["project"]
+    return bool(home != project and (found.body.get("home") or found.body["deleted_at"] is None))
+
+
 def _named(project: str, model_name: str) -> tuple[Condition, ...]:
     return Equals("project", project), Equals("model_name", model_name)
 
@@ -260,8 +314,7 @@ def _conditions(project: str, wanted: ListVersions) -> Iterable[Condition]:
         yield AnyOf("model_type", (None, *(name for name in MODEL_TYPES if name != wanted.not_model_type)))
     if wanted.description:
         yield Contains("description", wanted.description)
-    if wanted.label is not None:
-        yield Has("labels", wanted.label)
+    yield from (Has("labels", label) for label in wanted.label)
 
 
 def _position(query: Query, row: Document) -> Position:
@@ -272,4 +325,5 @@ def _position(query: Query, row: Document) -> Position:
 def _summary(found: Document) -> VersionSummary:
     """Straight from the body: a list must not decode every artifact of every version."""
     aliases = tuple(mark["alias"] for mark in found.body["marks"])
-    return VersionSummary.model_validate({**found.body, "aliases": aliases}, extra="ignore")
+    revision = found.body.get("history_seq") or 0
+    return VersionSummary.model_validate({**found.body, "aliases": aliases, "revision": revision}, extra="ignore")

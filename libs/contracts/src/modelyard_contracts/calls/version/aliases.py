@@ -10,11 +10,13 @@ ALIAS = r"^[A-Za-z\u4e00-\u9fff][A-Za-z0-9\u4e00-\u9fff_-]{0,31}$"
 
 
 class SetAlias(Shape):
-    """Moves an alias of a name atomically; `model_version` None removes it."""
+    """Moves an alias of a name atomically; `model_version` None removes it. `revisions`: only after one of these
+    moves."""
 
     model_name: ModelName
     alias: str = Field(pattern=ALIAS)
     model_version: ModelVersionNumber | None = None
+    revisions: tuple[int, ...] | None = None
 
 
 class AliasView(Shape):
@@ -24,6 +26,7 @@ class AliasView(Shape):
     model_version: str
     moved_at: int
     moved_by: str
+    revision: int = Field(default=0, description="number of the move that put it there; its ETag")
 
 
 class GetAlias(Shape):

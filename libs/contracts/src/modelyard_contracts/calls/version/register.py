@@ -1,8 +1,8 @@
 """A version: made, read, listed, changed. Field rules are those of docs/api.md, checked here once for every caller."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, HttpUrl
+from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, field_serializer, field_validator
 
 from modelyard_contracts.calls.call import Call, Page
 from modelyard_contracts.package import MODEL_TYPES, PackageConfig
@@ -18,13 +18,29 @@ Status = Literal["publishing", "published", "failed"]
 InstallType = Literal["real-time", "batch", "edge"]
 
 
+_URL: Final = TypeAdapter(HttpUrl)
+
+
+def _http_url(text: str) -> str:
+    """As it was given: pydantic's own type writes it anew."""
+    _URL.validate_python(text)
+    return text
+
+
+def _once(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
 class ModelDoc(Shape):
     doc_name: str = Field(pattern=r"^[A-Za-z\u4e00-\u9fff].{0,47}$")
-    doc_url: HttpUrl
+    doc_url: Annotated[str, AfterValidator(_http_url)]
 
 
 Label = Annotated[str, Field(min_length=1, max_length=32)]
-Labels = Annotated[tuple[Label, ...], Field(max_length=5)]
+Labels = Annotated[tuple[Label, ...], Field(max_length=5), AfterValidator(_once)]
+TagKey = Annotated[str, Field(pattern=r"^[A-Za-z\u4e00-\u9fff_][A-Za-z0-9\u4e00-\u9fff_./-]{0,63}$")]
+Tags = Annotated[dict[TagKey, Annotated[str, Field(max_length=256)]], Field(max_length=20)]
+"""Labels with a value."""
 Description = Annotated[str, Field(max_length=100, pattern=TEXT)]
 ModelDocs = Annotated[tuple[ModelDoc, ...], Field(max_length=3)]
 
@@ -49,6 +65,7 @@ class CreateVersion(Shape):
     source: Source
     description: Description = ""
     labels: Labels = ()
+    tags: Tags = {}
     model_docs: ModelDocs = ()
     install_type: tuple[InstallType, ...] | None = None
     specification: Specification = Specification()
@@ -68,11 +85,14 @@ class GetVersion(Shape):
 
 
 class UpdateVersion(Shape):
-    """Only what is given changes; a list replaces the whole list."""
+    """Only what is given changes; a list replaces the whole list. `revisions`: only at one
+    of these."""
 
     model_id: str
+    revisions: tuple[int, ...] | None = None
     description: Description | None = None
     labels: Labels | None = None
+    tags: Tags | None = None
     model_docs: ModelDocs | None = None
 
 
@@ -80,6 +100,7 @@ class VersionSummary(Shape):
     """A row of the list."""
 
     model_id: str
+    revision: int = Field(default=0, description="grows with every change that a user can see; its ETag")
     model_name: str
     model_version: str
     model_status: Status
@@ -87,6 +108,7 @@ class VersionSummary(Shape):
     model_size: int
     description: str
     labels: tuple[str, ...]
+    tags: dict[str, str] = {}
     source_type: str | None
     workspace_id: str | None
     aliases: tuple[str, ...]
@@ -130,6 +152,8 @@ class VersionView(VersionSummary):
     plan: Plan
     scan: ScanReport | None
     failure: dict[str, Any] | None
+    archived_at: int | None = None
+    expires_at: int | None = Field(default=None, description="ms; an archived version is deleted then")
     in_use: tuple[str, ...] = Field(description="what holds this version against deletion, in words")
     updated_at: int
     refused: tuple[RefusedPublication, ...] = Field(
@@ -146,7 +170,10 @@ class ListVersions(Page):
     not_model_type: Literal[MODEL_TYPES] | None = None  # type: ignore[valid-type]  # as above
     description: str | None = None
     workspace_id: str | None = None
-    label: str | None = Field(default=None, max_length=32, description="versions that carry this very label")
+    archived: bool = Field(default=False, description="those that are archived, instead of those in use")
+    label: tuple[Label, ...] = Field(
+        default=(), max_length=5, description="versions that carry all of these very labels; repeat it"
+    )
     sort_by: Literal["create_at", "model_version", "model_size"] = "create_at"
     order: Literal["asc", "desc"] = "desc"
     cursor: str | None = Field(
@@ -154,6 +181,16 @@ class ListVersions(Page):
         max_length=2000,
         description="`next_cursor` of the page before, instead of offset; every page then costs the same",
     )
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _labels(cls, given: Any) -> Any:
+        return () if given is None else (given,) if isinstance(given, str) else given
+
+    @field_serializer("label")
+    def _one_label(self, label: tuple[str, ...]) -> str | tuple[str, ...] | None:
+        """One is said as a plain text, as it was before there could be several."""
+        return label[0] if len(label) == 1 else label or None
 
 
 class VersionPage(Shape):

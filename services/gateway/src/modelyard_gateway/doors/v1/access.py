@@ -11,6 +11,7 @@ from modelyard_contracts.shapes import Role
 from modelyard_gateway.backends import backends_of
 from modelyard_gateway.caller import Caller
 from modelyard_gateway.domain import Token
+from modelyard_gateway.doors.v1.queries import misplaced_parameters
 from modelyard_gateway.doors.v1.replies import invalid
 from modelyard_gateway.errors import Forbidden, Unauthenticated
 from modelyard_gateway.json_bounds import misfits
@@ -61,7 +62,11 @@ def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:
             raise Forbidden(f"this token belongs to another project than {project_id!r}")
         if not token.may(least):
             raise Forbidden(f"this needs the role {least.value!r}; this token has {token.role.value!r}")
-        if problems := (*misfitting_texts(request), *misfits(await _json_of(request))):
+        if problems := (
+            *misplaced_parameters(request),
+            *misfitting_texts(request),
+            *misfits(await _json_of(request)),
+        ):
             raise invalid(problems)
         context = CallContext(
             project=project_id,

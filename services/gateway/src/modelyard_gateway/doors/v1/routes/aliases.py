@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from modelyard_contracts.calls import version
 from modelyard_contracts.calls.call import Nothing
 from modelyard_gateway.doors.v1.access import Reader, Writer
+from modelyard_gateway.doors.v1.conditions import IfMatch
 from modelyard_gateway.doors.v1.replies import validated
 from modelyard_gateway.doors.v1.schemas.models import AliasQuery, AliasRequest
 from modelyard_gateway.doors.v1.schemas.rules import AsSaid
@@ -21,11 +22,14 @@ async def list_aliases(caller: Reader, model_name: str) -> version.AliasList:
 
 @router.get("/aliases/{alias}")
 async def show_alias(
-    caller: Reader, model_name: str, alias: str, query: Annotated[AliasQuery, Query()]
+    caller: Reader, model_name: str, alias: str, query: Annotated[AliasQuery, Query()], answer: Response
 ) -> version.AliasView:
     """The version that holds the alias, or that held it at the time `at`."""
     request = {"model_name": model_name, "alias": alias, "at": query.at}
-    return await caller.ask(version.GET_ALIAS, validated(version.GetAlias, request))
+    view = await caller.ask(version.GET_ALIAS, validated(version.GetAlias, request))
+    if query.at is None:
+        answer.headers["ETag"] = f'"{view.revision}"'
+    return view
 
 
 @router.get("/aliases/{alias}/history")
@@ -36,12 +40,15 @@ async def alias_history(caller: Reader, model_name: str, alias: str) -> version.
 
 
 @router.put("/aliases/{alias}")
-async def set_alias(caller: Writer, model_name: str, alias: str, body: Annotated[AliasRequest, AsSaid]) -> Nothing:
+async def set_alias(
+    caller: Writer, model_name: str, alias: str, seen: IfMatch, body: Annotated[AliasRequest, AsSaid]
+) -> Nothing:
     """Point an alias of a name at one of its versions; moving it is atomic."""
-    request = {"model_name": model_name, "alias": alias, "model_version": body.model_version}
+    request = {"model_name": model_name, "alias": alias, "model_version": body.model_version, "revisions": seen}
     return await caller.ask(version.SET_ALIAS, validated(version.SetAlias, request))
 
 
 @router.delete("/aliases/{alias}")
-async def remove_alias(caller: Writer, model_name: str, alias: str) -> Nothing:
-    return await caller.ask(version.SET_ALIAS, validated(version.SetAlias, {"model_name": model_name, "alias": alias}))
+async def remove_alias(caller: Writer, model_name: str, alias: str, seen: IfMatch) -> Nothing:
+    request = {"model_name": model_name, "alias": alias, "revisions": seen}
+    return await caller.ask(version.SET_ALIAS, validated(version.SetAlias, request))

@@ -8,6 +8,7 @@ from sse_starlette import EventSourceResponse
 from modelyard_contracts.calls import imports, version
 from modelyard_contracts.failures import Failure
 from modelyard_gateway.doors.v1.access import Reader, Writer
+from modelyard_gateway.doors.v1.conditions import IfMatch, IfNoneMatch, with_etag
 from modelyard_gateway.doors.v1.paths import MODEL
 from modelyard_gateway.doors.v1.replies import renamed, validated
 from modelyard_gateway.doors.v1.schemas.models import ModelChange, ModelRequest
@@ -32,28 +33,48 @@ async def list_models(caller: Reader, query: Annotated[version.ListVersions, Que
 
 
 @router.get(MODEL, response_model=version.VersionView)
-async def show_model(caller: Reader, model_id: str) -> Response:
-    return await caller.relay(version.GET, version.GetVersion(model_id=model_id))
+async def show_model(caller: Reader, model_id: str, known: IfNoneMatch) -> Response:
+    return with_etag(await caller.relay(version.GET, version.GetVersion(model_id=model_id)), known)
 
 
 @router.patch(MODEL)
-async def change_model(caller: Writer, model_id: str, body: Annotated[ModelChange, AsSaid]) -> version.VersionView:
+async def change_model(
+    caller: Writer, model_id: str, seen: IfMatch, body: Annotated[ModelChange, AsSaid]
+) -> version.VersionView:
     """Change description, labels or links. What it is and where it came from never changes."""
-    fields = {"model_id": model_id, **body.model_dump(exclude_none=True)}
+    fields = {"model_id": model_id, "revisions": seen, **body.model_dump(exclude_none=True)}
     return await caller.ask(version.UPDATE, validated(version.UpdateVersion, fields))
 
 
 @router.delete(MODEL, status_code=200)
-async def delete_model(caller: Writer, model_id: str, cascade: bool = False) -> version.DeleteReport:
-    """Delete one version, or with `cascade` every version of its name (20 at most). What is in use is kept."""
-    return await caller.ask(version.DELETE, version.DeleteVersions(model_id=model_id, cascade=cascade))
+async def delete_model(
+    caller: Writer, model_id: str, seen: IfMatch, cascade: bool = False, purge: bool = False
+) -> version.DeleteReport:
+    """Delete one version, or with `cascade` every version of its name (20 a call: while `more`, repeat it). What is in
+    use is kept. What was published can be restored until `expires_at`, unless it is to `purge`."""
+    request = version.DeleteVersions(model_id=model_id, cascade=cascade, purge=purge, revisions=seen)
+    return await caller.ask(version.DELETE, request)
 
 
 @router.get(f"{MODEL}/deletion")
-async def preview_deletion(caller: Reader, model_id: str, cascade: bool = False) -> version.DeletionPreview:
+async def preview_deletion(
+    caller: Reader, model_id: str, cascade: bool = False, purge: bool = False
+) -> version.DeletionPreview:
     """What the delete would do now: what would go and how many bytes it frees, what would stay and why."""
-    request = version.DeleteVersions(model_id=model_id, cascade=cascade)
+    request = version.DeleteVersions(model_id=model_id, cascade=cascade, purge=purge)
     return await caller.ask(version.PREVIEW_DELETION, request)
+
+
+@router.post(f"{MODEL}/archive")
+async def archive_model(caller: Writer, model_id: str) -> version.VersionView:
+    """Take a version out of use with everything it has; what holds it against deletion holds it here too."""
+    return await caller.ask(version.ARCHIVE, version.ArchiveVersion(model_id=model_id))
+
+
+@router.post(f"{MODEL}/restore")
+async def restore_model(caller: Writer, model_id: str) -> version.VersionView:
+    """Bring back an archived version, or a deleted one while it waits."""
+    return await caller.ask(version.RESTORE, version.RestoreVersion(model_id=model_id))
 
 
 @router.get(f"{MODEL}/files")

@@ -116,6 +116,7 @@ class ModelRequest(HttpModel):
     image: ImageRequest | None = None
     description: version.Description = ""
     labels: version.Labels = ()
+    tags: version.Tags = {}
     model_docs: version.ModelDocs = ()
     install_type: list[Literal["real-time", "batch", "edge"]] | None = Field(
         default=None, max_length=3, description="where it may be deployed; default: all that its mode allows"
@@ -161,16 +162,17 @@ class ModelRequest(HttpModel):
         return {**fields, "source": self.source()}
 
 
-CHANGEABLE = ("description", "labels", "model_docs")
+CHANGEABLE = ("description", "labels", "tags", "model_docs")
 
 
 class ModelChange(HttpModel):
-    """Only what is given changes; a list replaces the whole list."""
+    """Only what is given changes; a list, and `tags`, replace the whole."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"description": "检查过", "labels": ["checked"]}]})
 
     description: version.Description | None = None
     labels: version.Labels | None = None
+    tags: version.Tags | None = None
     model_docs: version.ModelDocs | None = None
 
     @model_validator(mode="wrap")

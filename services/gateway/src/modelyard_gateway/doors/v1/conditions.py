@@ -1,0 +1,45 @@
+"""Conditional requests (RFC 9110, section 13): `ETag` of what can be changed, `If-Match` of who changes it.
+
+An entity tag is the revision, which grows with every change that a caller can see.
+"""
+
+import re
+from typing import Annotated, Final
+
+from fastapi import Depends, Header, Response
+
+_TAG: Final = re.compile(r'\s*(W/)?"([^"]*)"\s*')
+_REVISION: Final = re.compile(rb'\{"model_id":"[^"]*","revision":(\d+)[,}]')
+
+
+def _revisions(
+    if_match: Annotated[
+        str | None, Header(max_length=1000, description="`ETag` of what was read; 412 when it has changed since")
+    ] = None,
+) -> tuple[int, ...] | None:
+    """None where nothing is asked, or only that it exists. A weak tag, and one of somebody else, match nothing."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = (_TAG.fullmatch(each) for each in if_match.split(","))
+    return tuple(int(tag[2]) for tag in tags if tag and not tag[1] and tag[2].isascii() and tag[2].isdigit())
+
+
+def _known(if_none_match: Annotated[str | None, Header(max_length=1000)] = None) -> tuple[str, ...]:
+    tags = (_TAG.fullmatch(each) for each in (if_none_match or "").split(","))
+    return tuple(tag[2] for tag in tags if tag)
+
+
+IfMatch = Annotated[tuple[int, ...] | None, Depends(_revisions)]
+IfNoneMatch = Annotated[tuple[str, ...], Depends(_known)]
+
+
+def with_etag(answer: Response, known: tuple[str, ...]) -> Response:
+    """The answer about one version, which begins with its id and revision, or 304 for who has it already."""
+    found = _REVISION.match(bytes(answer.body))
+    if found is None:
+        return answer
+    revision = found[1].decode()
+    if revision in known:
+        answer = Response(status_code=304)
+    answer.headers["ETag"] = f'"{revision}"'
+    return answer
