@@ -31,9 +31,11 @@ def versions() -> Collection:
             Index(("request_key",), unique=True),
             Index(("project", "labels", "created_at")),
             Index(("project", "labels", "state")),
+            Index(("project", "metrics")),
         ),
         substrings=("name", "about"),
         members=("labels",),
+        numbers=("metrics",),
     )
 
 

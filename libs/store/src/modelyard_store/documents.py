@@ -38,7 +38,8 @@ class StoreUnavailable(Away):
 @dataclass(frozen=True, slots=True)
 class Index:
     """Dotted fields, all holding scalars; ends implicitly with the id. One of them may be among the collection's
-    `members`: the document then stands in the index once for each text in that list.
+    `members`: the document then stands in the index once for each text in that list. The last may be among its
+    `numbers`: it then stands there once for each key of that map, ordered by key and number.
 
     A unique index counts only documents in which none of its fields is missing or null.
     """
@@ -55,21 +56,25 @@ class Index:
 class Collection:
     """Declared once, in a service's `repository.py`. Names are shared by all services that use one database.
 
-    `substrings` are the fields that `Contains` may search; `members` those that hold lists of texts, for `Has`.
+    `substrings` are the fields that `Contains` may search; `members` those that hold lists of texts, for `Has`;
+    `numbers` those that hold maps of names to numbers, for `Measures`. A name holds neither `.`, `$` nor `"`.
     """
 
     name: str
     indexes: tuple[Index, ...] = ()
     substrings: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or not all(_FIELD.fullmatch(name) for name in self.substrings):
             raise ValueError(f"collection {self.name!r}: a name is lower_case, a field is dotted names")
         for index in self.indexes:
-            lists = [name for name in index.fields if name in self.members]
-            if len(lists) > 1 or (lists and index.unique):
+            several = [name for name in index.fields if name in (*self.members, *self.numbers)]
+            if len(several) > 1 or (several and index.unique):
                 raise ValueError(f"collection {self.name!r}: an index may hold one list, and must not be unique then")
+            if not set(self.numbers).isdisjoint(index.fields[:-1]):
+                raise ValueError(f"collection {self.name!r}: a map of numbers comes last in an index")
 
     @property
     def fields(self) -> frozenset[str]:
@@ -129,12 +134,33 @@ class Has:
     text: str
 
 
-Condition = Equals | AnyOf | Contains | Between | Has
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """The map in a `numbers` field has a number under this name, between both ends; `None` leaves one end open.
+
+    Some index must end with this field, behind only fields that the same query compares with `Equals`.
+    """
+
+    field: str
+    name: str
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def path(self) -> str:
+        """What a `Sort` by this number names."""
+        return f"{self.field}.{self.name}"
+
+
+Condition = Equals | AnyOf | Contains | Between | Has | Measures
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """Missing and null come before everything else. A field's values must be of one type, or null."""
+    """Missing and null come before everything else. A field's values must be of one type, or null.
+
+    `metrics.accuracy` of a `numbers` field takes a query that has a `Measures` for it.
+    """
 
     field: str
     descending: bool = False
@@ -166,6 +192,13 @@ class Query:
     def position(self, document: Document) -> tuple[Scalar, ...]:
         """Where the page that ends with this document goes on."""
         return tuple(document.id if by.field == "id" else value_at(document.body, by.field) for by in self.order)
+
+
+def number_index(collection: Collection, where: Sequence[Condition], field: str) -> Index | None:
+    """The index that finds the documents by a number in this field; see `Measures`."""
+    same = {each.field for each in where if isinstance(each, Equals)}
+    ending = (index for index in collection.indexes if index.fields[-1] == field and field in collection.numbers)
+    return next((index for index in ending if same.issuperset(index.fields[:-1])), None)
 
 
 def member_indexes(collection: Collection, where: Sequence[Condition], field: str) -> list[Index]:

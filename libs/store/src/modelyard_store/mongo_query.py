@@ -1,13 +1,15 @@
 """Queries of the port in MongoDB's words. Pure; called by `mongo` only.
 
-A stored document is `{_id, id, revision, body, unique}`. `id` repeats `_id` because an index that ends with `_id` is
-not taken by every server that speaks this protocol; `unique` holds one text per unique index whose fields all have a
-value, so that a plain partial index enforces the rule of the port (MongoDB itself counts a missing field as a value).
+A stored document is `{_id, id, revision, body, unique, numbers_…}`. `id` repeats `_id` because an index that ends with
+`_id` is not taken by every server that speaks this protocol; `unique` holds one text per unique index whose fields all
+have a value, so that a plain partial index enforces the rule of the port (MongoDB itself counts a missing field as a
+value). `numbers_…` repeats a map of numbers as a list of `{name, number}`, since one index over that list serves every
+name.
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelyard_store.documents import (
@@ -20,6 +22,7 @@ from modelyard_store.documents import (
     Document,
     Equals,
     Has,
+    Measures,
     Query,
     Scalar,
     Sort,
@@ -35,9 +38,14 @@ def stored(collection: Collection, document: Document) -> Body:
         for number, index in enumerate(collection.indexes)
         if index.unique and all(value_at(document.body, name) is not None for name in index.fields)
     }
-    return {"_id": document.id, "id": document.id, "revision": document.revision, "body": document.body} | (
-        {"unique": {f"u{number}": values for number, values in unique.items()}} if unique else {}
-    )
+    return {
+        "_id": document.id,
+        "id": document.id,
+        "revision": document.revision,
+        "body": document.body,
+        **({"unique": {f"u{number}": values for number, values in unique.items()}} if unique else {}),
+        **{_pairs(field): _named(value_at(document.body, field) or {}) for field in collection.numbers},
+    }
 
 
 def document(found: Body) -> Document:
@@ -50,6 +58,11 @@ def indexes(collection: Collection) -> dict[tuple[str, ...], dict[str, Any]]:
         ("body.outbox", "id"): {"name": "outbox", "partialFilterExpression": {"body.outbox": {"$gt": 0}}}
     }
     for number, index in enumerate(collection.indexes):
+        last = index.fields[-1]
+        if last in collection.numbers:
+            keys = (*map(_path, index.fields[:-1]), f"{_pairs(last)}.name", f"{_pairs(last)}.number")
+            wanted[keys] = {"name": ",".join(index.fields)}
+            continue
         wanted[*map(_path, index.fields), "id"] = {"name": ",".join(index.fields)}
         if index.unique:
             key = f"unique.u{number}"
@@ -73,6 +86,14 @@ def order(query: Query) -> list[tuple[str, int]]:
     return [(_path(by.field), -1 if by.descending else 1) for by in query.order]
 
 
+def _pairs(field: str) -> str:
+    return f"numbers_{field.replace('.', '_')}"
+
+
+def _named(numbers: Mapping[str, float]) -> list[Body]:
+    return [{"name": name, "number": number} for name, number in numbers.items()]
+
+
 def _path(field: str) -> str:
     return "id" if field == "id" else f"body.{field}"
 
@@ -92,6 +113,9 @@ def _condition(wanted: Condition) -> Filter:
             return {_path(field): text}  # an index over a list has one entry for each of its elements
         case Contains(field, text):
             return {_path(field): {"$regex": re.escape(text), "$options": "i"}}
+        case Measures(field, name, low, high):
+            bounds = {"$gte": float("-inf") if low is None else low, "$lte": float("inf") if high is None else high}
+            return {_pairs(field): {"$elemMatch": {"name": name, "number": bounds}}}
         case Between(field, low, high):
             texts = isinstance(low, str) or isinstance(high, str)
             low = low if low is not None else ("" if texts else float("-inf"))

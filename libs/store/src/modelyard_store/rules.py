@@ -14,14 +14,17 @@ from modelyard_store.documents import (
     Condition,
     Contains,
     Has,
+    Measures,
     Query,
     Sort,
     member_indexes,
+    number_index,
     value_at,
 )
 
 MAX_BYTES = 8 << 20  # of JSON; MongoDB takes 16 MiB of BSON, which can be larger than the same JSON
 _INT64 = range(-(1 << 63), 1 << 63)
+_NO_NAME = re.compile(r'[.$"]')
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -43,10 +46,24 @@ def to_json(collection: Collection, body: Body) -> str:
         value = value_at(body, name)
         if value is not None and not (isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)):
             raise _not_storable(collection, name, "it must hold a list of texts", "a list of texts")
-    for name in collection.fields.difference(collection.members):
+    for name in collection.numbers:
+        if wrong := _no_numbers(value_at(body, name)):
+            raise _not_storable(collection, name, wrong, "a map of names to numbers")
+    for name in collection.fields.difference(collection.members, collection.numbers):
         if isinstance(value_at(body, name), dict | list | tuple):
             raise _not_storable(collection, name, "an indexed field must hold a scalar", "a text, a number or nothing")
     return text
+
+
+def _no_numbers(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        return "it must hold a map"
+    if odd := [name for name in value if not name or _NO_NAME.search(name)]:
+        return f"the name {odd[0]!r} is empty or holds one of . $ and a quotation mark"
+    held = (isinstance(number, int | float) and not isinstance(number, bool) for number in value.values())
+    return None if all(held) else "it must hold numbers only"
 
 
 def _misfitting(collection: Collection, body: Body, otherwise: str = "") -> NotStorable:
@@ -67,8 +84,15 @@ def from_json(text: str) -> Body:
 
 def check_declared(collection: Collection, where: Sequence[Condition], sort: Iterable[Sort] = ()) -> None:
     """Raises ValueError for a field without a declared index, which would make the store read everything."""
-    allowed = collection.fields.difference(collection.members) | {"id"}
+    allowed = collection.fields.difference(collection.members, collection.numbers) | {"id"}
+    measured = {each.path for each in where if isinstance(each, Measures)}
     for part in (*where, *sort):
+        if isinstance(part, Measures):
+            if number_index(collection, where, part.field) is None or _NO_NAME.search(part.name):
+                raise ValueError(f"{collection.name}: Measures on {part.path}, which no index declares behind equals")
+            continue
+        if isinstance(part, Sort) and part.field in measured:
+            continue
         if isinstance(part, Has):
             if not member_indexes(collection, where, part.field):
                 raise ValueError(f"{collection.name}: Has on {part.field}, which no index declares behind equal fields")

@@ -26,7 +26,10 @@ from modelyard_store.documents import (
     Contains,
     Document,
     Duplicate,
+    Has,
+    Measures,
     Query,
+    Sort,
     Stale,
     StoreUnavailable,
 )
@@ -91,7 +94,7 @@ class SqliteDocuments:
 
         def read() -> list[Document]:
             with self._snapshot():
-                hits = self._few_hits(collection, query.where)
+                hits = self._hits(collection, query.where, query.sort)
                 return [_document(row, query.only) for row in self._rows(*sqlite_sql.select(collection, query, hits))]
 
         return await self._off_loop(read)
@@ -102,7 +105,7 @@ class SqliteDocuments:
 
         def read() -> int:
             with self._snapshot():
-                hits = self._few_hits(collection, where)
+                hits = self._hits(collection, where)
                 return int(self._rows(*sqlite_sql.count(collection, where, hits))[0][0])
 
         return await self._off_loop(read)
@@ -118,7 +121,7 @@ class SqliteDocuments:
         rules.check_query(collection, query)
 
         def read() -> str | None:
-            sql, values = sqlite_sql.select(collection, query, self._few_hits(collection, query.where))
+            sql, values = sqlite_sql.select(collection, query, self._hits(collection, query.where, query.sort))
             return _index_used(collection, [row[3] for row in self._rows(f"EXPLAIN QUERY PLAN {sql}", values)])
 
         return await self._off_loop(read)
@@ -182,13 +185,33 @@ class SqliteDocuments:
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
         return self._connection().execute(sql, values).fetchall()
 
-    def _few_hits(self, collection: Collection, where: Sequence[Condition]) -> sqlite_sql.Hits | None:
-        """The rows that hold one of the texts looked for, if they are few: the query then starts from them."""
-        for wanted in sorted((each for each in where if isinstance(each, Contains)), key=lambda each: -len(each.text)):
-            rows = [row[0] for row in self._rows(*sqlite_sql.hits(collection, wanted))]
+    def _hits(
+        self, collection: Collection, where: Sequence[Condition], sort: Sequence[Sort] = ()
+    ) -> sqlite_sql.Hits | None:
+        """The rows that one condition leaves, if they are few: the query then starts from them. Where several have
+        indexes of their own and none leaves few, the rows that those leave together."""
+        findable = sqlite_sql.findable(where)
+        if not findable or (len(findable) == 1 and isinstance(findable[0], Has)):
+            return None  # the walk along a list's own index stops at the end of the page
+        for wanted in findable:
+            rows = self._found(collection, where, wanted, sqlite_sql.FEW)
             if len(rows) <= sqlite_sql.FEW:
-                return sqlite_sql.Hits(wanted, tuple(rows))
-        return None
+                return sqlite_sql.Hits((wanted,), tuple(rows))
+        if len(findable) == 1 and (isinstance(findable[0], Contains) or _orders(findable[0], sort)):
+            return None  # as above; a text is found again by its own index
+        known: dict[Condition, list[int]] = {}
+        for wanted in findable:
+            rows = self._found(collection, where, wanted, sqlite_sql.MANY)
+            if len(rows) <= sqlite_sql.MANY:
+                known[wanted] = rows
+        if not known:
+            return None
+        return sqlite_sql.Hits(tuple(known), tuple(set.intersection(*map(set, known.values()))))
+
+    def _found(
+        self, collection: Collection, where: Sequence[Condition], wanted: sqlite_sql.Findable, most: int
+    ) -> list[int]:
+        return [row[0] for row in self._rows(*sqlite_sql.hits(collection, where, wanted, most))]
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -242,13 +265,17 @@ def _document(row: tuple[str, int, str], only: tuple[str, ...] = ()) -> Document
     return Document(row[0], row[1], dict(zip(only, found, strict=False)) if only else found)
 
 
+def _orders(wanted: sqlite_sql.Findable, sort: Sequence[Sort]) -> bool:
+    return isinstance(wanted, Measures) and bool(sort) and sort[0].field == wanted.path
+
+
 def _index_used(collection: Collection, plan: Sequence[str]) -> str | None:
     members = next((line for line in plan if line.startswith(f"SEARCH {collection.name} members")), None)
     table = members or next(line for line in plan if re.match(rf"(SEARCH|SCAN) {collection.name}\b(?!__)", line))
     if members:
         used = members.removeprefix("SEARCH ").partition(" USING ")[0]
     elif "USING INTEGER PRIMARY KEY" in table:
-        used = f"{collection.name}__text"
+        used = f"{collection.name} known rows"
     elif table.startswith("SCAN"):
         return None
     else:

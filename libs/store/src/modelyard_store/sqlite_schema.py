@@ -66,7 +66,7 @@ def _indexes(collection: Collection) -> dict[str, str]:
     outbox = f"{table} (outbox)"
     wanted = {outbox: f'CREATE INDEX "{outbox}" ON {table}(id) WHERE {OUTBOX}'}
     for index in collection.indexes:
-        if not set(collection.members).isdisjoint(index.fields):
+        if not {*collection.members, *collection.numbers}.isdisjoint(index.fields):
             continue  # a table of its own, see `sqlite_members`
         name = f"{table} ({','.join(index.fields)})"
         wanted[name] = f'CREATE INDEX "{name}" ON {table}({",".join(map(value_of, index.fields))},id)'

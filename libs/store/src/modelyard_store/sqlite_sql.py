@@ -7,7 +7,7 @@ expression instead: SQLite does not compare NULLs there, which is the rule of th
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from modelyard_store.documents import (
@@ -19,9 +19,11 @@ from modelyard_store.documents import (
     Equals,
     Has,
     Index,
+    Measures,
     Query,
     Scalar,
     member_indexes,
+    number_index,
 )
 from modelyard_store.documents import Sort as SortBy
 
@@ -33,7 +35,7 @@ Names = Mapping[str, str]
 
 
 def path_of(field: str) -> str:
-    return "$." + ".".join(f'"{name}"' for name in field.split("."))
+    return "$." + ".".join(f'"{name}"' for name in field.replace("'", "''").split("."))
 
 
 def raw(field: str) -> str:
@@ -52,33 +54,73 @@ OUTBOX = f"{raw('outbox')}>0"
 
 
 FEW: Final = 500
-"""Documents that hold a text, up to which reading each of them is cheaper than walking along an index."""
+"""Documents for which a condition holds, up to which reading each of them is cheaper than walking along an index."""
+MANY: Final = 20_000
+"""Up to which it is cheaper to know them all than to look into each document that an index comes to."""
+
+Findable = Contains | Has | Measures
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The rows of all documents for which one of a query's conditions holds."""
+    """The rows of all documents for which some of a query's conditions hold."""
 
-    of: Contains
+    of: tuple[Condition, ...]
     rows: tuple[int, ...]
 
+    @property
+    def few(self) -> bool:
+        return len(self.rows) <= FEW
 
-def hits(collection: Collection, wanted: Contains) -> Clause:
-    """The rows for which it holds; FEW + 1 of them if there are more."""
-    name = _text_table(collection)
-    text, values = _matches(collection, wanted)
-    return f"SELECT rowid FROM {name} WHERE {text} LIMIT {FEW + 1}", values  # noqa: S608 - names are checked
+
+def findable(where: Sequence[Condition]) -> list[Findable]:
+    """The conditions that have an index of their own, those that are probably the most selective first."""
+    texts = sorted((each for each in where if isinstance(each, Contains)), key=lambda each: -len(each.text))
+    return [*texts, *(each for each in where if isinstance(each, Measures | Has))]
+
+
+def hits(collection: Collection, where: Sequence[Condition], wanted: Findable, most: int) -> Clause:
+    """The rows for which it holds; `most` + 1 of them if there are more."""
+    limit = f"LIMIT {most + 1}"
+    if isinstance(wanted, Contains):
+        text, values = _matches(collection, wanted)
+        return f"SELECT rowid FROM {_text_table(collection)} WHERE {text} {limit}", values  # noqa: S608 - names are checked
+    index = _index_of(collection, where, wanted)
+    same = {each.field: each.value for each in where if isinstance(each, Equals)}
+    before = index.fields[: index.fields.index(wanted.field)]
+    clauses: list[Clause] = [(f"k{number}=?", [same[name]]) for number, name in enumerate(before)]
+    text, values = _all([*clauses, _in_table(index, wanted)])
+    return f'SELECT owner FROM "{member_table(collection, index)}" WHERE {text} {limit}', values  # noqa: S608 - as above
+
+
+def _index_of(collection: Collection, where: Sequence[Condition], wanted: Has | Measures) -> Index:
+    """`rules.check_declared` has seen to it that there is one."""
+    if isinstance(wanted, Has):
+        return member_indexes(collection, where, wanted.field)[0]
+    index = number_index(collection, where, wanted.field)
+    assert index is not None  # noqa: S101 - for the type checker
+    return index
+
+
+def _in_table(index: Index, wanted: Has | Measures) -> Clause:
+    key = f"k{index.fields.index(wanted.field)}=?"
+    if isinstance(wanted, Has):
+        return key, [wanted.text]
+    bounds, ends = _between("number", wanted.low, wanted.high)
+    return f"{key} AND {bounds}", [wanted.name, *ends]
 
 
 def select(collection: Collection, query: Query, found: Hits | None = None) -> Clause:
-    tables, names = _tables(collection, query.where, query.sort, found)
-    clauses = _conditions(collection, query.where, names, found)
+    start = _start(collection, query.where, query.sort, found)
+    clauses = _conditions(collection, query.where, start, found)
     if query.after is not None:
-        clauses.append(_after(query.order, query.after, names))
+        clauses.append(_after(query.order, query.after, start.names))
     where, values = _all(clauses)
-    order = ",".join(f"{_value(by.field, names)}{' DESC' if by.descending else ''}" for by in query.order)
-    sql = f"SELECT id,revision,{_content(query.only)} FROM {tables} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608 - names of ours
-    return sql, [*_bound(found), *values, query.limit, query.offset]
+    order = ",".join(f"{_value(by.field, start.names)}{' DESC' if by.descending else ''}" for by in query.order)
+    sql = (
+        f"SELECT id,revision,{_content(query.only)} FROM {start.tables} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608 - names of ours
+    )
+    return sql, [*start.values, *values, query.limit, query.offset]
 
 
 def _content(only: tuple[str, ...]) -> str:
@@ -88,31 +130,49 @@ def _content(only: tuple[str, ...]) -> str:
 
 
 def count(collection: Collection, where: Sequence[Condition], found: Hits | None = None) -> Clause:
-    tables, names = _tables(collection, where, (), found)
-    text, values = _all(_conditions(collection, where, names, found))
-    return f"SELECT count(*) FROM {tables} WHERE {text}", [*_bound(found), *values]  # noqa: S608 - names are checked
+    start = _start(collection, where, (), found)
+    text, values = _all(_conditions(collection, where, start, found))
+    return f"SELECT count(*) FROM {start.tables} WHERE {text}", [*start.values, *values]  # noqa: S608 - names are checked
 
 
-def _bound(found: Hits | None) -> list[Scalar]:
-    return [json.dumps(found.rows)] if found else []
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What a query reads from, and the condition that this is about: its own table has its fields as columns."""
+
+    tables: str
+    names: Names = field(default_factory=dict)
+    by: Has | Measures | None = None
+    index: Index | None = None
+    values: tuple[Scalar, ...] = ()
 
 
-def _tables(
-    collection: Collection, where: Sequence[Condition], sort: Sequence[SortBy], found: Hits | None
-) -> tuple[str, Names]:
-    """What to read from. Few hits come first; else with `Has` its member table, one that also has the order if there
-    is one. CROSS JOIN keeps the planner from turning them round."""
-    if found:
-        return f"(SELECT value AS hit FROM json_each(?)) CROSS JOIN {collection.name} ON row=hit", {}  # noqa: S608 - names of ours
-    wanted = next((each for each in where if isinstance(each, Has)), None)
-    if wanted is None:
-        return collection.name, {}
-    order = tuple(by.field for by in sort)
-    usable = member_indexes(collection, where, wanted.field)
-    behind = {index: (*index.fields[index.fields.index(wanted.field) + 1 :], "id") for index in usable}
-    index = next((index for index in usable if behind[index][: len(order)] == order), usable[0])
-    names = {"id": "doc", **{field: f"k{number}" for number, field in enumerate(index.fields)}}
-    return f'"{member_table(collection, index)}" CROSS JOIN {collection.name} ON row=owner', names
+def _start(collection: Collection, where: Sequence[Condition], sort: Sequence[SortBy], found: Hits | None) -> _Start:
+    """Few hits come first; else a table of texts or numbers, one that also has the order if there is one. CROSS JOIN
+    keeps the planner from turning them round."""
+    if found and found.few:
+        tables = f"(SELECT value AS hit FROM json_each(?)) CROSS JOIN {collection.name} ON row=hit"  # noqa: S608 - names of ours
+        return _Start(tables, values=(json.dumps(found.rows),))
+    by = _leading(where, sort, found)
+    if by is None:
+        return _Start(collection.name)
+    index = _index_of(collection, where, by)
+    if isinstance(by, Has):
+        order = tuple(each.field for each in sort)
+        usable = member_indexes(collection, where, by.field)
+        behind = {each: (*each.fields[each.fields.index(by.field) + 1 :], "id") for each in usable}
+        index = next((each for each in usable if behind[each][: len(order)] == order), index)
+    names = {"id": "doc", **{name: f"k{number}" for number, name in enumerate(index.fields)}}
+    if isinstance(by, Measures):
+        names[by.path] = "number"
+    return _Start(f'"{member_table(collection, index)}" CROSS JOIN {collection.name} ON row=owner', names, by, index)
+
+
+def _leading(where: Sequence[Condition], sort: Sequence[SortBy], found: Hits | None) -> Has | Measures | None:
+    """The number that orders, else the first text in a list whose documents are not known already."""
+    ordering = (each for each in where if isinstance(each, Measures) and sort and each.path == sort[0].field)
+    known = found.of if found else ()
+    listed = (each for each in where if isinstance(each, Has) and each not in known)
+    return next(ordering, None) or next(listed, None)
 
 
 def _value(field: str, names: Names) -> str:
@@ -123,14 +183,17 @@ def _all(clauses: Sequence[Clause]) -> Clause:
     return " AND ".join(text for text, _ in clauses) or "1", [value for _, values in clauses for value in values]
 
 
-def _conditions(collection: Collection, where: Sequence[Condition], names: Names, found: Hits | None) -> list[Clause]:
-    """The first `Has` starts from its table, if there is one; others look into the documents at hand."""
-    first = next((each for each in where if isinstance(each, Has) and each.field in names), None)
-    return [
-        (f"{names[first.field]}=?", [first.text]) if first and each is first else condition(collection, each, names)
-        for each in where
-        if not (found and each is found.of)
-    ]
+def _conditions(collection: Collection, where: Sequence[Condition], start: _Start, found: Hits | None) -> list[Clause]:
+    """The one that the query starts from looks into its table; others into the documents at hand."""
+    clauses: list[Clause] = []
+    for each in where:
+        if start.by is not None and each == start.by and start.index is not None:
+            clauses.append(_in_table(start.index, start.by))
+        elif not (found and each in found.of):
+            clauses.append(condition(collection, each, start.names))
+    if found and not found.few:
+        clauses.append(("row IN (SELECT value FROM json_each(?))", [json.dumps(found.rows)]))
+    return clauses
 
 
 def condition(collection: Collection, wanted: Condition, names: Names) -> Clause:
@@ -144,6 +207,8 @@ def condition(collection: Collection, wanted: Condition, names: Names) -> Clause
             return f"row IN (SELECT rowid FROM {_text_table(collection)} WHERE {matching})", texts  # noqa: S608 - names of ours
         case Between(field, low, high):
             return _between(_value(field, names), low, high)
+        case Measures():
+            return _between(value_of(wanted.path), wanted.low, wanted.high)
         case Has(field, text):
             return f"EXISTS (SELECT 1 FROM json_each(body,'{path_of(field)}') WHERE value=?)", [text]  # noqa: S608 - names of ours
 
