@@ -10,7 +10,7 @@ from figures import Aim, Table, load, median, percentile
 from seeding import seed_beside
 
 from modelyard_contracts.calls.context import CallContext
-from modelyard_contracts.calls.version import ListVersions, SetAlias
+from modelyard_contracts.calls.version import ListVersions, SetAlias, VersionPage
 from modelyard_contracts.shapes import Role
 from modelyard_runtime.clock import now_ms
 from modelyard_store.opening import open_documents
@@ -87,7 +87,7 @@ async def _ask_all(url: str, versions: int, repeats: int) -> dict[str, list[floa
     await documents.open(COLLECTIONS)
     register = VersionRepository(documents, lambda: None)
     aliasing = AliasHandlers(register, AliasRepository(documents, lambda: None), MoveRepository(documents), now_ms)
-    first = await register.page("default", ListVersions(limit=100))
+    first = VersionPage.model_validate_json((await register.page("default", ListVersions(limit=100))).json)
     questions: dict[str, Ask] = {
         "show": lambda turn: register.get("default", ids[turn * 7 % versions]),
         "page": lambda _: register.page("default", ListVersions(limit=100, cursor=first.next_cursor)),

@@ -16,7 +16,7 @@ READ = {
     "entries (competition_id,state,score)": (ENTRIES, repository.best_query("co")),
 }
 COUNTED_OR_SEARCHED = {
-    "listings__text": (LISTINGS, repository.listed_query("digits", 0, 100)),
+    "listings known rows": (LISTINGS, repository.listed_query("digits", 0, 100)),
     "entries (slot)": (ENTRIES, repository.day_query("co:p:1:")),
     "entries (slot) of a competition": (ENTRIES, repository.entries_query("co")),
 }

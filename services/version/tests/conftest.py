@@ -162,7 +162,8 @@ class Register:
         return await self.deletion.restore(self.context(project=project), RestoreVersion(model_id=model_id))
 
     async def listed(self, *, project: str = "p1", **wanted: Any) -> VersionPage:
-        return await self.reading.list(self.context(project=project), ListVersions(**wanted))
+        page = await self.reading.list(self.context(project=project), ListVersions(**wanted))
+        return VersionPage.model_validate_json(page.json)
 
     def keep_deleted(self, *, days: int) -> None:
         self.deletion = replace(self.deletion, kept_ms=days * 86_400_000)

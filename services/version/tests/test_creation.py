@@ -8,7 +8,7 @@ import pytest
 
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls.repeats import created_id
-from modelyard_contracts.calls.version import CREATE, ListVersions
+from modelyard_contracts.calls.version import CREATE
 from modelyard_contracts.events import VersionRequested
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_store.documents import Query, StoreUnavailable
@@ -92,7 +92,7 @@ async def test_of_two_processes_that_want_one_number_the_loser_leaves_nothing(
     assert (message.type, message.subject) == (catalogue.VERSION_REQUESTED.subject, winner)
     records = await either.documents.find(HISTORY, Query())
     assert [document.id for document in records] == [f"{winner}:1"]
-    page = await either.reading.list(either.context(), ListVersions())
+    page = await either.listed()
     assert [row.model_id for row in page.models] == [winner]
     with pytest.raises(Exists) as caught:
         await either.create(model_version="1.0.0", key="late")

@@ -4,7 +4,6 @@ import pytest
 
 from modelyard_bus.consume import Reject
 from modelyard_contracts import catalogue, events
-from modelyard_contracts.calls.version import ListVersions
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.jobs import PurgeJob
 from modelyard_contracts.shapes import Location
@@ -19,7 +18,7 @@ def purge_job(model_id: str, prefix: str | None = None) -> PurgeJob:
 
 
 async def count(register: Register) -> int | None:
-    return (await register.reading.list(register.context(), ListVersions())).total_count
+    return (await register.listed()).total_count
 
 
 async def test_a_deleted_version_is_gone_at_once_and_its_number_never_used_again(register: Register) -> None:

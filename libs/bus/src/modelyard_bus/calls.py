@@ -6,7 +6,7 @@ Not `nats.micro`: that runs one request at a time per endpoint and tells callers
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import nats.errors
 import structlog
@@ -42,9 +42,19 @@ class _Refused(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Written(Generic[ReplyT]):
+    """A reply as its JSON: for handlers that have it so already."""
+
+    json: str
+
+
+Handler = Callable[[CallContext, RequestT], Awaitable[ReplyT | Written[ReplyT]]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
     call: Call[Any, Any]
-    handler: Callable[[CallContext, Any], Awaitable[BaseModel]]
+    handler: Callable[[CallContext, Any], Awaitable[BaseModel | Written[Any]]]
 
 
 class CallServer:
@@ -64,7 +74,9 @@ class CallServer:
         """What the service misses, in words, for who asks whether it is ready."""
 
     def answer(
-        self, call: Call[RequestT, ReplyT], handler: Callable[[CallContext, RequestT], Awaitable[ReplyT]]
+        self,
+        call: Call[RequestT, ReplyT],
+        handler: Callable[[CallContext, RequestT], Awaitable[ReplyT | Written[ReplyT]]],
     ) -> None:
         """Before `start`. Raises ValueError for another service's call, or one that is answered already."""
         if call.service != self._service or call.subject in self._answers:
@@ -72,7 +84,9 @@ class CallServer:
         self._answers[call.subject] = _Answer(call, handler)
 
     async def answer_from_now(
-        self, call: Call[RequestT, ReplyT], handler: Callable[[CallContext, RequestT], Awaitable[ReplyT]]
+        self,
+        call: Call[RequestT, ReplyT],
+        handler: Callable[[CallContext, RequestT], Awaitable[ReplyT | Written[ReplyT]]],
     ) -> None:
         """As `answer`, also after `start`."""
         self.answer(call, handler)
@@ -166,7 +180,8 @@ class CallServer:
         ):
             try:
                 reply = await answer.handler(context, request)
-                return _REPLY + reply.model_dump_json().encode() + b"}"
+                text = reply.json if isinstance(reply, Written) else reply.model_dump_json()
+                return _REPLY + text.encode() + b"}"
             except Failure:
                 raise
             except Away as away:

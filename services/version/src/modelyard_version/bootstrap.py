@@ -63,6 +63,7 @@ async def build(settings: VersionSettings | None = None) -> Service:
         watched=(versions.watched, verifications, audits),
         chores=(
             deletion.expire,
+            versions.derive,
             Revival(versions.watched).sweep,
             Revival(verifications, verification.asked).sweep,
             Revival(audits, audit.asked).sweep,

@@ -86,6 +86,14 @@ class OneTypeFilter(Failure):
         )
 
 
+class BadWhere(Failure):
+    def __init__(self, what: str) -> None:
+        message = f"where: {what}; an example: accuracy > 0.9 and label = nightly"
+        super().__init__(
+            FailureKind.INVALID, codes.PARAMETER_INVALID, message, field="where", rule="FIELD OPERATOR VALUE and …"
+        )
+
+
 class BadCursor(Failure):
     def __init__(self, message: str, field: str) -> None:
         super().__init__(

@@ -16,14 +16,17 @@ from modelyard_version.errors import BadCursor
 
 _NOT_ASKED: Final = {"cursor", "offset", "limit"}
 
-Position = tuple[int, str]
+Position = tuple[float, str]
 
 
 class _Cursor(Shape):
     """`value` of the sorted field and `id` of the last row, and the digest of the question."""
 
     question: Annotated[str, Field(max_length=64)]
-    value: Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+    value: (
+        Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+        | Annotated[float, Field(strict=True, allow_inf_nan=False)]
+    )
     id: Annotated[str, Field(max_length=100, pattern=r"^[\x21-\x7e]+$")]
 
 

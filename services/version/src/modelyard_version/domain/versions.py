@@ -103,8 +103,6 @@ class Version:
     work and withdrawn listings, newest last. `evaluated_on` are ids of datasets, `imported_from` of versions whose
     files were copied. `history_*` tell of the newest record (domain/history.py).
 
-    `name_key` is the same for names that differ by upper and lower case only.
-
     `home` is the project in which it has its number, for ever. `project` is the same, or where an archived or deleted
     one lies: no query of a real project finds it there.
     """
@@ -150,7 +148,6 @@ class Version:
     archived_at: int | None = None
     expires_at: int | None = None
     home: str | None = None
-    name_key: str | None = None
     history_seq: int = 0
     history_hash: str = GENESIS
     history_at: int = 0
@@ -181,10 +178,6 @@ class VersionOutcome(Outcome[Version]):
 def folder_of(project: str, model_id: str) -> str:
     """Everything that belongs to a version lies below, relative to the artifacts bucket."""
     return f"{project}/models/{model_id}/"
-
-
-def key_of(model_name: str) -> str:
-    return model_name.casefold()
 
 
 def archive_of(project: str) -> str:

@@ -11,7 +11,7 @@ from modelyard_contracts.failures import Failure
 from modelyard_contracts.outcome import Cause
 from modelyard_store.documents import Duplicate
 from modelyard_version.domain.numbers import next_number, order_of
-from modelyard_version.domain.versions import Version, key_of, requested
+from modelyard_version.domain.versions import Version, requested
 from modelyard_version.errors import Contended, Exists, NameTwin, NumbersUsedUp, UsedBefore
 from modelyard_version.handlers.arranging import Arranging
 from modelyard_version.handlers.templates import Arrangement
@@ -77,7 +77,6 @@ def _publishing(
         model_id=model_id,
         project=context.project,
         home=context.project,
-        name_key=key_of(request.model_name),
         model_name=request.model_name,
         model_version=number,
         version_order=order_of(number),

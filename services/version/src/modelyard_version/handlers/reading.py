@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from modelyard_bus.calls import Written
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.version import (
     FileLink,
@@ -38,7 +39,7 @@ class ReadingCalls:
     async def get(self, context: CallContext, request: GetVersion) -> VersionView:
         return version_view(await self._found(context, request.model_id), self.now())
 
-    async def list(self, context: CallContext, request: ListVersions) -> VersionPage:
+    async def list(self, context: CallContext, request: ListVersions) -> Written[VersionPage]:
         if request.model_type and request.not_model_type:
             raise OneTypeFilter
         return await self.versions.page(context.project, request)

@@ -4,11 +4,14 @@ Archived versions and tombstones lie in projects of their own (see domain.versio
 versions in use, unless it says otherwise.
 """
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from modelyard_contracts.calls.version import HistoryRecord, ListVersions, VersionPage, VersionSummary
+from modelyard_bus.calls import Written
+from modelyard_contracts.calls.version import HistoryRecord, ListVersions, VersionPage
 from modelyard_contracts.catalogue import VERSION_RECORD
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.jobs import RecordJob
@@ -28,17 +31,21 @@ from modelyard_store.documents import (
     Equals,
     Has,
     Index,
+    Measures,
     Query,
     Sort,
     Stale,
 )
 from modelyard_store.outbox import TOLD
-from modelyard_store.watched import Watched, due_by
+from modelyard_store.watched import due_by
 from modelyard_version.domain.aliases import Alias
 from modelyard_version.domain.cursors import Position, cursor_after, position_of
 from modelyard_version.domain.history import Head, Occasion, recorded
-from modelyard_version.domain.versions import GENESIS, Version, VersionOutcome, archive_of, key_of
+from modelyard_version.domain.metrics import stored_name
+from modelyard_version.domain.search import METRICS, Comparison, comparisons
+from modelyard_version.domain.versions import GENESIS, Version, VersionOutcome, archive_of
 from modelyard_version.errors import Contended
+from modelyard_version.repository.derived import DERIVED, DerivedVersions, derived, tag_text
 
 VERSIONS: Final = Collection(
     "versions",
@@ -62,6 +69,11 @@ VERSIONS: Final = Collection(
         Index(("project", "labels", "create_at")),
         Index(("project", "labels", "version_order")),
         Index(("project", "labels", "model_size")),
+        Index(("project", "created_by", "create_at")),
+        Index(("project", "aliases", "create_at")),
+        Index(("project", "tagged", "create_at")),
+        Index(("project", "metrics")),
+        Index(("derived",)),
         Index(("project", "training.job_id", "create_at")),
         Index(("project", "training.job_id", "training.job_version", "create_at")),
         Index(("project", "training.dataset.digest", "create_at")),
@@ -75,18 +87,15 @@ VERSIONS: Final = Collection(
         TOLD,
     ),
     substrings=("model_name", "description"),
-    members=("labels", "evaluated_on", "imported_from"),
-)
-SUMMARY: Final = (
-    *(name for name in VersionSummary.model_fields if name not in ("aliases", "revision")),
-    "marks",
-    "version_order",
-    "history_seq",
+    members=("labels", "aliases", "tagged", "evaluated_on", "imported_from"),
+    numbers=("metrics",),
 )
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
 ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")), TOLD))
 COLLECTIONS: Final = (VERSIONS, ALIASES)
 OWN_NAME: Final = "service:version"
+MOST_BYTES: Final = 800_000
+"""Of the rows of one page: a message holds 1 MiB."""
 PAGE: Final = 50
 """Versions that are in memory at once while all are walked."""
 
@@ -105,7 +114,7 @@ class VersionRepository:
     def __init__(self, documents: Documents, nudge: Nudge, now: Callable[[], int] = now_ms) -> None:
         self._documents = documents
         self._now = now
-        self.watched = self._versions = Watched(
+        self.watched = self._versions = DerivedVersions(
             documents, VERSIONS, Version, "version", nudge, now=now, waits_by="model_status", waits_in=("publishing",)
         )
 
@@ -147,7 +156,7 @@ class VersionRepository:
 
     async def twin(self, project: str, model_name: str) -> str | None:
         """A name that the project has had a version of and that differs by upper and lower case only."""
-        where = (Equals("home", project), Equals("name_key", key_of(model_name)))
+        where = (Equals("home", project), Equals("name_key", model_name.casefold()))
         found = await self._documents.find(VERSIONS, Query(where=where, limit=1, only=("model_name",)))
         return next((str(each.body["model_name"]) for each in found if each.body["model_name"] != model_name), None)
 
@@ -234,25 +243,60 @@ class VersionRepository:
         )
         return await self._versions.find(query)
 
-    async def page(self, project: str, wanted: ListVersions) -> VersionPage:
+    async def page(self, project: str, wanted: ListVersions) -> Written[VersionPage]:
         """One page of rows, how many there are on all pages unless the page has a cursor, and where the next begins.
-        Raises BadCursor."""
-        where = tuple(_conditions(archive_of(project) if wanted.archived else project, wanted))
-        sort = (Sort(SORTS[wanted.sort_by], descending=wanted.order == "desc"),)
+        It ends early where the rows fill a message. Raises BadCursor and BadWhere."""
+        compared = comparisons(wanted.where) if wanted.where is not None else ()
+        where = tuple(_conditions(archive_of(project) if wanted.archived else project, wanted, compared))
+        sort = (Sort(_sorted_by(wanted.sort_by), descending=wanted.order == "desc"),)
         after = position_of(wanted)
-        query = Query(where, sort, offset=wanted.offset, limit=wanted.limit + 1, after=after, only=SUMMARY)
+        only = ("row", sort[0].field.partition(".")[0])
+        query = Query(where, sort, offset=wanted.offset, limit=wanted.limit + 1, after=after, only=only)
         found = await self._documents.find(VERSIONS, query)
-        rows, more = found[: wanted.limit], len(found) > wanted.limit
+        rows = await self._fitting(found[: wanted.limit])
+        more = len(found) > len(rows)
         total = None
         if after is None:  # the last page tells the total; counting costs time per match
             last = not more and (rows or not wanted.offset)
             total = wanted.offset + len(rows) if last else await self._documents.count(VERSIONS, where)
-        return VersionPage(
-            total_count=total,
-            count=len(rows),
-            models=tuple(_summary(row) for row in rows),
-            next_cursor=cursor_after(wanted, _position(query, rows[-1])) if more else None,
-        )
+        cursor = cursor_after(wanted, _position(query, found[len(rows) - 1])) if more else None
+        ends = f'"count":{len(rows)},"models":[{",".join(rows)}],"next_cursor":{json.dumps(cursor)}'
+        return Written(f'{{"total_count":{json.dumps(total)},{ends}}}')
+
+    async def _fitting(self, found: Sequence[Document]) -> list[str]:
+        rows: list[str] = []
+        room = MOST_BYTES
+        for document in found:
+            row = document.body.get("row") or await self._row(document.id)
+            room -= len(row.encode()) + 1
+            if rows and room < 0:
+                break
+            rows.append(row)
+        return rows
+
+    async def _row(self, model_id: str) -> str:
+        """Of a document of an earlier release."""
+        version = await self._versions.get(None, model_id)
+        return str(derived(version)["row"]) if version else "null"
+
+    async def derive(self) -> int:
+        """Give documents of earlier releases what lists look for; how many. A chore."""
+        stale = (None, *range(1, DERIVED))
+        mended, tried = 0, set[str]()
+        while found := [
+            document
+            for document in await self._documents.find(VERSIONS, Query(where=(AnyOf("derived", stale),), limit=PAGE))
+            if document.id not in tried
+        ]:
+            tried.update(document.id for document in found)
+            for document in found:
+                version = await self._versions.get(None, document.id)
+                if version is not None:
+                    with suppress(Stale):  # whoever saves it writes them
+                        body = document.body | derived(version)
+                        await self._documents.save(VERSIONS, replace(document, body=body))
+                        mended += 1
+        return mended
 
 
 class AliasRepository:
@@ -302,7 +346,7 @@ def _named(project: str, model_name: str) -> tuple[Condition, ...]:
     return Equals("project", project), Equals("model_name", model_name)
 
 
-def _conditions(project: str, wanted: ListVersions) -> Iterable[Condition]:
+def _conditions(project: str, wanted: ListVersions, compared: Sequence[Comparison] = ()) -> Iterable[Condition]:
     yield Equals("project", project)
     if wanted.model_name:
         match = Equals if wanted.exact_match else Contains
@@ -315,15 +359,29 @@ def _conditions(project: str, wanted: ListVersions) -> Iterable[Condition]:
     if wanted.description:
         yield Contains("description", wanted.description)
     yield from (Has("labels", label) for label in wanted.label)
+    yield from map(_compared, compared)
+    asked = {each.name for each in compared if each.field == "metrics"}
+    if (metric := wanted.sort_by.removeprefix(METRICS)) != wanted.sort_by and metric not in asked:
+        yield Measures("metrics", stored_name(metric))
+
+
+def _compared(wanted: Comparison) -> Condition:
+    if wanted.field == "metrics":
+        return Measures("metrics", stored_name(wanted.name), wanted.low, wanted.high)
+    if wanted.field == "tags":
+        return Has("tagged", tag_text(wanted.name, wanted.text))
+    if wanted.field in VERSIONS.members:
+        return Has(wanted.field, wanted.text)
+    if wanted.operator == "~":
+        return Contains(wanted.field, wanted.text)
+    return Equals(wanted.field, wanted.text) if wanted.text else Between(wanted.field, wanted.low, wanted.high)
+
+
+def _sorted_by(name: str) -> str:
+    metric = name.removeprefix(METRICS)
+    return SORTS[name] if metric == name else f"metrics.{stored_name(metric)}"
 
 
 def _position(query: Query, row: Document) -> Position:
     value, id = query.position(row)
-    return int(value or 0), str(id)
-
-
-def _summary(found: Document) -> VersionSummary:
-    """Straight from the body: a list must not decode every artifact of every version."""
-    aliases = tuple(mark["alias"] for mark in found.body["marks"])
-    revision = found.body.get("history_seq") or 0
-    return VersionSummary.model_validate({**found.body, "aliases": aliases, "revision": revision}, extra="ignore")
+    return value if isinstance(value, int | float) else 0, str(id)

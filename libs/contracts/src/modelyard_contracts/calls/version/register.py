@@ -1,5 +1,6 @@
 """A version: made, read, listed, changed. Field rules are those of docs/api.md, checked here once for every caller."""
 
+import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, field_serializer, field_validator
@@ -14,6 +15,7 @@ TEXT = r"^[^&!'\"<>=]*$"
 
 ModelName = Annotated[str, Field(pattern=NAME)]
 ModelVersionNumber = Annotated[str, Field(pattern=VERSION)]
+SORTED_BY: Final = ("create_at", "model_version", "model_size")
 Status = Literal["publishing", "published", "failed"]
 InstallType = Literal["real-time", "batch", "edge"]
 
@@ -109,6 +111,9 @@ class VersionSummary(Shape):
     description: str
     labels: tuple[str, ...]
     tags: dict[str, str] = {}
+    metrics: dict[str, float] = Field(
+        default={}, description="by the newest evaluation of the source, else the training run, else config.json"
+    )
     source_type: str | None
     workspace_id: str | None
     aliases: tuple[str, ...]
@@ -161,6 +166,12 @@ class VersionView(VersionSummary):
     )
 
 
+def _sortable(text: str) -> str:
+    if text in SORTED_BY or re.fullmatch(r"metrics\.\S(.{0,98}\S)?", text):
+        return text
+    raise ValueError(f"sort by {', '.join(SORTED_BY)}, or metrics.NAME")
+
+
 class ListVersions(Page):
     model_name: str | None = None
     exact_match: bool = False
@@ -174,7 +185,14 @@ class ListVersions(Page):
     label: tuple[Label, ...] = Field(
         default=(), max_length=5, description="versions that carry all of these very labels; repeat it"
     )
-    sort_by: Literal["create_at", "model_version", "model_size"] = "create_at"
+    where: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="conditions joined by `and`: accuracy > 0.9 and label = nightly (docs/api.md)",
+    )
+    sort_by: Annotated[str, AfterValidator(_sortable)] = Field(
+        default="create_at", description="create_at, model_version, model_size, or metrics.NAME"
+    )
     order: Literal["asc", "desc"] = "desc"
     cursor: str | None = Field(
         default=None,

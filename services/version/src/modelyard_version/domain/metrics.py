@@ -1,0 +1,32 @@
+"""The numbers by which versions are compared in a list: one for each metric, from where it is known best."""
+
+import math
+from typing import Final
+
+from modelyard_version.domain.versions import Version
+
+MOST: Final = 100  # metrics of one version that can be searched
+_APART: Final = str.maketrans({".": "\uff0e", "$": "\uff04", '"': "\uff02"})
+_BACK: Final = str.maketrans({"\uff0e": ".", "\uff04": "$", "\uff02": '"'})
+
+
+def measured(version: Version) -> dict[str, float]:
+    """By the newest evaluation of the source, else by the training run, else by `config.json`."""
+    said = version.config.metrics.model_dump(exclude_none=True) if version.config else {}
+    trained = version.training.metrics if version.training else {}
+    source = version.source_artifact
+    tried: dict[str, float] = {}
+    for run in version.evaluations:
+        if source is not None and run.artifact_id == source.artifact_id:
+            tried |= run.metrics
+    found = {name: number for name, number in {**said, **trained, **tried}.items() if name and math.isfinite(number)}
+    return dict(list(found.items())[:MOST])
+
+
+def stored_name(metric: str) -> str:
+    """As a key that every store can look for: without dots, dollars and quotation marks."""
+    return metric.translate(_APART)
+
+
+def shown_name(stored: str) -> str:
+    return stored.translate(_BACK)

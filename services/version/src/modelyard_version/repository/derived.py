@@ -1,0 +1,60 @@
+"""What a version document holds beside the version: fields that lists look for, and the row that they show.
+
+Every save writes them anew. Documents of earlier releases get them at the next start (`VersionRepository.derive`).
+"""
+
+from typing import Any, Final
+
+from modelyard_contracts.calls.version import VersionSummary
+from modelyard_store.documents import Body
+from modelyard_store.watched import Watched
+from modelyard_version.domain.metrics import measured, stored_name
+from modelyard_version.domain.versions import Version
+
+DERIVED: Final = 1
+"""One more whenever something here changes."""
+
+
+class DerivedVersions(Watched[Version]):
+    def _body(self, *given: Any) -> Body:
+        body = super()._body(*given)
+        return body | derived(self._adapter.validate_python(body, extra="ignore"))
+
+
+def derived(version: Version) -> Body:
+    """`row` is the JSON of a VersionSummary: a page of a list is joined from those of its versions."""
+    metrics = measured(version)
+    return {
+        "derived": DERIVED,
+        "row": _row(version, metrics),
+        "name_key": version.model_name.casefold(),
+        "metrics": {stored_name(name): number for name, number in metrics.items()},
+        "aliases": [mark.alias for mark in version.marks],
+        "tagged": [tag_text(key, value) for key, value in version.tags.items()],
+    }
+
+
+def tag_text(key: str, value: str) -> str:
+    """How a tag is looked for."""
+    return f"{key}={value}"
+
+
+def _row(version: Version, metrics: dict[str, float]) -> str:
+    return VersionSummary(
+        model_id=version.model_id,
+        revision=version.history_seq,
+        model_name=version.model_name,
+        model_version=version.model_version,
+        model_status=version.model_status,
+        model_type=version.model_type,
+        model_size=version.model_size,
+        description=version.description,
+        labels=version.labels,
+        tags=dict(version.tags),
+        metrics=metrics,
+        source_type=version.source_type,
+        workspace_id=version.workspace_id,
+        aliases=tuple(mark.alias for mark in version.marks),
+        create_at=version.create_at,
+        created_by=version.created_by,
+    ).model_dump_json()
