@@ -36,6 +36,7 @@ def versions() -> Collection:
         substrings=("name", "about"),
         members=("labels",),
         numbers=("metrics",),
+        aside=("name", "created_at"),
     )
 
 

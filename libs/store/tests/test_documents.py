@@ -342,13 +342,23 @@ async def test_pages_by_position_show_everything_once(
     assert skipped == everything[28:]
 
 
-@pytest.mark.parametrize("only", [("state",), ("state", "created_at"), ("labels", "details", "missing")])
+@pytest.mark.parametrize(
+    "only",
+    [("state",), ("state", "created_at"), ("labels", "details", "missing"), ("created_at", "name"), ("name",)],
+)
 async def test_only_some_fields(documents: Documents, versions: Collection, only: tuple[str, ...]) -> None:
     body = {"project": "p", "state": "状态", "created_at": 2**40, "labels": ["a"], "details": {"ratio": 0.1}}
     await fill(documents, versions, body)
     (found,) = await documents.find(versions, Query((Equals("project", "p"),), only=only))
     assert found.id == "d0"
     assert {name: found.body.get(name) for name in only} == {name: body.get(name) for name in only}
+    whole = await documents.get(versions, "d0")
+    assert whole is not None
+    await documents.save(versions, replace(whole, body={"project": "p", "name": "它", "created_at": 5}))
+    for sort in (NEWEST, (Sort("name"),)):
+        query = Query((Equals("project", "p"),), sort, only=("name", "created_at"))
+        [again] = await documents.find(versions, query)
+        assert (again.body["name"], again.body["created_at"]) == ("它", 5)
 
 
 async def test_outbox_finds_documents_with_messages(documents: Documents, versions: Collection) -> None:

@@ -57,7 +57,8 @@ class Collection:
     """Declared once, in a service's `repository.py`. Names are shared by all services that use one database.
 
     `substrings` are the fields that `Contains` may search; `members` those that hold lists of texts, for `Has`;
-    `numbers` those that hold maps of names to numbers, for `Measures`. A name holds neither `.`, `$` nor `"`.
+    `numbers` those that hold maps of names to numbers, for `Measures`. A name holds neither `.`, `$` nor `"`. What is
+    `aside` a store may keep a second time: a query for `only` such fields costs less than reading the bodies.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Collection:
     substrings: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or not all(_FIELD.fullmatch(name) for name in self.substrings):

@@ -95,7 +95,11 @@ class SqliteDocuments:
         def read() -> list[Document]:
             with self._snapshot():
                 hits = self._hits(collection, query.where, query.sort)
-                return [_document(row, query.only) for row in self._rows(*sqlite_sql.select(collection, query, hits))]
+                rows = self._rows(*sqlite_sql.select(collection, query, hits))
+            if sqlite_sql.kept_aside(collection, query.only):
+                shown = (dict(zip(query.only, row[2:], strict=True)) for row in rows)
+                return [Document(row[0], row[1], body) for row, body in zip(rows, shown, strict=True)]
+            return [_document(row, query.only) for row in rows]
 
         return await self._off_loop(read)
 

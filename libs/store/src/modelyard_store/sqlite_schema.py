@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
-from modelyard_store import sqlite_members
+from modelyard_store import sqlite_members, sqlite_sql
 from modelyard_store.documents import Collection, Index
 from modelyard_store.sqlite_sql import OUTBOX, raw, value_of
 
@@ -22,9 +22,14 @@ def declare(connection: sqlite3.Connection, collections: Sequence[Collection]) -
 
 
 def _declare_kept_tables(connection: sqlite3.Connection, collection: Collection) -> None:
-    """Those that triggers keep in step with the documents: the text index, and indexes over lists."""
+    """Those that triggers keep in step with the documents: the text index, indexes over lists, what is kept aside."""
     text = f"{collection.name}__text"
-    wanted = {text: _text_index(collection) if collection.substrings else [], **sqlite_members.tables(collection)}
+    aside = sqlite_sql.aside_table(collection)
+    wanted = {
+        text: _text_index(collection) if collection.substrings else [],
+        aside: _aside_table(collection) if collection.aside else [],
+        **sqlite_members.tables(collection),
+    }
     triggers = _existing(connection, "trigger", collection.name)
     pattern = f"{collection.name} members (*"
     found = connection.execute("SELECT name FROM sqlite_master WHERE type='table' AND name GLOB ?", (pattern,))
@@ -88,6 +93,24 @@ def _text_index(collection: Collection) -> list[str]:
     return [
         f"CREATE VIRTUAL TABLE {target} USING fts5({','.join(columns)}, tokenize='trigram')",
         f"INSERT INTO {target}(rowid,{','.join(columns)}) SELECT row,{','.join(texts)} FROM {name}",  # noqa: S608 - checked names
+        f"CREATE TRIGGER {target}_add AFTER INSERT ON {name} BEGIN {insert} END",
+        f"CREATE TRIGGER {target}_remove AFTER DELETE ON {name} BEGIN {delete} END",
+        f"CREATE TRIGGER {target}_save AFTER UPDATE OF body ON {name} WHEN ({new}) IS NOT ({old}) "
+        f"BEGIN {delete} {insert} END",
+    ]
+
+
+def _aside_table(collection: Collection) -> list[str]:
+    """The values that lists show, by row: a page of them reads no bodies."""
+    name, target = collection.name, sqlite_sql.aside_table(collection)
+    columns = ",".join(sqlite_sql.aside_columns(collection, collection.aside))
+    values = ",".join(raw(field) for field in collection.aside)
+    new, old = (values.replace("(body", f"({row}.body") for row in ("new", "old"))
+    insert = f"INSERT INTO {target}(whole,{columns}) VALUES (new.row,{new});"  # noqa: S608 - checked names
+    delete = f"DELETE FROM {target} WHERE whole=old.row;"  # noqa: S608 - checked names
+    return [
+        f"CREATE TABLE {target} (whole INTEGER PRIMARY KEY,{columns})",
+        f"INSERT INTO {target}(whole,{columns}) SELECT row,{values} FROM {name}",  # noqa: S608 - checked names
         f"CREATE TRIGGER {target}_add AFTER INSERT ON {name} BEGIN {insert} END",
         f"CREATE TRIGGER {target}_remove AFTER DELETE ON {name} BEGIN {delete} END",
         f"CREATE TRIGGER {target}_save AFTER UPDATE OF body ON {name} WHEN ({new}) IS NOT ({old}) "

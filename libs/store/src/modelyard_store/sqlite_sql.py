@@ -117,16 +117,31 @@ def select(collection: Collection, query: Query, found: Hits | None = None) -> C
         clauses.append(_after(query.order, query.after, start.names))
     where, values = _all(clauses)
     order = ",".join(f"{_value(by.field, start.names)}{' DESC' if by.descending else ''}" for by in query.order)
-    sql = (
-        f"SELECT id,revision,{_content(query.only)} FROM {start.tables} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608 - names of ours
-    )
+    content, beside = _content(collection, query.only)
+    sql = f"SELECT id,revision,{content} FROM {start.tables}{beside} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608 - names of ours
     return sql, [*start.values, *values, query.limit, query.offset]
 
 
-def _content(only: tuple[str, ...]) -> str:
-    """The body, or an array of the values of `only`: decoding what nobody wants takes longer than finding it."""
+def kept_aside(collection: Collection, only: tuple[str, ...]) -> bool:
+    return bool(only) and set(only).issubset(collection.aside)
+
+
+def aside_table(collection: Collection) -> str:
+    return f"{collection.name}__aside"
+
+
+def aside_columns(collection: Collection, only: tuple[str, ...]) -> list[str]:
+    return [f"a{collection.aside.index(field)}" for field in only]
+
+
+def _content(collection: Collection, only: tuple[str, ...]) -> tuple[str, str]:
+    """The body, an array of the values of `only`, or these one by one where they are kept aside, and what to read
+    beside the documents then: decoding what nobody wants takes longer than finding it."""
+    if kept_aside(collection, only):
+        table = aside_table(collection)
+        return ",".join(aside_columns(collection, only)), f" LEFT JOIN {table} ON whole={collection.name}.row"
     twice = only if len(only) > 1 else only * 2  # SQLite makes an array of two and more
-    return f"json_extract(body,{','.join(repr(path_of(field)) for field in twice)})" if only else "body"
+    return (f"json_extract(body,{','.join(repr(path_of(field)) for field in twice)})" if only else "body"), ""
 
 
 def count(collection: Collection, where: Sequence[Condition], found: Hits | None = None) -> Clause:

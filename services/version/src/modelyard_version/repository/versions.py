@@ -89,6 +89,7 @@ VERSIONS: Final = Collection(
     substrings=("model_name", "description"),
     members=("labels", "aliases", "tagged", "evaluated_on", "imported_from"),
     numbers=("metrics",),
+    aside=("row", "create_at", "version_order", "model_size"),
 )
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
 ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")), TOLD))
