@@ -15,6 +15,7 @@ import typer
 from modelyard.cli.app import app
 
 from .conftest import Scripted, Streams
+from .gateway_replies import MODEL
 
 PROGRAM = [sys.executable, "-c", "from modelyard.cli import main; main()"]
 
@@ -202,8 +203,8 @@ def test_ctrl_c_ends_events_cleanly(
 
 def test_ctrl_c_while_waiting_for_a_task(started: Callable[..., subprocess.Popen[str]], gateway: Scripted) -> None:
     asked = len(gateway.asked)
-    gateway.on("POST models", {"model_id": "m1", "model_name": "x", "model_version": "0.0.1"})
-    gateway.on("GET models/m1", {"model_status": "publishing"})
+    gateway.on("POST models", {"model_id": MODEL, "model_name": "x", "model_version": "0.0.1"})
+    gateway.on(f"GET models/{MODEL}", {"model_status": "publishing"})
     process = started("import", "s3://b/f/", "--name", "x")
     while len(gateway.asked) < asked + 4:
         assert process.poll() is None

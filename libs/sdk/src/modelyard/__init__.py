@@ -5,6 +5,7 @@ from modelyard.connection import Connection as Connection
 from modelyard.connection import find_connection as find_connection
 from modelyard.errors import ConnectionNotFound as ConnectionNotFound
 from modelyard.errors import GatewayUnreachable as GatewayUnreachable
+from modelyard.errors import NotFoundHere as NotFoundHere
 from modelyard.errors import Refused as Refused
 from modelyard.errors import StorageUnreachable as StorageUnreachable
 from modelyard.errors import TaskFailed as TaskFailed

@@ -14,7 +14,6 @@ from modelyard.cli.session import AsJson, NoWait, client_of, notes, pair, show, 
 from modelyard.cli.templates import json_file
 from modelyard.client import Client, Reply
 from modelyard.errors import NotFoundHere, Refused, TaskFailed
-from modelyard.references import template_id, training_run
 from modelyard.resources.imports import Details
 
 
@@ -118,9 +117,7 @@ def training(
     """Bring in what a finished training run has made, with its metrics, parameters, dataset and code."""
     details = _details(version, description, label, doc)
     client = client_of(context)
-    found = training_run(client, job, run, latest=latest)
-    wanted = name or found["training"]["job_name"]
-    _finish(client, client.imports.training(wanted, found["training_job_id"], **details), no_wait, as_json)
+    _finish(client, client.imports.training(name, job, run, latest=latest, **details), no_wait, as_json)
 
 
 @group.command(
@@ -146,8 +143,7 @@ def template(
     details = _details(version, description, label, doc)
     inputs = dict(map(pair, given))
     client = client_of(context)
-    identifier = template_id(client, template)
-    _finish(client, client.imports.template(name, identifier, inputs, infer_format=mode, **details), no_wait, as_json)
+    _finish(client, client.imports.template(name, template, inputs, infer_format=mode, **details), no_wait, as_json)
 
 
 @group.command("image", epilog="Example: modelyard import image ghcr.io/team/app:1.4 --config config.json --name app")

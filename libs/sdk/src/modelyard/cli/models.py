@@ -90,8 +90,7 @@ def _show_all(client: Client, filters: Filters, as_json: bool) -> None:
 @group.command("show", epilog="Example: modelyard models show digits@champion")
 def show_model(context: typer.Context, model: Model, as_json: AsJson = False) -> None:
     """Show one version: where it comes from, what the scan found, its artifacts with their proof, what it scored."""
-    client = client_of(context)
-    show(client.models.show(model_id(client, model)), as_json, render_model)
+    show(client_of(context).models.show(model), as_json, render_model)
 
 
 @group.command(
@@ -119,8 +118,7 @@ def update(
         changes["model_docs"] = docs(doc)
     if not changes:
         raise typer.BadParameter("say what shall change: --description, --label, --doc, …")
-    client = client_of(context)
-    show(client.models.update(model_id(client, model), **changes), as_json, render_model)
+    show(client_of(context).models.update(model, **changes), as_json, render_model)
 
 
 def docs(given: list[str] | None) -> list[dict[str, str]]:
