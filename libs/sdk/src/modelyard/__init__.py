@@ -6,6 +6,10 @@ from modelyard.connection import find_connection as find_connection
 from modelyard.errors import ConnectionNotFound as ConnectionNotFound
 from modelyard.errors import GatewayUnreachable as GatewayUnreachable
 from modelyard.errors import NotFoundHere as NotFoundHere
+from modelyard.errors import NotUsable as NotUsable
 from modelyard.errors import Refused as Refused
 from modelyard.errors import StorageUnreachable as StorageUnreachable
 from modelyard.errors import TaskFailed as TaskFailed
+from modelyard.loading import LoadedModel as LoadedModel
+from modelyard.notebook import load as load
+from modelyard.notebook import save as save

@@ -1,7 +1,14 @@
 """The client of a gateway. Replies are plain dictionaries as docs/api.md describes them."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from modelyard.connection import Connection
 from modelyard.gateway import Gateway, Reply, at, reason_of
+from modelyard.transfer.line import Begun, Progress, not_told
+
+if TYPE_CHECKING:
+    from modelyard.loading import LoadedModel
 
 __all__ = ["Client", "Reply", "at", "reason_of"]
 
@@ -36,3 +43,22 @@ class Client(Gateway):
         self.dead_letters = resources.DeadLetters(self)
         self.tokens = resources.Tokens(self)
         self.projects = resources.Projects(self)
+
+    def load(
+        self,
+        model: str,
+        *,
+        target: str | None = None,
+        cache: Path | None = None,
+        progress: Progress = lambda _: None,
+        begun: Begun = not_told,
+    ) -> "LoadedModel":
+        """A version in a folder of this machine; what is in the cache already is not fetched again.
+
+        The source, or with `target` (`openvino-fp16`) the newest artifact of that target. `cache` is MODELYARD_CACHE,
+        else a folder in the user's cache. Raises TaskFailed when its import failed or a file is not what the manifest
+        promises, NotUsable when it is not published yet, Refused when it may not be downloaded.
+        """
+        from modelyard.loading import load
+
+        return load(self, model, target, cache, progress, begun)

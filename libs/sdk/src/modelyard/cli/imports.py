@@ -13,7 +13,7 @@ from modelyard.cli.progress import Transfer, following
 from modelyard.cli.session import AsJson, NoWait, client_of, notes, pair, show, size
 from modelyard.cli.templates import json_file
 from modelyard.client import Client, Reply
-from modelyard.errors import NotFoundHere, Refused, TaskFailed
+from modelyard.errors import Refused, TaskFailed
 from modelyard.resources.imports import Details
 
 
@@ -88,16 +88,8 @@ def upload(
     details = _details(version, description, label, doc)
     client = client_of(context)
     with Transfer(f"uploading {folder.name}") as transfer:
-        made = client.imports.upload(name, _package(folder), progress=transfer, begun=transfer.begun, **details)
+        made = client.imports.upload(name, folder, progress=transfer, begun=transfer.begun, **details)
     _finish(client, made, no_wait, as_json)
-
-
-def _package(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise NotFoundHere(f"{folder} is not a folder")
-    if not (folder / "config.json").is_file() and not (folder / "model" / "config.json").is_file():
-        raise NotFoundHere(f"{folder} is no model package: it has neither config.json nor model/config.json")
-    return folder
 
 
 @group.command("training", epilog="Example: modelyard import training digits-mlp V003 --name digits")

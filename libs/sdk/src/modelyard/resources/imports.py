@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 from modelyard.client import Client, Reply, at
+from modelyard.errors import NotFoundHere
 from modelyard.references import model_id, template_id, training_run
 from modelyard.transfer import upload
 from modelyard.transfer.line import Begun, Progress, not_told
@@ -47,6 +48,8 @@ class Imports:
         **details: Unpack[Details],
     ) -> Reply:
         """A package on this machine. Raises NotFoundHere, and TaskFailed naming the file that was not taken."""
+        if folder.is_dir() and not any((folder / inner / "config.json").is_file() for inner in ("", "model")):
+            raise NotFoundHere(f"{folder} is no model package: it has neither config.json nor model/config.json")
         return self.uploaded(model_name, upload(self._client, folder, progress, begun), **details)
 
     def uploaded(self, model_name: str, upload_id: str, **details: Unpack[Details]) -> Reply:
