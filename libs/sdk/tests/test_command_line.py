@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from modelyard.cli.app import app
+from modelyard.cli.lazy import NotLoaded
 
 from .conftest import Scripted, Streams
 from .gateway_replies import MODEL
@@ -21,7 +22,8 @@ PROGRAM = [sys.executable, "-c", "from modelyard.cli import main; main()"]
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name, found in getattr(command, "commands", {}).items():
+    for name, stands_in in getattr(command, "commands", {}).items():
+        found = stands_in.load() if isinstance(stands_in, NotLoaded) else stands_in
         yield (*path, name), found
         yield from leaves(found, (*path, name))
 
