@@ -28,7 +28,7 @@ from .gateway_replies import (
     runs,
 )
 
-HTTP = {name for name in vars(Gateway) if not name.startswith("_")} - {"close", "events"}
+HTTP = {name for name in vars(Gateway) if not name.startswith("_")} - {"close", "events", "status", "whoami"}
 
 
 def calls_of_http(source: str) -> Iterator[str]:

@@ -22,11 +22,12 @@ class Client(Gateway):
     `get`, `post`, `put`, `patch` and `delete`.
     """
 
-    def __init__(self, connection: Connection, timeout: float = 60) -> None:
-        """`timeout` in seconds, for one answer. Raises ConnectionNotFound when URL or token cannot be one."""
+    def __init__(self, connection: Connection, timeout: float = 60, retries: int = 2) -> None:
+        """`timeout` in seconds, for one answer; `retries` of connecting. Raises ConnectionNotFound when URL or token
+        cannot be one."""
         from modelyard import resources  # they find ids by references.py, which knows this class
 
-        super().__init__(connection, timeout)
+        super().__init__(connection, timeout, retries)
         self.imports = resources.Imports(self)
         self.models = resources.Models(self)
         self.aliases = resources.Aliases(self)

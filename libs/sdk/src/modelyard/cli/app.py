@@ -25,7 +25,6 @@ ASK_ADDRESS = "Does this machine reach that address? The services are told it: M
 app = typer.Typer(
     cls=Root,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Manage models after training: import, version, convert with proof, evaluate, publish.",
     epilog="Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 the gateway refused, 4 nobody answers.",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from modelyard.cli import completing
 from modelyard.cli.model_tables import artifacts_table
 from modelyard.cli.models import Model
 from modelyard.cli.progress import fetch, wait_and_show
@@ -20,9 +21,16 @@ Conversion = Annotated[str, typer.Argument(help="Id from 'conversions list'.")]
 def convert(
     context: typer.Context,
     model: Model,
-    to: Annotated[str, typer.Option(help="Target, e.g. openvino-fp16; see 'modelyard conversions targets'.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Target, e.g. openvino-fp16; see 'modelyard conversions targets'.", autocompletion=completing.targets
+        ),
+    ],
     option: Annotated[list[str] | None, typer.Option(help="name=value of the target's options; repeat.")] = None,
-    calibration: Annotated[str | None, typer.Option(help="Dataset for calibration and parity.")] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Dataset for calibration and parity.", autocompletion=completing.datasets)
+    ] = None,
     tolerance: Annotated[
         list[str] | None,
         typer.Option(
@@ -105,7 +113,7 @@ def _render_targets(reply: Reply) -> None:
 @group.command("list", epilog="Example: modelyard conversions list --model digits --state failed")
 def list_conversions(
     context: typer.Context,
-    model: Annotated[str | None, typer.Option(help="Only of this version.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only of this version.", autocompletion=completing.models)] = None,
     state: Annotated[str | None, typer.Option(help="initialising, running, succeeded or failed.")] = None,
     as_json: AsJson = False,
 ) -> None:

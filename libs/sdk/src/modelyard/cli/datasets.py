@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from modelyard.cli import completing
 from modelyard.cli.progress import Transfer
 from modelyard.cli.session import AsJson, client_of, facts, out, show, size, table
 from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="Register, list and forget datasets.")
-Dataset = Annotated[str, typer.Argument(help="Name or id.")]
+Dataset = Annotated[str, typer.Argument(help="Name or id.", autocompletion=completing.datasets)]
 
 
 class Kind(StrEnum):

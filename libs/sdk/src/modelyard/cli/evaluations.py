@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from modelyard.cli import completing
 from modelyard.cli.evaluation_tables import (
     classes_table,
     comparison_table,
@@ -28,8 +29,11 @@ Run = Annotated[str, typer.Option("--run", help="V0001, V0002, …")]
 def evaluate(
     context: typer.Context,
     model: Model,
-    dataset: Annotated[str, typer.Option(help="Dataset name or id.")],
-    artifact: Annotated[str | None, typer.Option(help="Artifact id or target; the source when omitted.")] = None,
+    dataset: Annotated[str, typer.Option(help="Dataset name or id.", autocompletion=completing.datasets)],
+    artifact: Annotated[
+        str | None,
+        typer.Option(help="Artifact id or target; the source when omitted.", autocompletion=completing.artifacts),
+    ] = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -49,7 +53,7 @@ def evaluate(
 @group.command("list", epilog="Example: modelyard evaluations list --model digits")
 def list_evaluations(
     context: typer.Context,
-    model: Annotated[str | None, typer.Option(help="Only of this version.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only of this version.", autocompletion=completing.models)] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the evaluations of this project with their runs, newest first."""

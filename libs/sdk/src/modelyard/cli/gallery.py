@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
+from modelyard.cli import completing
 from modelyard.cli.competitions import render_entry
 from modelyard.cli.models import Model
 from modelyard.cli.progress import fetch, wait_and_show
@@ -30,7 +31,9 @@ def publish(
     title: Annotated[str | None, typer.Option(help="Gallery: title of the listing.")] = None,
     description: Annotated[str, typer.Option(help="Gallery: text above the card, may be Markdown.")] = "",
     competition: Annotated[str | None, typer.Option(help="Competition: its id.")] = None,
-    artifact: Annotated[str | None, typer.Option(help="Competition: artifact id or target.")] = None,
+    artifact: Annotated[
+        str | None, typer.Option(help="Competition: artifact id or target.", autocompletion=completing.artifacts)
+    ] = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:

@@ -5,13 +5,19 @@ from typing import Annotated
 
 import typer
 
+from modelyard.cli import completing
 from modelyard.cli.models import Model, group
 from modelyard.cli.progress import fetch, following
 from modelyard.cli.session import AsJson, client_of, facts, out, show, size, table
 from modelyard.client import Reply
 from modelyard.errors import TaskFailed
 
-Artifact = Annotated[str | None, typer.Option(help="Artifact id or target, e.g. openvino-fp16; default: the source.")]
+Artifact = Annotated[
+    str | None,
+    typer.Option(
+        help="Artifact id or target, e.g. openvino-fp16; default: the source.", autocompletion=completing.artifacts
+    ),
+]
 
 
 @group.command("files", epilog="Example: modelyard models files digits --artifact openvino-fp16")

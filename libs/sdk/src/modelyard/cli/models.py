@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from modelyard.cli import completing
 from modelyard.cli.model_tables import render_deleted, render_deletion, render_history, render_model, render_page
 from modelyard.cli.session import AsJson, client_of, out, pair, show
 from modelyard.client import Client, Reply
@@ -13,7 +14,10 @@ from modelyard.references import model_id
 from modelyard.resources.models import Filters
 
 group = typer.Typer(no_args_is_help=True, help="List, show, change, compare, verify, download and delete versions.")
-Model = Annotated[str, typer.Argument(help="Id, name (its newest version), name:1.0.0 or name@alias.")]
+Model = Annotated[
+    str,
+    typer.Argument(help="Id, name (its newest version), name:1.0.0 or name@alias.", autocompletion=completing.models),
+]
 
 
 class Status(StrEnum):
