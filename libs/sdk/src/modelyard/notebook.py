@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -32,7 +33,8 @@ class _Line:
     """One line on standard error that is written over again; silent where nobody watches."""
 
     def __init__(self, text: str) -> None:
-        self._text, self._moved, self._total, self._longest = text, 0, 0, 0
+        self._text, self._lock = text, Lock()
+        self._moved = self._total = self._longest = 0
         self._watched = sys.stderr.isatty() or "ipykernel" in sys.modules
 
     def __enter__(self) -> Self:
@@ -46,8 +48,9 @@ class _Line:
         self._total, self._moved = total, arrived
 
     def __call__(self, count: int) -> None:
-        self._moved += count
-        self.say(f"{self._moved / 2**20:.1f} of {self._total / 2**20:.1f} MiB")
+        with self._lock:  # several threads move bytes
+            self._moved += count
+            self.say(f"{self._moved / 2**20:.1f} of {self._total / 2**20:.1f} MiB")
 
     def say(self, state: str) -> None:
         if self._watched:
