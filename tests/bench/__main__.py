@@ -13,6 +13,7 @@ from pathlib import Path
 
 import attacks
 import beside_mlflow
+import client_alone
 import conversions
 import delivery
 import fairness
@@ -36,6 +37,7 @@ _MEASURES = {
     "delivery": delivery,
     "fairness": fairness,
     "attacks": attacks,
+    "client": client_alone,
 }
 _PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"

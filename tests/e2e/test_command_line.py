@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -372,6 +373,31 @@ def test_tokens(yard: Yard, client: Client) -> None:
     assert "ci" in listed
     assert made["token"] not in listed
     yard.json("tokens", "revoke", "ci", client=client)
+
+
+def test_login_stands_in_for_the_environment(yard: Yard, client: Client, tmp_path: Path) -> None:
+    status = yard.json("status", client=client)
+    assert status["ready"] is True
+    assert set(status["checks"].values()) == {"ok"}
+    assert status["version"] == version("modelyard-gateway")
+    secret = yard.json("tokens", "create", "laptop", "--role", "reader", client=client)["token"]
+    bare = {name: value for name, value in yard.environment().items() if not name.startswith("MODELYARD_")}
+    bare |= {"XDG_CONFIG_HOME": str(tmp_path)}
+
+    def said(*arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        command = [str(PROGRAM), *arguments]
+        return subprocess.run(command, env=bare, input=text, capture_output=True, text=True, check=False)
+
+    assert said("login", client.connection.url, "--token-stdin", text="my_nonsense").returncode == 3
+    assert said("models", "list").returncode == 2
+    assert said("login", client.connection.url, "--token-stdin", text=secret).returncode == 0
+    mine = json.loads(said("whoami", "--json").stdout)
+    assert (mine["name"], mine["project"], mine["role"]) == ("laptop", client.connection.project, "reader")
+    assert said("models", "list").returncode == 0
+    yard.command("tokens", "revoke", "laptop", client=client)
+    assert said("models", "list").returncode == 3
+    assert said("logout").returncode == 0
+    assert said("models", "list").returncode == 2
 
 
 def test_exit_codes(yard: Yard, client: Client) -> None:

@@ -83,6 +83,25 @@ def test_commands_of_the_stack_to_stay(yard: Yard, place: Path) -> None:
     assert "nightly" in run(rule, place, yard.environment())
 
 
+def test_from_python(yard: Yard, place: Path) -> None:
+    """One notebook: each block is a cell of it."""
+    steps = blocks(section(README.read_text("utf-8"), "From Python"), "python")
+    assert len(steps[0].strip().splitlines()) == 4  # three lines, and an empty one between
+    told = {"MODELYARD_CACHE": str(place / "cache")}
+    checks = "assert version['model_status'] == 'published'; assert abs(scores.sum() - 1) < 1e-4"
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*steps, checks])],
+        cwd=place,
+        env=yard.environment() | told,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "'image'" in done.stdout
+    assert len(list((place / "cache/models").iterdir())) == 1
+
+
 @pytest.fixture
 def announcing(yard: Yard) -> Iterator[Client]:
     """A client of the project that the examples speak of, with a package where they say that one lies."""

@@ -286,8 +286,9 @@ class Ended:
 
 
 @pytest.fixture
-def environment(gateway: Scripted, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def environment(gateway: Scripted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """What the command line needs to find the gateway, and nothing else of ours."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     for name in ("MODELYARD_CONNECTION", "MODELYARD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     found = {"MODELYARD_URL": gateway.url, "MODELYARD_TOKEN": TOKEN, "MODELYARD_PROJECT": "p1"}
@@ -446,6 +447,8 @@ def _operations(gateway: Scripted) -> None:
     gateway.on("GET tokens", {"tokens": replies.TOKENS})
     gateway.on("DELETE tokens/laptop", {})
     gateway.on("POST projects", {**replies.TOKENS[0], "token": "the-secret"})
+    for path, reply in replies.WELL.items():
+        gateway.on(f"GET {path}", reply)
 
 
 @pytest.fixture

@@ -443,3 +443,11 @@ def file_links(link: dict[str, Any]) -> version.FileLinks:
         files=(version.FileLink(**link),),
         expires_at=NOW,
     )
+
+
+# Outside of the project, of a gateway that lacks nothing.
+WELL: dict[str, dict[str, Any]] = {
+    "whoami": {"name": "ann", "project": "p1", "role": "writer", "created_at": NOW, "created_by": "x", "token": None},
+    "/readyz": {"ready": True, "checks": {"nats": "ok", "convert": "ok"}, "version": "0.1.0"},
+    "/healthz": {"alive": True},
+}

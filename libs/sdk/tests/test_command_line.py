@@ -13,14 +13,17 @@ import pytest
 import typer
 
 from modelyard.cli.app import app
+from modelyard.cli.lazy import NotLoaded
 
 from .conftest import Scripted, Streams
+from .gateway_replies import MODEL
 
 PROGRAM = [sys.executable, "-c", "from modelyard.cli import main; main()"]
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name, found in getattr(command, "commands", {}).items():
+    for name, stands_in in getattr(command, "commands", {}).items():
+        found = stands_in.load() if isinstance(stands_in, NotLoaded) else stands_in
         yield (*path, name), found
         yield from leaves(found, (*path, name))
 
@@ -203,8 +206,8 @@ def test_ctrl_c_ends_events_cleanly(
 
 def test_ctrl_c_while_waiting_for_a_task(started: Callable[..., subprocess.Popen[str]], gateway: Scripted) -> None:
     asked = len(gateway.asked)
-    gateway.on("POST models", {"model_id": "m1", "model_name": "x", "model_version": "0.0.1"})
-    gateway.on("GET models/m1", {"model_status": "publishing"})
+    gateway.on("POST models", {"model_id": MODEL, "model_name": "x", "model_version": "0.0.1"})
+    gateway.on(f"GET models/{MODEL}", {"model_status": "publishing"})
     process = started("import", "s3://b/f/", "--name", "x")
     while len(gateway.asked) < asked + 4:
         assert process.poll() is None

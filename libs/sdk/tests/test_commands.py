@@ -109,6 +109,9 @@ COMMANDS: dict[str, str] = {
     "tokens list": "laptop",
     "tokens revoke laptop": "is revoked",
     "projects create other": "the-secret\n",
+    "status": "convert  ok",
+    "whoami": "writer",
+    "logout": "nothing was kept",
 }
 
 

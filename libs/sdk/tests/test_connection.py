@@ -11,7 +11,8 @@ WHOLE = {"gateway_url": "http://127.0.0.1:1", "token": "secret-token", "project"
 
 
 @pytest.fixture(autouse=True)
-def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     for name in ("MODELYARD_CONNECTION", "MODELYARD_URL", "MODELYARD_TOKEN", "MODELYARD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
 

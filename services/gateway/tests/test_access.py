@@ -75,6 +75,9 @@ async def test_a_token_is_shown_once_and_works_until_it_is_revoked(yard) -> None
     made = (await yard.http.post("/v1/default/tokens", headers=admin, json={"name": "ci", "role": "reader"})).json()
     ci = {"Authorization": f"Bearer {made['token']}"}
     assert (await yard.http.get("/v1/default/models", headers=ci)).status_code == 200
+    mine = (await yard.http.get("/v1/whoami", headers=ci)).json()
+    assert (mine["name"], mine["project"], mine["role"], mine["token"]) == ("ci", "default", "reader", None)
+    refused(await yard.http.get("/v1/whoami"), 401, "ModelArts.9401")
     listed = (await yard.http.get("/v1/default/tokens", headers=admin)).json()
     assert {"ci", "admin", "operator"} == {token["name"] for token in listed["tokens"]}
     assert made["token"] not in str(listed)

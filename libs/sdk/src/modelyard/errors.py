@@ -25,6 +25,10 @@ class NotFoundHere(ModelyardError):
     """A name on the command line that means nothing in this project, or a path that is not there."""
 
 
+class NotUsable(ModelyardError):
+    """A version that cannot be loaded or run here as it is; the message says what would help."""
+
+
 class TaskFailed(ModelyardError):
     """A long task or a transfer failed; the message says why. `reply` is the task's last state, if it was a task."""
 

@@ -33,15 +33,16 @@ class Gateway:
     Every method raises Refused when the gateway says no, and GatewayUnreachable when it does not answer.
     """
 
-    def __init__(self, connection: Connection, timeout: float = 60) -> None:
-        """`timeout` in seconds, for one answer. Raises ConnectionNotFound when URL or token cannot be one."""
+    def __init__(self, connection: Connection, timeout: float = 60, retries: int = 2) -> None:
+        """`timeout` in seconds, for one answer; `retries` of connecting. Raises ConnectionNotFound when URL or token
+        cannot be one."""
         _check(connection)
         self.connection = connection
         self._http = httpx.Client(
             base_url=connection.url,
-            timeout=httpx.Timeout(timeout, connect=5),
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 5)),
             headers={"Authorization": f"Bearer {connection.token}"},
-            transport=httpx.HTTPTransport(retries=2),
+            transport=httpx.HTTPTransport(retries=retries),
         )
 
     def __enter__(self) -> Self:
@@ -80,6 +81,29 @@ class Gateway:
     def server(self, path: str, body: Any) -> Reply:
         """A POST outside the project, for operators."""
         return self._answer(self._request("POST", f"/v1/{path}", json=body))
+
+    def whoami(self) -> Reply:
+        """Of the token: `name`, `project` and `role`."""
+        return self._answer(self._request("GET", "/v1/whoami"))
+
+    def status(self) -> Reply:
+        """`ready`; `checks`, by part "ok" or what is missing; `version`; `latency_ms` of a bare question.
+
+        Any token will do.
+        """
+        answer = self._request("GET", "/readyz")
+        is_not_ready = (
+            answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "json" in answer.headers["content-type"]
+        )
+        said = answer.json() if is_not_ready else self._answer(answer)
+        asked = self._request("GET", "/healthz")  # on a line that stands by now
+        return {
+            "url": self.connection.url,
+            "ready": bool(said.get("ready")),
+            "checks": said.get("checks", {}),
+            "version": said.get("version"),
+            "latency_ms": round(asked.elapsed.total_seconds() * 1000, 2),
+        }
 
     def events(self, path: str = "events") -> Iterator[tuple[str, Reply]]:
         """Server-sent events as (name, data); ends when the gateway ends them."""

@@ -1,6 +1,7 @@
 """Health on the public port. It is open, as a load balancer needs it; the metrics want an admin's token."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,5 +22,8 @@ def health_routes(
             raise Forbidden("metrics need the role 'admin'")
         return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    routes = [route for route in health_app(readiness, metrics).routes if getattr(route, "path", "") != "/metrics"]
+    facts = {"version": version("modelyard-gateway")}
+    routes = [
+        route for route in health_app(readiness, metrics, facts).routes if getattr(route, "path", "") != "/metrics"
+    ]
     return [*routes, Route("/metrics", numbers)]

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
+from modelyard.cli import completing
 from modelyard.cli.models import group as models
 from modelyard.cli.session import AsJson, client_of, facts, instant, moment, out, show, table
 from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="champion, staging, …: show, move and remove them; who held one when.")
-Name = Annotated[str, typer.Argument(help="Model name.")]
-Alias = Annotated[str, typer.Argument(help="E.g. champion.")]
+Name = Annotated[str, typer.Argument(help="Model name.", autocompletion=completing.names)]
+Alias = Annotated[str, typer.Argument(help="E.g. champion.", autocompletion=completing.aliases)]
 
 
 @group.command("list", epilog="Example: modelyard aliases list digits")

@@ -2,30 +2,12 @@
 
 import os
 import sys
-from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from modelyard.cli import (
-    aliases,
-    audits,
-    comparison,
-    competitions,
-    conversions,
-    datasets,
-    evaluations,
-    gallery,
-    imports,
-    lineage,
-    model_files,
-    models,
-    operations,
-    rules,
-    templates,
-    training,
-)
+from modelyard.cli.lazy import Root, add_installed
 from modelyard.cli.session import Session, err, notes, out
 from modelyard.cli.terminal import begin
 from modelyard.errors import GatewayUnreachable, ModelyardError, Refused, Reply, StorageUnreachable, TaskFailed
@@ -41,8 +23,8 @@ ASK_STACK = "Is the stack running? 'modelyard up --data DIR' starts one."
 ASK_ADDRESS = "Does this machine reach that address? The services are told it: MODELYARD_S3_PUBLIC_ENDPOINT."
 
 app = typer.Typer(
+    cls=Root,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Manage models after training: import, version, convert with proof, evaluate, publish.",
     epilog="Exit codes: 0 done, 1 the task failed, 2 wrong usage, 3 the gateway refused, 4 nobody answers.",
@@ -51,6 +33,8 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(version("modelyard"))
         raise typer.Exit
 
@@ -70,39 +54,11 @@ def root(
     context.obj = Session(connection, project)
 
 
-_MODULES = (
-    imports,
-    models,
-    model_files,
-    comparison,
-    lineage,
-    aliases,
-    templates,
-    conversions,
-    datasets,
-    evaluations,
-    gallery,
-    competitions,
-    training,
-    rules,
-    audits,
-    operations,
-)
-for module in _MODULES:
-    module.register(app)
-
-
-def _add_installed_commands() -> None:
-    """`up`, `demo` and `sample` come with the package modelyard-local; a client alone does not have them."""
-    for found in entry_points(group="modelyard.commands"):
-        app.command(found.name)(found.load())
-
-
 def main() -> None:
     """Never returns: ends with one of the exit codes."""
     begin(out, err, notes)
     try:
-        _add_installed_commands()
+        add_installed(app)
         code = _run()
         sys.stdout.flush()
     except KeyboardInterrupt:

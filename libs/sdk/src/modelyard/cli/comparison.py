@@ -7,7 +7,6 @@ import typer
 from modelyard.cli.models import group
 from modelyard.cli.session import AsJson, client_of, out, show, size, table
 from modelyard.client import Reply
-from modelyard.references import model_id
 
 
 @group.command("compare", epilog="Example: modelyard models compare digits@champion digits:0.0.4")
@@ -19,8 +18,7 @@ def compare(
     """Compare versions: metrics, signature, size, operators, parameters, dataset and code."""
     if len(models) < 2:
         raise typer.BadParameter("name at least two versions")
-    client = client_of(context)
-    show(client.models.compare([model_id(client, model) for model in models]), as_json, render_comparison)
+    show(client_of(context).models.compare(models), as_json, render_comparison)
 
 
 def render_comparison(reply: Reply) -> None:

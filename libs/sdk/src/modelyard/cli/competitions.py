@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from modelyard.cli.session import AsJson, client_of, facts, moment, out, show, table
-from modelyard.client import Reply, at
-from modelyard.references import dataset_id
+from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="Entries are scored on data that the entrant never sees.")
 Competition = Annotated[str, typer.Argument(help="Id from 'competitions list'.")]
@@ -36,16 +35,15 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Open a competition."""
-    client = client_of(context)
-    body = {
-        "title": title,
-        "description": description,
-        "dataset_id": dataset_id(client, dataset),
-        "metric": metric.value,
-        "deadline": int(deadline.replace(tzinfo=UTC).timestamp() * 1000),
-        "entries_per_day": entries_per_day,
-    }
-    show(client.post("competitions", body), as_json, _render_one)
+    made = client_of(context).competitions.create(
+        title,
+        dataset,
+        int(deadline.replace(tzinfo=UTC).timestamp() * 1000),
+        description=description,
+        metric=metric.value,
+        entries_per_day=entries_per_day,
+    )
+    show(made, as_json, _render_one)
 
 
 def _render_one(competition: Reply) -> None:
@@ -65,7 +63,7 @@ def _render_one(competition: Reply) -> None:
 @group.command("list", epilog="Example: modelyard competitions list")
 def list_competitions(context: typer.Context, as_json: AsJson = False) -> None:
     """List the competitions of all projects, newest first."""
-    show(client_of(context).get("competitions"), as_json, _render_list)
+    show(client_of(context).competitions.list(), as_json, _render_list)
 
 
 def _render_list(reply: Reply) -> None:
@@ -85,13 +83,13 @@ def _render_list(reply: Reply) -> None:
 @group.command("show", epilog="Example: modelyard competitions show COMPETITION")
 def show_competition(context: typer.Context, competition: Competition, as_json: AsJson = False) -> None:
     """Show one competition."""
-    show(client_of(context).get(at("competitions", competition)), as_json, _render_one)
+    show(client_of(context).competitions.show(competition), as_json, _render_one)
 
 
 @group.command("leaderboard", epilog="Example: modelyard competitions leaderboard COMPETITION")
 def leaderboard(context: typer.Context, competition: Competition, as_json: AsJson = False) -> None:
     """Show the scored entries, best first."""
-    show(client_of(context).get(at("competitions", competition, "leaderboard")), as_json, render_leaderboard)
+    show(client_of(context).competitions.leaderboard(competition), as_json, render_leaderboard)
 
 
 def render_leaderboard(reply: Reply) -> None:

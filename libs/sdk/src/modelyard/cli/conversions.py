@@ -1,17 +1,18 @@
 """`modelyard convert` and `modelyard conversions …`: refit a version for a chip, with proof."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from modelyard.cli import completing
 from modelyard.cli.model_tables import artifacts_table
 from modelyard.cli.models import Model
 from modelyard.cli.progress import fetch, wait_and_show
 from modelyard.cli.proof_tables import render_proof
 from modelyard.cli.session import AsJson, NoWait, client_of, facts, json_value, moment, out, show, table
-from modelyard.client import Client, Reply, at
-from modelyard.references import dataset_id, model_id
+from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="What can be made, what was made, and the logs of it.")
 Conversion = Annotated[str, typer.Argument(help="Id from 'conversions list'.")]
@@ -20,9 +21,16 @@ Conversion = Annotated[str, typer.Argument(help="Id from 'conversions list'.")]
 def convert(
     context: typer.Context,
     model: Model,
-    to: Annotated[str, typer.Option(help="Target, e.g. openvino-fp16; see 'modelyard conversions targets'.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Target, e.g. openvino-fp16; see 'modelyard conversions targets'.", autocompletion=completing.targets
+        ),
+    ],
     option: Annotated[list[str] | None, typer.Option(help="name=value of the target's options; repeat.")] = None,
-    calibration: Annotated[str | None, typer.Option(help="Dataset for calibration and parity.")] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Dataset for calibration and parity.", autocompletion=completing.datasets)
+    ] = None,
     tolerance: Annotated[
         list[str] | None,
         typer.Option(
@@ -35,34 +43,28 @@ def convert(
 ) -> None:
     """Convert a version; the result is proved against the source and benchmarked beside it."""
     client = client_of(context)
-    order: dict[str, Any] = {"target": to, "options": dict(map(json_value, option or []))}
-    if calibration:
-        order["calibration_dataset_id"] = dataset_id(client, calibration)
-    if tolerance:
-        order["tolerance"] = _tolerance(client, to, tolerance)
-    made = client.post("conversions", {"model_id": model_id(client, model), "order": order})
-
-    def read() -> Reply:
-        return client.get(at("conversions", made["conversion_id"]))
-
+    made = client.conversions.create(
+        model,
+        to,
+        options=dict(map(json_value, option or [])),
+        tolerance=_tolerance(tolerance or []),
+        calibration=calibration,
+    )
     if no_wait:
         show(made, as_json, render_conversion)
     else:
-        wait_and_show(client, f"converting to {to}", read, "state", as_json, render_conversion)
+        follow = partial(client.conversions.wait, made["conversion_id"])
+        wait_and_show(f"converting to {to}", follow, as_json, render_conversion)
 
 
-def _tolerance(client: Client, target: str, given: list[str]) -> dict[str, Any]:
-    """The target's own with `given` over it."""
-    rows = {row["target"]: row for row in client.get("conversion-targets")["targets"]}
-    if target not in rows:
-        raise typer.BadParameter(f"there is no target {target}; known are {', '.join(rows)}", param_hint="--to")
-    found: dict[str, Any] = {**rows[target]["default_tolerance"]}
+def _tolerance(given: list[str]) -> dict[str, Any]:
+    """`roles.boxes.max_rel_error=0.1` → `{"roles": {"boxes": {"max_rel_error": 0.1}}}`."""
+    found: dict[str, Any] = {}
     for name, value in map(json_value, given):
         of, _, rest = name.partition(".")
         which, _, bound = rest.rpartition(".")
         if of in ("roles", "outputs") and which:
-            found[of] = {**found.get(of, {})}
-            found[of][which] = {**found[of].get(which, {}), bound: value}
+            found.setdefault(of, {}).setdefault(which, {})[bound] = value
         else:
             found[name] = value
     return found
@@ -91,7 +93,7 @@ def render_conversion(conversion: Reply) -> None:
 @group.command("targets", epilog="Example: modelyard conversions targets")
 def targets(context: typer.Context, as_json: AsJson = False) -> None:
     """List what can be made from what, and whether a worker offers it now."""
-    show(client_of(context).get("conversion-targets"), as_json, _render_targets)
+    show(client_of(context).conversions.targets(), as_json, _render_targets)
 
 
 def _render_targets(reply: Reply) -> None:
@@ -111,14 +113,12 @@ def _render_targets(reply: Reply) -> None:
 @group.command("list", epilog="Example: modelyard conversions list --model digits --state failed")
 def list_conversions(
     context: typer.Context,
-    model: Annotated[str | None, typer.Option(help="Only of this version.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only of this version.", autocompletion=completing.models)] = None,
     state: Annotated[str | None, typer.Option(help="initialising, running, succeeded or failed.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the conversions of this project, newest first."""
-    client = client_of(context)
-    identifier = model_id(client, model) if model else None
-    show(client.get("conversions", model_id=identifier, state=state), as_json, _render_list)
+    show(client_of(context).conversions.list(model=model, state=state), as_json, _render_list)
 
 
 def _render_list(reply: Reply) -> None:
@@ -133,7 +133,7 @@ def _render_list(reply: Reply) -> None:
 @group.command("show", epilog="Example: modelyard conversions show CONVERSION")
 def show_conversion(context: typer.Context, conversion: Conversion, as_json: AsJson = False) -> None:
     """Show state, proof and benchmark of one conversion."""
-    show(client_of(context).get(at("conversions", conversion)), as_json, render_conversion)
+    show(client_of(context).conversions.show(conversion), as_json, render_conversion)
 
 
 @group.command("log", epilog="Example: modelyard conversions log CONVERSION --follow")
@@ -145,17 +145,14 @@ def log(
 ) -> None:
     """Print the log of a conversion, also while it runs."""
     client = client_of(context)
-    path = at("conversions", conversion, "log")
-    piece = client.get(path)
-    if not follow or piece["complete"]:
+    if not follow or as_json:
+        piece = client.conversions.log(conversion)
+        if follow and not piece["complete"]:
+            raise typer.BadParameter("--follow prints the log as it grows; it cannot be one JSON document")
         show(piece, as_json, lambda reply: typer.echo(reply["text"], nl=False))
         return
-    if as_json:
-        raise typer.BadParameter("--follow prints the log as it grows; it cannot be one JSON document")
-    typer.echo(piece["text"], nl=False)
-    for _ in client.events(at("conversions", conversion, "progress")):
-        piece = client.get(path, offset=piece["next_offset"])
-        typer.echo(piece["text"], nl=False)
+    for text in client.conversions.follow_log(conversion):
+        typer.echo(text, nl=False)
 
 
 @group.command("result", epilog="Example: modelyard conversions result CONVERSION --to ./failed")
@@ -167,7 +164,7 @@ def result(
 ) -> None:
     """Fetch a result that failed its proof, to look at it. One that passed: 'models download --artifact'."""
     client = client_of(context)
-    fetch(lambda: client.get(at("conversions", conversion, "result")), f"result of {conversion}", to, as_json)
+    fetch(lambda: client.conversions.result(conversion), f"result of {conversion}", to, as_json)
 
 
 @group.command("delete", epilog="Example: modelyard conversions delete CONVERSION")
@@ -177,7 +174,7 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Forget finished conversions. The artifact of a successful one stays with its version."""
-    reply = client_of(context).post("conversions/delete", {"conversion_ids": conversion})
+    reply = client_of(context).conversions.delete(conversion)
     show(reply, as_json, _render_deleted)
 
 

@@ -2,17 +2,17 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from modelyard.cli.progress import send
+from modelyard.cli import completing
+from modelyard.cli.progress import Transfer
 from modelyard.cli.session import AsJson, client_of, facts, out, show, size, table
-from modelyard.client import Reply, at
-from modelyard.references import dataset_id
+from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="Register, list and forget datasets.")
-Dataset = Annotated[str, typer.Argument(help="Name or id.")]
+Dataset = Annotated[str, typer.Argument(help="Name or id.", autocompletion=completing.datasets)]
 
 
 class Kind(StrEnum):
@@ -33,12 +33,15 @@ def add(
 ) -> None:
     """Register a dataset: from a bucket, where it stays, or uploaded from a local folder."""
     client = client_of(context)
-    body: dict[str, Any] = {"name": name, "kind": kind.value, "hidden": hidden}
     if source.startswith("s3://"):
-        body["source_location"] = source
+        made = client.datasets.storage(name, source, kind=kind.value, hidden=hidden)
     else:
-        body["upload_id"] = send(client, Path(source))
-    show(client.post("datasets", body), as_json, _render_one)
+        folder = Path(source)
+        with Transfer(f"uploading {folder.name}") as transfer:
+            made = client.datasets.upload(
+                name, folder, kind=kind.value, hidden=hidden, progress=transfer, begun=transfer.begun
+            )
+    show(made, as_json, _render_one)
 
 
 def _render_one(dataset: Reply) -> None:
@@ -57,7 +60,7 @@ def _render_one(dataset: Reply) -> None:
 @group.command("list", epilog="Example: modelyard datasets list")
 def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
     """List the datasets of this project."""
-    show(client_of(context).get("datasets"), as_json, _render_list)
+    show(client_of(context).datasets.list(), as_json, _render_list)
 
 
 def _render_list(reply: Reply) -> None:
@@ -79,15 +82,13 @@ def _render_list(reply: Reply) -> None:
 @group.command("show", epilog="Example: modelyard datasets show held-out")
 def show_dataset(context: typer.Context, dataset: Dataset, as_json: AsJson = False) -> None:
     """Show one dataset with its classes."""
-    client = client_of(context)
-    show(client.get(at("datasets", dataset_id(client, dataset))), as_json, _render_one)
+    show(client_of(context).datasets.show(dataset), as_json, _render_one)
 
 
 @group.command("delete", epilog="Example: modelyard datasets delete held-out")
 def delete(context: typer.Context, dataset: Dataset, as_json: AsJson = False) -> None:
     """Forget a dataset; its files stay."""
-    client = client_of(context)
-    client.delete(at("datasets", dataset_id(client, dataset)))
+    client_of(context).datasets.delete(dataset)
     show({"deleted": dataset}, as_json, lambda _: out.print(f"{dataset} is forgotten; its files stay.", markup=False))
 
 

@@ -1,19 +1,19 @@
 """`modelyard publish` and `modelyard gallery …`: show a version to others."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markdown import Markdown
 
+from modelyard.cli import completing
 from modelyard.cli.competitions import render_entry
 from modelyard.cli.models import Model
 from modelyard.cli.progress import fetch, wait_and_show
 from modelyard.cli.session import AsJson, NoWait, client_of, out, show, table
-from modelyard.client import Reply, at
-from modelyard.references import artifact_id, model_id
-from modelyard.resources.models import all_links
+from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="What all projects have listed.")
 Listing = Annotated[str, typer.Argument(help="Id from 'gallery list'.")]
@@ -31,7 +31,9 @@ def publish(
     title: Annotated[str | None, typer.Option(help="Gallery: title of the listing.")] = None,
     description: Annotated[str, typer.Option(help="Gallery: text above the card, may be Markdown.")] = "",
     competition: Annotated[str | None, typer.Option(help="Competition: its id.")] = None,
-    artifact: Annotated[str | None, typer.Option(help="Competition: artifact id or target.")] = None,
+    artifact: Annotated[
+        str | None, typer.Option(help="Competition: artifact id or target.", autocompletion=completing.artifacts)
+    ] = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -41,22 +43,15 @@ def publish(
     if to is Channel.gallery and (competition or artifact):
         raise typer.BadParameter("--competition and --artifact belong to --to competition")
     client = client_of(context)
-    identifier = model_id(client, model)
     if competition is None:
-        body = {"model_id": identifier, "title": title, "description": description}
-        show(client.post("gallery", body), as_json, _render_listing)
+        show(client.gallery.publish(model, title=title, description=description), as_json, _render_listing)
         return
-    chosen = artifact_id(client.get(at("models", identifier)), artifact)
-    path = at("competitions", competition, "entries")
-    entry = client.post(path, {"model_id": identifier, "artifact_id": chosen})
-
-    def read() -> Reply:
-        return client.get(at("entries", entry["entry_id"]))
-
+    entry = client.competitions.enter(competition, model, artifact=artifact)
     if no_wait:
         show(entry, as_json, render_entry)
     else:
-        wait_and_show(client, "scoring the entry", read, "state", as_json, render_entry)
+        follow = partial(client.competitions.wait, entry["entry_id"])
+        wait_and_show("scoring the entry", follow, as_json, render_entry)
 
 
 def _render_listing(listing: Reply) -> None:
@@ -75,7 +70,7 @@ def list_listings(
     as_json: AsJson = False,
 ) -> None:
     """List what all projects have published, newest first."""
-    show(client_of(context).get("gallery", text=text), as_json, _render_list)
+    show(client_of(context).gallery.list(text=text), as_json, _render_list)
 
 
 def _render_list(reply: Reply) -> None:
@@ -90,7 +85,7 @@ def _render_list(reply: Reply) -> None:
 @group.command("show", epilog="Example: modelyard gallery show LISTING")
 def show_listing(context: typer.Context, listing: Listing, as_json: AsJson = False) -> None:
     """Show a listing with its model card."""
-    show(client_of(context).get(at("gallery", listing)), as_json, _render_listing)
+    show(client_of(context).gallery.show(listing), as_json, _render_listing)
 
 
 @group.command("download", epilog="Example: modelyard gallery download LISTING --to ./digits")
@@ -101,14 +96,14 @@ def download_listing(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a listed model and verify each file against the manifest."""
-    client, path = client_of(context), at("gallery", listing, "files")
-    fetch(lambda: all_links(lambda after: client.get(path, after=after)), "the listed model", to, as_json)
+    client = client_of(context)
+    fetch(lambda: client.gallery.files(listing), "the listed model", to, as_json)
 
 
 @group.command("withdraw", epilog="Example: modelyard gallery withdraw LISTING")
 def withdraw(context: typer.Context, listing: Listing, as_json: AsJson = False) -> None:
     """Take a listing out of the gallery."""
-    client_of(context).delete(at("gallery", listing))
+    client_of(context).gallery.withdraw(listing)
     show({"withdrawn": listing}, as_json, lambda _: out.print(f"{listing} is withdrawn.", markup=False))
 
 

@@ -13,8 +13,7 @@ from modelyard.cli.progress import Transfer, following
 from modelyard.cli.session import AsJson, NoWait, client_of, notes, pair, show, size
 from modelyard.cli.templates import json_file
 from modelyard.client import Client, Reply
-from modelyard.errors import NotFoundHere, Refused, TaskFailed
-from modelyard.references import template_id, training_run
+from modelyard.errors import Refused, TaskFailed
 from modelyard.resources.imports import Details
 
 
@@ -89,16 +88,8 @@ def upload(
     details = _details(version, description, label, doc)
     client = client_of(context)
     with Transfer(f"uploading {folder.name}") as transfer:
-        made = client.imports.upload(name, _package(folder), progress=transfer, begun=transfer.begun, **details)
+        made = client.imports.upload(name, folder, progress=transfer, begun=transfer.begun, **details)
     _finish(client, made, no_wait, as_json)
-
-
-def _package(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise NotFoundHere(f"{folder} is not a folder")
-    if not (folder / "config.json").is_file() and not (folder / "model" / "config.json").is_file():
-        raise NotFoundHere(f"{folder} is no model package: it has neither config.json nor model/config.json")
-    return folder
 
 
 @group.command("training", epilog="Example: modelyard import training digits-mlp V003 --name digits")
@@ -118,9 +109,7 @@ def training(
     """Bring in what a finished training run has made, with its metrics, parameters, dataset and code."""
     details = _details(version, description, label, doc)
     client = client_of(context)
-    found = training_run(client, job, run, latest=latest)
-    wanted = name or found["training"]["job_name"]
-    _finish(client, client.imports.training(wanted, found["training_job_id"], **details), no_wait, as_json)
+    _finish(client, client.imports.training(name, job, run, latest=latest, **details), no_wait, as_json)
 
 
 @group.command(
@@ -146,8 +135,7 @@ def template(
     details = _details(version, description, label, doc)
     inputs = dict(map(pair, given))
     client = client_of(context)
-    identifier = template_id(client, template)
-    _finish(client, client.imports.template(name, identifier, inputs, infer_format=mode, **details), no_wait, as_json)
+    _finish(client, client.imports.template(name, template, inputs, infer_format=mode, **details), no_wait, as_json)
 
 
 @group.command("image", epilog="Example: modelyard import image ghcr.io/team/app:1.4 --config config.json --name app")

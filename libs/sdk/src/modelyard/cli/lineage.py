@@ -9,7 +9,6 @@ import typer
 from modelyard.cli.models import Model, group
 from modelyard.cli.session import AsJson, client_of, out, show, table
 from modelyard.client import Reply
-from modelyard.references import model_id
 from modelyard.resources.lineage import Origin
 
 Svg = Annotated[Path | None, typer.Option(help="Draw it into this file, e.g. lineage.svg.")]
@@ -19,8 +18,7 @@ Svg = Annotated[Path | None, typer.Option(help="Draw it into this file, e.g. lin
 def lineage(context: typer.Context, model: Model, svg: Svg = None, as_json: AsJson = False) -> None:
     """Show where a version comes from and what was made of it."""
     client = client_of(context)
-    identifier = model_id(client, model)
-    _show(lambda: client.models.lineage(identifier), lambda: client.models.lineage_svg(identifier), svg, as_json)
+    _show(lambda: client.models.lineage(model), lambda: client.models.lineage_svg(model), svg, as_json)
 
 
 def trace(

@@ -5,28 +5,25 @@ from typing import Annotated
 
 import typer
 
+from modelyard.cli import completing
 from modelyard.cli.models import Model, group
 from modelyard.cli.progress import fetch, following
 from modelyard.cli.session import AsJson, client_of, facts, out, show, size, table
-from modelyard.client import Client, Reply
+from modelyard.client import Reply
 from modelyard.errors import TaskFailed
-from modelyard.references import artifact_id, model_id
 
-Artifact = Annotated[str | None, typer.Option(help="Artifact id or target, e.g. openvino-fp16; default: the source.")]
-
-
-def _links(client: Client, model: str, artifact: str | None) -> tuple[Reply, str | None]:
-    """The version, and the id of its artifact."""
-    found = client.models.show(model_id(client, model))
-    return found, artifact_id(found, artifact)
+Artifact = Annotated[
+    str | None,
+    typer.Option(
+        help="Artifact id or target, e.g. openvino-fp16; default: the source.", autocompletion=completing.artifacts
+    ),
+]
 
 
 @group.command("files", epilog="Example: modelyard models files digits --artifact openvino-fp16")
 def files(context: typer.Context, model: Model, artifact: Artifact = None, as_json: AsJson = False) -> None:
     """List an artifact's files with size, digest and (in the JSON) a link that works for a while."""
-    client = client_of(context)
-    found, identifier = _links(client, model, artifact)
-    show(client.models.files(found["model_id"], identifier), as_json, _render_files)
+    show(client_of(context).models.files(model, artifact), as_json, _render_files)
 
 
 def _render_files(reply: Reply) -> None:
@@ -45,8 +42,8 @@ def download_model(
 ) -> None:
     """Fetch an artifact's files and verify each against the manifest. The same command again goes on after a break."""
     client = client_of(context)
-    found, identifier = _links(client, model, artifact)
-    read = lambda: client.models.files(found["model_id"], identifier)  # noqa: E731 - asked again when links expire
+    found = client.models.show(model)
+    read = lambda: client.models.files(found["model_id"], artifact)  # noqa: E731 - asked again when links expire
     fetch(read, f"{found['model_name']} {found['model_version']}", to, as_json)
 
 
@@ -55,7 +52,7 @@ def verify(context: typer.Context, model: Model, as_json: AsJson = False) -> Non
     """Read all files of a version again and compare them with its manifests. Exit code 1 when one is damaged."""
     client = client_of(context)
     with following(f"verifying {model}", _checked) as tell:
-        view = client.models.verify(model_id(client, model), tell)
+        view = client.models.verify(model, tell)
     show(view, as_json, _render_verification)
     if not view["intact"]:
         raise TaskFailed(f"{len(view['damaged'])} files of {model} are not what the manifest says")

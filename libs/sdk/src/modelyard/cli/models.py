@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from modelyard.cli import completing
 from modelyard.cli.model_tables import render_deleted, render_deletion, render_history, render_model, render_page
 from modelyard.cli.session import AsJson, client_of, out, pair, show
 from modelyard.client import Client, Reply
@@ -13,7 +14,10 @@ from modelyard.references import model_id
 from modelyard.resources.models import Filters
 
 group = typer.Typer(no_args_is_help=True, help="List, show, change, compare, verify, download and delete versions.")
-Model = Annotated[str, typer.Argument(help="Id, name (its newest version), name:1.0.0 or name@alias.")]
+Model = Annotated[
+    str,
+    typer.Argument(help="Id, name (its newest version), name:1.0.0 or name@alias.", autocompletion=completing.models),
+]
 
 
 class Status(StrEnum):
@@ -90,8 +94,7 @@ def _show_all(client: Client, filters: Filters, as_json: bool) -> None:
 @group.command("show", epilog="Example: modelyard models show digits@champion")
 def show_model(context: typer.Context, model: Model, as_json: AsJson = False) -> None:
     """Show one version: where it comes from, what the scan found, its artifacts with their proof, what it scored."""
-    client = client_of(context)
-    show(client.models.show(model_id(client, model)), as_json, render_model)
+    show(client_of(context).models.show(model), as_json, render_model)
 
 
 @group.command(
@@ -119,8 +122,7 @@ def update(
         changes["model_docs"] = docs(doc)
     if not changes:
         raise typer.BadParameter("say what shall change: --description, --label, --doc, …")
-    client = client_of(context)
-    show(client.models.update(model_id(client, model), **changes), as_json, render_model)
+    show(client_of(context).models.update(model, **changes), as_json, render_model)
 
 
 def docs(given: list[str] | None) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from modelyard.cli.session import AsJson, client_of, facts, json_text, out, plain, show, table
-from modelyard.client import Reply, at
+from modelyard.client import Reply
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: messages that no retry could settle.")
 tokens = typer.Typer(no_args_is_help=True, help="Access tokens of this project.")
@@ -55,7 +55,7 @@ def summary(data: Reply) -> str:
 @dlq.command("list", epilog="Example: modelyard dlq list")
 def list_letters(context: typer.Context, as_json: AsJson = False) -> None:
     """List the dead letters, oldest first."""
-    show(client_of(context).get("dead-letters"), as_json, _render_letters)
+    show(client_of(context).dead_letters.list(), as_json, _render_letters)
 
 
 def _render_letters(reply: Reply) -> None:
@@ -76,21 +76,21 @@ def _render_letters(reply: Reply) -> None:
 @dlq.command("show", epilog="Example: modelyard dlq show 7")
 def show_letter(context: typer.Context, sequence: Sequence, as_json: AsJson = False) -> None:
     """Show one dead letter with its message."""
-    reply = client_of(context).get(at("dead-letters", sequence))
+    reply = client_of(context).dead_letters.show(sequence)
     show(reply, as_json, lambda letter: out.print(facts(f"Dead letter {sequence}", letter.items())))
 
 
 @dlq.command("replay", epilog="Example: modelyard dlq replay 7")
 def replay(context: typer.Context, sequence: Sequence, as_json: AsJson = False) -> None:
     """Send a dead letter again to where it came from."""
-    client_of(context).post(at("dead-letters", sequence, "replay"), {})
+    client_of(context).dead_letters.replay(sequence)
     show({"replayed": sequence}, as_json, lambda _: out.print(f"dead letter {sequence} is on its way again."))
 
 
 @dlq.command("drop", epilog="Example: modelyard dlq drop 7")
 def drop(context: typer.Context, sequence: Sequence, as_json: AsJson = False) -> None:
     """Forget a dead letter for good."""
-    client_of(context).delete(at("dead-letters", sequence))
+    client_of(context).dead_letters.drop(sequence)
     show({"dropped": sequence}, as_json, lambda _: out.print(f"dead letter {sequence} is dropped."))
 
 
@@ -102,14 +102,14 @@ def create_token(
     as_json: AsJson = False,
 ) -> None:
     """Make a token and print it. It is shown this once."""
-    reply = client_of(context).post("tokens", {"name": name, "role": role.value})
+    reply = client_of(context).tokens.create(name, role.value)
     show(reply, as_json, lambda made: typer.echo(made["token"]))
 
 
 @tokens.command("list", epilog="Example: modelyard tokens list")
 def list_tokens(context: typer.Context, as_json: AsJson = False) -> None:
     """List names and roles; never the secrets."""
-    show(client_of(context).get("tokens"), as_json, _render_tokens)
+    show(client_of(context).tokens.list(), as_json, _render_tokens)
 
 
 def _render_tokens(reply: Reply) -> None:
@@ -120,7 +120,7 @@ def _render_tokens(reply: Reply) -> None:
 @tokens.command("revoke", epilog="Example: modelyard tokens revoke laptop")
 def revoke_token(context: typer.Context, name: TokenName, as_json: AsJson = False) -> None:
     """Revoke a token. It stops working at once."""
-    client_of(context).delete(at("tokens", name))
+    client_of(context).tokens.revoke(name)
     show({"revoked": name}, as_json, lambda _: out.print(f"token {name} is revoked.", markup=False))
 
 
@@ -131,7 +131,7 @@ def create_project(
     as_json: AsJson = False,
 ) -> None:
     """Make a project and print its first admin token. Only the operator may."""
-    reply = client_of(context).server("projects", {"project_id": project})
+    reply = client_of(context).projects.create(project)
     show(reply, as_json, lambda made: typer.echo(made["token"]))
 
 

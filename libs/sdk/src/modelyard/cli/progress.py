@@ -20,9 +20,8 @@ from rich.progress import (
 )
 
 from modelyard.cli.session import err, notes, out, plain, show, size, table
-from modelyard.client import Client
 from modelyard.errors import Reply, TaskFailed
-from modelyard.transfer import download, upload
+from modelyard.transfer import download
 
 _EVERY = 5.0  # seconds between two lines where there is no terminal
 
@@ -86,12 +85,6 @@ class Transfer:
             notes.print(line, highlight=False, soft_wrap=True)
 
 
-def send(client: Client, folder: Path) -> str:
-    """Upload a local folder; the upload's id."""
-    with Transfer(f"uploading {folder.name}") as transfer:
-        return upload(client, folder, transfer, transfer.begun)
-
-
 def fetch(read: Callable[[], Reply], name: str, folder: Path, as_json: bool) -> None:
     """Download the files of the `…/files` reply that `read` brings, and say what is there."""
     links = read()
@@ -127,24 +120,26 @@ def following(text: str, note: Callable[[Reply], str]) -> Iterator[Callable[[Rep
         yield tell
 
 
-def wait(client: Client, text: str, read: Callable[[], Reply], state: str) -> Reply:
+Follow = Callable[[Callable[[Reply], None]], Reply]
+"""A resource's `wait` for one task; it tells each state."""
+
+
+def wait(text: str, follow: Follow) -> Reply:
     """Follow a long task until it ends. Raises TaskFailed when it ends badly."""
-    with following(text, lambda reply: _note(reply, state)) as tell:
-        return client.follow(read, state, tell)
+    with following(text, _note) as tell:
+        return follow(tell)
 
 
-def _note(reply: Reply, state: str) -> str:
+def _note(reply: Reply) -> str:
     if reply.get("samples"):
-        return f"{reply[state]}, {reply['samples_done']} of {reply['samples']} samples"
-    return str(reply.get("progress") or reply[state])
+        return f"{reply['state']}, {reply['samples_done']} of {reply['samples']} samples"
+    return str(reply.get("progress") or reply["state"])
 
 
-def wait_and_show(
-    client: Client, text: str, read: Callable[[], Reply], state: str, as_json: bool, render: Callable[[Reply], None]
-) -> None:
+def wait_and_show(text: str, follow: Follow, as_json: bool, render: Callable[[Reply], None]) -> None:
     """A task that ended badly is shown as well: it may hold the numbers that tell why."""
     try:
-        reply = wait(client, text, read, state)
+        reply = wait(text, follow)
     except TaskFailed as failed:
         show(failed.reply, as_json, render)
         raise

@@ -9,7 +9,7 @@ import typer
 from modelyard.cli.session import AsJson, client_of, moment, number, out, show, table
 from modelyard.cli.training import metrics_line
 from modelyard.client import Client, Reply
-from modelyard.references import dataset_id, rule_id
+from modelyard.references import dataset_id
 
 rules = typer.Typer(no_args_is_help=True, help="Which completed runs become versions by themselves.")
 
@@ -79,8 +79,7 @@ def dry_run(
     client = client_of(context)
     body: dict[str, Any] = {"name": "dry-run", "job_name": job_name, "model_name": "dry-run", "min_metrics": {}}
     if rule is not None:
-        identifier = rule_id(client, rule)
-        found = next(each for each in client.rules.list()["rules"] if each["rule_id"] == identifier)
+        found = client.rules.show(rule)
         body = {name: found[name] for name in ("name", "job_name", "model_name", "min_metrics")}
     body["min_metrics"] = body["min_metrics"] | dict(map(number, min_metric or []))
     show(client.rules.dry_run({**body, "runs": runs}), as_json, _render_dry_run)
@@ -131,8 +130,7 @@ def delete_rule(
     context: typer.Context, rule: Annotated[str, typer.Argument(help="Name or id.")], as_json: AsJson = False
 ) -> None:
     """Delete a rule. Versions that it has made stay."""
-    client = client_of(context)
-    client.rules.delete(rule_id(client, rule))
+    client_of(context).rules.delete(rule)
     show({"deleted": rule}, as_json, lambda _: out.print(f"rule {rule} is deleted.", markup=False))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -14,8 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from modelyard.cli.terminal import Screen
-from modelyard.client import Client
 from modelyard.connection import find_connection
+
+if TYPE_CHECKING:
+    from modelyard.client import Client
 
 out = Screen(soft_wrap=True)
 err = Screen(soft_wrap=True, stderr=True)
@@ -41,11 +43,13 @@ class Session:
     connection: Path | None
     project: str | None
 
-    def client(self) -> Client:
+    def client(self) -> "Client":
+        from modelyard.client import Client  # and with it HTTP, which help needs not
+
         return Client(find_connection(self.connection, self.project))
 
 
-def client_of(context: typer.Context) -> Client:
+def client_of(context: typer.Context) -> "Client":
     session: Session = context.obj
     client = session.client()
     context.call_on_close(client.close)

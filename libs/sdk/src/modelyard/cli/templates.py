@@ -9,7 +9,6 @@ from rich.table import Table
 
 from modelyard.cli.session import AsJson, client_of, facts, out, show, table
 from modelyard.client import Reply
-from modelyard.references import template_id
 
 group = typer.Typer(no_args_is_help=True, help="Templates: engine, runtime and input/output mode, fixed once.")
 runtimes = typer.Typer(no_args_is_help=True, help="Runtimes that a config.json may name.")
@@ -50,8 +49,7 @@ def _render_list(reply: Reply) -> None:
 @group.command("show", epilog="Example: modelyard templates show onnx")
 def show_template(context: typer.Context, template: Template, as_json: AsJson = False) -> None:
     """Show one template with its inputs: what `import template` needs."""
-    client = client_of(context)
-    show(client.templates.show(template_id(client, template)), as_json, _render_one)
+    show(client_of(context).templates.show(template), as_json, _render_one)
 
 
 def _render_one(found: Reply) -> None:
@@ -103,8 +101,7 @@ def json_file(file: Path) -> dict[str, Any]:
 @group.command("delete", epilog="Example: modelyard templates delete my-template")
 def delete(context: typer.Context, template: Template, as_json: AsJson = False) -> None:
     """Delete a template of this project's own. Versions that came by it stay."""
-    client = client_of(context)
-    client.templates.delete(template_id(client, template))
+    client_of(context).templates.delete(template)
     done = f"template {template} is deleted; versions that came by it stay."
     show({"deleted": template}, as_json, lambda _: out.print(done, markup=False, highlight=False))
 

@@ -1,17 +1,13 @@
 """`modelyard training …`: training jobs announce themselves, and one can look at what came of it."""
 
 import json
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
-from uuid import uuid4
+from typing import Annotated
 
 import typer
 
 from modelyard.cli.session import AsJson, client_of, facts, json_value, number, out, show, table
 from modelyard.client import Reply
-
-EVENT_TYPE = "modelyard.evt.training.completed.v1"
 
 training = typer.Typer(no_args_is_help=True, help="What training jobs say, and what came of it.")
 
@@ -43,38 +39,24 @@ def complete(
     as_json: AsJson = False,
 ) -> None:
     """Say that a training job has ended; matching rules import its model."""
-    bucket, _, prefix = output.removeprefix("s3://").partition("/")
-    if not output.startswith("s3://") or not bucket or not prefix:
-        raise typer.BadParameter("--output needs s3://bucket/folder/")
     if (repository is None) != (commit is None):
         raise typer.BadParameter("--repository and --commit belong together")
     if dataset_digest and not dataset_uri:
         raise typer.BadParameter("--dataset-digest needs --dataset-uri")
-    client, now = client_of(context), datetime.now(UTC).isoformat()
-    data: dict[str, Any] = {
-        "job_id": job_id or job_name,
-        "job_name": job_name,
-        "job_version": job_version,
-        "status": status.value,
-        "output": {"bucket": bucket, "prefix": prefix if prefix.endswith("/") else prefix + "/"},
-        "framework": framework,
-        "metrics": dict(map(number, metric or [])),
-        "parameters": dict(map(json_value, parameter or [])),
-        "dataset": {"uri": dataset_uri, "digest": dataset_digest} if dataset_uri else None,
-        "code": {"repository": repository, "commit": commit} if repository else None,
-        "finished_at": now,
-    }
-    event = {
-        "specversion": "1.0",
-        "id": event_id or str(uuid4()),
-        "source": f"training/{job_name}",
-        "type": EVENT_TYPE,
-        "time": now,
-        "subject": data["job_id"],
-        "project": client.connection.project,
-        "data": data,
-    }
-    show(client.training.say(event), as_json, _render_job)
+    job = client_of(context).training.complete(
+        job_name,
+        output,
+        job_version=job_version,
+        job_id=job_id,
+        status=status.value,
+        framework=framework,
+        metrics=dict(map(number, metric or [])),
+        parameters=dict(map(json_value, parameter or [])),
+        dataset={"uri": dataset_uri, "digest": dataset_digest} if dataset_uri else None,
+        code={"repository": repository, "commit": commit} if repository and commit else None,
+        event_id=event_id,
+    )
+    show(job, as_json, _render_job)
 
 
 def _render_job(job: Reply) -> None:

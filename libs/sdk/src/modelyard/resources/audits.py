@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 
-from modelyard.gateway import Gateway, Reply, at
+from modelyard.client import Client, Reply, at
 
 
 class Audits:
     """Raises Refused, and GatewayUnreachable when nobody answers."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def run(self, *, repair: bool = False, on_change: Callable[[Reply], None] = lambda _: None) -> Reply:
         """Start one and wait. With `repair` both are put right. Raises TaskFailed when it could not end."""
-        begun = self._gateway.post("audits", {"repair": repair})
-        return self._gateway.follow(lambda: self.show(begun["audit_id"]), "state", on_change)
+        begun = self._client.post("audits", {"repair": repair})
+        return self._client.follow(lambda: self.show(begun["audit_id"]), "state", on_change)
 
     def show(self, audit_id: str) -> Reply:
-        return self._gateway.get(at("audits", audit_id))
+        return self._client.get(at("audits", audit_id))

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
-from modelyard.gateway import Gateway, Reply, at
+from modelyard.client import Client, Reply, at
+from modelyard.errors import NotFoundHere
+from modelyard.references import model_id, template_id, training_run
 from modelyard.transfer import upload
 from modelyard.transfer.line import Begun, Progress, not_told
 
@@ -26,8 +28,8 @@ class Details(TypedDict, total=False):
 class Imports:
     """Raises Refused naming field and rule, and GatewayUnreachable when nobody answers."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def storage(
         self, model_name: str, location: str, *, by_reference: bool = False, **details: Unpack[Details]
@@ -46,33 +48,49 @@ class Imports:
         **details: Unpack[Details],
     ) -> Reply:
         """A package on this machine. Raises NotFoundHere, and TaskFailed naming the file that was not taken."""
-        return self.uploaded(model_name, upload(self._gateway, folder, progress, begun), **details)
+        if folder.is_dir() and not any((folder / inner / "config.json").is_file() for inner in ("", "model")):
+            raise NotFoundHere(f"{folder} is no model package: it has neither config.json nor model/config.json")
+        return self.uploaded(model_name, upload(self._client, folder, progress, begun), **details)
 
     def uploaded(self, model_name: str, upload_id: str, **details: Unpack[Details]) -> Reply:
         """A package that was uploaded before."""
         return self._create(model_name, {"upload_id": upload_id}, details)
 
-    def training(self, model_name: str, training_job_id: str, **details: Unpack[Details]) -> Reply:
-        """One finished run of a training job; metrics, parameters, dataset and code come with it."""
-        return self._create(model_name, {"training_job_id": training_job_id}, details)
+    def training(
+        self,
+        model_name: str | None,
+        job: str,
+        run: str | None = None,
+        *,
+        latest: bool = False,
+        **details: Unpack[Details],
+    ) -> Reply:
+        """One finished run of a training job; metrics, parameters, dataset and code come with it.
+
+        `job` is its name, or the id of a run. `run` is V001, V002, …; when several have finished it is needed, unless
+        `latest` takes the newest. Without `model_name` the model is named after the job. Raises NotFoundHere.
+        """
+        found = training_run(self._client, job, run, latest=latest)
+        name = model_name or found["training"]["job_name"]
+        return self._create(name, {"training_job_id": found["training_job_id"]}, details)
 
     def template(
         self,
         model_name: str,
-        template_id: str,
+        template: str,
         inputs: Mapping[str, str],
         *,
         infer_format: str | None = None,
         **details: Unpack[Details],
     ) -> Reply:
         """Files without a config.json: `inputs` maps each of the template's inputs to `s3://bucket/folder/`."""
-        template: dict[str, Any] = {
-            "template_id": template_id,
+        wanted: dict[str, Any] = {
+            "template_id": template_id(self._client, template),
             "template_inputs": [{"input_id": name, "input": location} for name, location in inputs.items()],
         }
         if infer_format:
-            template["infer_format"] = infer_format
-        return self._create(model_name, {"template": template}, details)
+            wanted["infer_format"] = infer_format
+        return self._create(model_name, {"template": wanted}, details)
 
     def image(
         self,
@@ -90,14 +108,15 @@ class Imports:
             image["platform"] = platform
         return self._create(model_name, {"image": image}, details)
 
-    def show(self, model_id: str) -> Reply:
+    def show(self, model: str) -> Reply:
         """How a version came in: state, bytes, log, every problem and finding."""
-        return self._gateway.get(at("models", model_id, "import"))
+        return self._client.get(at("models", model_id(self._client, model), "import"))
 
-    def wait(self, model_id: str, on_change: Callable[[Reply], None] = lambda _: None) -> Reply:
+    def wait(self, model: str, on_change: Callable[[Reply], None] = lambda _: None) -> Reply:
         """The version once it is published. Raises TaskFailed with the reason and every problem."""
-        return self._gateway.follow(lambda: self._gateway.get(at("models", model_id)), "model_status", on_change)
+        path = at("models", model_id(self._client, model))
+        return self._client.follow(lambda: self._client.get(path), "model_status", on_change)
 
     def _create(self, model_name: str, source: dict[str, Any], details: Details) -> Reply:
         given = {name: value for name, value in details.items() if value is not None}
-        return self._gateway.post("models", {"model_name": model_name, **given, **source})
+        return self._client.post("models", {"model_name": model_name, **given, **source})

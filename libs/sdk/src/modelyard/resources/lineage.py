@@ -2,7 +2,7 @@
 
 from typing import TypedDict, Unpack
 
-from modelyard.gateway import Gateway, Reply
+from modelyard.client import Client, Reply
 
 
 class Origin(TypedDict, total=False):
@@ -17,13 +17,13 @@ class Origin(TypedDict, total=False):
 class Lineage:
     """Raises Refused, and GatewayUnreachable when nobody answers."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def trace(self, **origin: Unpack[Origin]) -> Reply:
         """`nodes` and `edges`."""
-        return self._gateway.get("lineage", **origin)
+        return self._client.get("lineage", **origin)
 
     def trace_svg(self, **origin: Unpack[Origin]) -> str:
         """The same as a picture."""
-        return self._gateway.text("lineage.svg", **origin)
+        return self._client.text("lineage.svg", **origin)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
-from modelyard.gateway import Gateway, Reply, at
+from modelyard.client import Client, Reply, at
+from modelyard.references import artifact_id, model_id
 from modelyard.transfer import download
 from modelyard.transfer.line import Begun, Progress, not_told
 
@@ -38,14 +39,17 @@ class Filters(TypedDict, total=False):
 
 
 class Models:
-    """Every method takes a version's id, raises Refused, and GatewayUnreachable when nobody answers."""
+    """Every method takes a version: an id, `name`, `name:1.0.0` or `name@alias`.
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    Raises NotFoundHere, Refused, and GatewayUnreachable when nobody answers.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def list(self, *, cursor: str | None = None, offset: int | None = None, **filters: Unpack[Filters]) -> Reply:
         """One page: `models`, `count`, `total_count` and `next_cursor`, which is None on the last page."""
-        return self._gateway.get("models", cursor=cursor, offset=offset, **filters)
+        return self._client.get("models", cursor=cursor, offset=offset, **filters)
 
     def pages(self, **filters: Unpack[Filters]) -> Iterator[Reply]:
         """Page after page by cursor: every one costs the same, however many came before."""
@@ -60,60 +64,60 @@ class Models:
         for page in self.pages(**filters):
             yield from page["models"]
 
-    def show(self, model_id: str) -> Reply:
-        return self._gateway.get(at("models", model_id))
+    def show(self, model: str) -> Reply:
+        return self._client.get(self._at(model))
 
-    def update(self, model_id: str, **changes: Any) -> Reply:
+    def update(self, model: str, **changes: Any) -> Reply:
         """`description`, `labels`, `model_docs`: what is not named stays, a list replaces the whole list."""
-        return self._gateway.patch(at("models", model_id), changes)
+        return self._client.patch(self._at(model), changes)
 
-    def delete(self, model_id: str, *, cascade: bool = False) -> Reply:
+    def delete(self, model: str, *, cascade: bool = False) -> Reply:
         """`delete_success_list` and `delete_failed_list`, which says what keeps each of them."""
-        return self._gateway.delete(at("models", model_id), cascade=cascade)
+        return self._client.delete(self._at(model), cascade=cascade)
 
-    def deletion(self, model_id: str, *, cascade: bool = False) -> Reply:
+    def deletion(self, model: str, *, cascade: bool = False) -> Reply:
         """What a delete would do now; nothing is deleted."""
-        return self._gateway.get(at("models", model_id, "deletion"), cascade=cascade)
+        return self._client.get(self._at(model, "deletion"), cascade=cascade)
 
-    def history(self, model_id: str, *, after: int = 0) -> Iterator[Reply]:
+    def history(self, model: str, *, after: int = 0) -> Iterator[Reply]:
         """Every change, oldest first, from the record behind number `after` on; also of a deleted version."""
-        while records := self._gateway.get(at("models", model_id, "history"), after=after)["records"]:
+        path = self._at(model, "history")
+        while records := self._client.get(path, after=after)["records"]:
             yield from records
             after = records[-1]["seq"]
 
-    def verify_history(self, model_id: str) -> Reply:
+    def verify_history(self, model: str) -> Reply:
         """`intact`, or the first record that is missing or was changed: `broken_at` and `reason`."""
-        return self._gateway.get(at("models", model_id, "history", "verification"))
+        return self._client.get(self._at(model, "history", "verification"))
 
-    def compare(self, model_ids: Sequence[str]) -> Reply:
+    def compare(self, models: Sequence[str]) -> Reply:
         """2 to 20 versions with the first: metrics, signature changes, parameters, operators, dataset and code."""
-        return self._gateway.get("models/compare", model_id=builtins.list(model_ids))
+        return self._client.get("models/compare", model_id=[model_id(self._client, model) for model in models])
 
-    def lineage(self, model_id: str) -> Reply:
+    def lineage(self, model: str) -> Reply:
         """`nodes` and `edges`: where it comes from and what was made of it."""
-        return self._gateway.get(at("models", model_id, "lineage"))
+        return self._client.get(self._at(model, "lineage"))
 
-    def lineage_svg(self, model_id: str) -> str:
+    def lineage_svg(self, model: str) -> str:
         """The same as a picture."""
-        return self._gateway.text(at("models", model_id, "lineage.svg"))
+        return self._client.text(self._at(model, "lineage.svg"))
 
-    def verify(self, model_id: str, on_change: Callable[[Reply], None] = lambda _: None) -> Reply:
+    def verify(self, model: str, on_change: Callable[[Reply], None] = lambda _: None) -> Reply:
         """Every file is read again and compared with its manifest; waits. Raises TaskFailed when that could not end."""
-        begun = self._gateway.post(at("models", model_id, "verifications"), {})
+        begun = self._client.post(self._at(model, "verifications"), {})
         path = at("models", "verifications", begun["verification_id"])
-        return self._gateway.follow(lambda: self._gateway.get(path), "state", on_change)
+        return self._client.follow(lambda: self._client.get(path), "state", on_change)
 
-    def files(self, model_id: str, artifact_id: str | None = None) -> Reply:
+    def files(self, model: str, artifact: str | None = None) -> Reply:
         """Presigned links of one artifact's files, of all pages; the source when no artifact is named."""
-        path = at("models", model_id, "files")
-        return all_links(lambda after: self._gateway.get(path, artifact_id=artifact_id, after=after))
+        return self._links(*self._chosen(model, artifact))
 
     def download(
         self,
-        model_id: str,
+        model: str,
         folder: Path,
         *,
-        artifact_id: str | None = None,
+        artifact: str | None = None,
         progress: Progress = lambda _: None,
         begun: Begun = not_told,
     ) -> builtins.list[Path]:
@@ -121,5 +125,16 @@ class Models:
 
         Raises TaskFailed naming the file, and GatewayUnreachable.
         """
-        links = self.files(model_id, artifact_id)
-        return download(links, folder, progress, begun, lambda: self.files(model_id, artifact_id))
+        chosen = self._chosen(model, artifact)  # once: an alias may move before the links have to be renewed
+        return download(self._links(*chosen), folder, progress, begun, lambda: self._links(*chosen))
+
+    def _chosen(self, model: str, artifact: str | None) -> tuple[str, str | None]:
+        identifier = model_id(self._client, model)
+        return identifier, artifact_id(self.show(identifier), artifact) if artifact else None
+
+    def _links(self, model: str, artifact: str | None) -> Reply:
+        path = at("models", model, "files")
+        return all_links(lambda after: self._client.get(path, artifact_id=artifact, after=after))
+
+    def _at(self, model: str, *segments: str) -> str:
+        return at("models", model_id(self._client, model), *segments)

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from modelyard.gateway import Gateway, Reply, at
+from modelyard.client import Client, Reply, at
+from modelyard.references import template_id
 
 
 class Templates:
     """Raises Refused, and GatewayUnreachable when nobody answers."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def list(
         self,
@@ -20,24 +21,24 @@ class Templates:
         keyword: str | None = None,
     ) -> Reply:
         """Built-in ones and this project's. `environment`: a Python version or a processor, `py36`, `gpu`."""
-        return self._gateway.get(
+        return self._client.get(
             "models/template", model_type=model_type, engine=engine, environment=environment, keyword=keyword
         )
 
-    def show(self, template_id: str) -> Reply:
-        return self._gateway.get(at("models", "template", template_id))
+    def show(self, template: str) -> Reply:
+        return self._client.get(at("models", "template", template_id(self._client, template)))
 
     def create(self, template: dict[str, Any]) -> Reply:
         """`template_name`, `model_type`, `infer_format`, `template_inputs` and more: docs/templates.md."""
-        return self._gateway.post("models/template", template)
+        return self._client.post("models/template", template)
 
-    def delete(self, template_id: str) -> Reply:
-        return self._gateway.delete(at("models", "template", template_id))
+    def delete(self, template: str) -> Reply:
+        return self._client.delete(at("models", "template", template_id(self._client, template)))
 
     def infer_formats(self) -> Reply:
         """Input/output modes with the JSON Schema of their requests and responses."""
-        return self._gateway.get("models/infer-formats")
+        return self._client.get("models/infer-formats")
 
     def runtimes(self, *, model_type: str | None = None) -> Reply:
         """What `runtime` of a config.json may name."""
-        return self._gateway.get("models/ai-engine-runtimes", model_type=model_type)
+        return self._client.get("models/ai-engine-runtimes", model_type=model_type)

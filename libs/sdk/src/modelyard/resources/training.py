@@ -1,15 +1,22 @@
 """Training runs that have announced themselves, and the rules that make versions of them."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Literal
+from uuid import uuid4
 
-from modelyard.gateway import Gateway, Reply, at
+from modelyard.client import Client, Reply, at
+from modelyard.errors import NotFoundHere
+from modelyard.references import rule_id
+
+EVENT_TYPE = "modelyard.evt.training.completed.v1"
 
 
 class Training:
     """Raises Refused, and GatewayUnreachable when nobody answers."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def list(
         self,
@@ -21,34 +28,91 @@ class Training:
         offset: int | None = None,
     ) -> Reply:
         """Newest first. `job_name` is exact, or a glob when it holds `*` or `?`."""
-        return self._gateway.get(
+        return self._client.get(
             "training-jobs", job_name=job_name, job_version=job_version, status=status, limit=limit, offset=offset
         )
 
     def show(self, training_job_id: str) -> Reply:
-        return self._gateway.get(at("training-jobs", training_job_id))
+        return self._client.get(at("training-jobs", training_job_id))
 
     def say(self, event: dict[str, Any]) -> Reply:
         """The CloudEvent of docs/training-events.md; its `id` makes a repeat harmless."""
-        return self._gateway.post("training-jobs/events", event)
+        return self._client.post("training-jobs/events", event)
+
+    def complete(
+        self,
+        job_name: str,
+        output: str,
+        *,
+        job_version: str = "V001",
+        job_id: str | None = None,
+        status: Literal["completed", "failed", "stopped"] | str = "completed",
+        framework: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        dataset: Mapping[str, str | None] | None = None,
+        code: Mapping[str, str] | None = None,
+        event_id: str | None = None,
+    ) -> Reply:
+        """Say that a job has ended: `say` with the event made from what is known; matching rules import its model.
+
+        `output` is s3://bucket/folder/, `dataset` {uri, digest}, `code` {repository, commit}. Raises NotFoundHere for
+        another output.
+        """
+        bucket, _, prefix = output.removeprefix("s3://").partition("/")
+        if not output.startswith("s3://") or not bucket or not prefix:
+            raise NotFoundHere(f"the output {output!r} is not s3://bucket/folder/")
+        now = datetime.now(UTC).isoformat()
+        data = {
+            "job_id": job_id or job_name,
+            "job_name": job_name,
+            "job_version": job_version,
+            "status": status,
+            "output": {"bucket": bucket, "prefix": prefix if prefix.endswith("/") else prefix + "/"},
+            "framework": framework,
+            "metrics": dict(metrics or {}),
+            "parameters": dict(parameters or {}),
+            "dataset": dataset,
+            "code": code,
+            "finished_at": now,
+        }
+        event = {
+            "specversion": "1.0",
+            "id": event_id or str(uuid4()),
+            "source": f"training/{job_name}",
+            "type": EVENT_TYPE,
+            "time": now,
+            "subject": data["job_id"],
+            "project": self._client.connection.project,
+            "data": data,
+        }
+        return self.say(event)
 
 
 class Rules:
     """Raises Refused, and GatewayUnreachable when nobody answers."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def list(self) -> Reply:
-        return self._gateway.get("import-rules")
+        return self._client.get("import-rules")
 
     def create(self, rule: dict[str, Any]) -> Reply:
         """`name`, `job_name` (glob), `min_metrics`, `model_name`, `labels`, `plan`."""
-        return self._gateway.post("import-rules", rule)
+        return self._client.post("import-rules", rule)
 
     def dry_run(self, rule: dict[str, Any]) -> Reply:
         """Which of the newest `runs` (1000) such a rule would have taken, and why not the others."""
-        return self._gateway.post("import-rules/dry-run", rule)
+        return self._client.post("import-rules/dry-run", rule)
 
-    def delete(self, rule_id: str) -> Reply:
-        return self._gateway.delete(at("import-rules", rule_id))
+    def show(self, rule: str) -> Reply:
+        identifier = rule_id(self._client, rule)
+        found = next((each for each in self.list()["rules"] if each["rule_id"] == identifier), None)
+        if found is None:
+            raise NotFoundHere(f"no rule {rule!r}; see 'modelyard rules list'")
+        return dict(found)
+
+    def delete(self, rule: str) -> Reply:
+        """Versions that it has made stay."""
+        return self._client.delete(at("import-rules", rule_id(self._client, rule)))

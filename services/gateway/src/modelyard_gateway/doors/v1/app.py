@@ -44,6 +44,7 @@ ROUTERS: Final = (
     administration.router,
     history.audits,
     administration.projects,
+    administration.whoami,
     templates.schemas,
 )
 

@@ -91,6 +91,13 @@ async def drop_dead_letter(caller: Admin, sequence: Sequence) -> Nothing:
 
 
 projects = APIRouter(prefix="/v1/projects", tags=["administration"])
+whoami = APIRouter(prefix="/v1/whoami", tags=["administration"])
+
+
+@whoami.get("")
+async def who_am_i(token: Annotated[Token, Depends(authenticate)]) -> TokenReply:
+    """Whose token this is, of which project, and what it may; never its secret."""
+    return _shown(token)
 
 
 async def _operator(request: Request, token: Annotated[Token, Depends(authenticate)]) -> Token:

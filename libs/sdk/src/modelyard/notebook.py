@@ -1,0 +1,60 @@
+"""One call in, one call out: `modelyard.save` and `modelyard.load`, for notebooks and short scripts."""
+
+import sys
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self, Unpack
+
+from modelyard.client import Client, Reply
+from modelyard.connection import Connection, find_connection
+from modelyard.loading import LoadedModel
+from modelyard.resources.imports import Details
+
+
+def save(name: str, folder: str | Path, *, connection: Connection | None = None, **details: Unpack[Details]) -> Reply:
+    """Import a package of this machine (docs/package.md) and wait; the published version.
+
+    Raises NotFoundHere when the folder is no package, Refused naming field and rule, TaskFailed with every problem that
+    was found in it, and ConnectionNotFound. The same call again goes on where a broken line has left it.
+    """
+    with Client(connection or find_connection()) as client, _Line(f"importing {name}") as line:
+        made = client.imports.upload(name, Path(folder), progress=line, begun=line.begun, **details)
+        return client.imports.wait(made["model_id"], lambda reply: line.say(str(reply["model_status"])))
+
+
+def load(model: str, *, target: str | None = None, connection: Connection | None = None) -> LoadedModel:
+    """`Client.load` with the connection that the command line would use."""
+    with Client(connection or find_connection()) as client, _Line(f"loading {model}") as line:
+        return client.load(model, target=target, progress=line, begun=line.begun)
+
+
+class _Line:
+    """One line on standard error that is written over again; silent where nobody watches."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._lock = text, Lock()
+        self._moved = self._total = self._longest = 0
+        self._watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._longest:
+            sys.stderr.write("\n")
+
+    def begun(self, total: int, arrived: int) -> None:
+        self._total, self._moved = total, arrived
+
+    def __call__(self, count: int) -> None:
+        with self._lock:  # several threads move bytes
+            self._moved += count
+            self.say(f"{self._moved / 2**20:.1f} of {self._total / 2**20:.1f} MiB")
+
+    def say(self, state: str) -> None:
+        if self._watched:
+            line = f"{self._text}: {state}"
+            self._longest = max(self._longest, len(line))
+            sys.stderr.write("\r" + line.ljust(self._longest))
+            sys.stderr.flush()

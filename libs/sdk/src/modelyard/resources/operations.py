@@ -1,0 +1,58 @@
+"""What an operator looks at: dead letters, tokens, projects. `client.events` follows what the services say."""
+
+from typing import Literal
+
+from modelyard.client import Client, Reply, at
+
+
+class DeadLetters:
+    """Messages that no retry could settle. Raises Refused, and GatewayUnreachable when nobody answers."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(self, *, limit: int | None = None) -> Reply:
+        """Oldest first."""
+        return self._client.get("dead-letters", limit=limit)
+
+    def show(self, sequence: int) -> Reply:
+        """With its message."""
+        return self._client.get(at("dead-letters", sequence))
+
+    def replay(self, sequence: int) -> Reply:
+        """Send it again to where it came from."""
+        return self._client.post(at("dead-letters", sequence, "replay"), {})
+
+    def drop(self, sequence: int) -> Reply:
+        """Forget it for good."""
+        return self._client.delete(at("dead-letters", sequence))
+
+
+class Tokens:
+    """Access tokens of the project. Raises Refused, and GatewayUnreachable when nobody answers."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def create(self, name: str, role: Literal["reader", "writer", "publisher", "admin"] | str = "reader") -> Reply:
+        """`token` of the answer is the secret; it is shown this once. Each role may do what those before it may."""
+        return self._client.post("tokens", {"name": name, "role": role})
+
+    def list(self) -> Reply:
+        """Names and roles; never the secrets."""
+        return self._client.get("tokens")
+
+    def revoke(self, name: str) -> Reply:
+        """It stops working at once."""
+        return self._client.delete(at("tokens", name))
+
+
+class Projects:
+    """Raises Refused, and GatewayUnreachable when nobody answers."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def create(self, project_id: str) -> Reply:
+        """Make one; `token` of the answer is its first admin token. Only an admin of the operator's project may."""
+        return self._client.server("projects", {"project_id": project_id})
