@@ -31,9 +31,11 @@ class Filters(TypedDict, total=False):
     model_type: str | None
     not_model_type: str | None
     description: str | None
-    label: str | None
+    label: str | Sequence[str] | None
     workspace_id: str | None
-    sort_by: Literal["create_at", "model_version", "model_size"]
+    archived: bool | None
+    where: str | None
+    sort_by: str
     order: Literal["asc", "desc"]
     limit: int
 
@@ -71,13 +73,47 @@ class Models:
         """`description`, `labels`, `model_docs`: what is not named stays, a list replaces the whole list."""
         return self._client.patch(self._at(model), changes)
 
-    def delete(self, model: str, *, cascade: bool = False) -> Reply:
-        """`delete_success_list` and `delete_failed_list`, which says what keeps each of them."""
-        return self._client.delete(self._at(model), cascade=cascade)
+    def delete(
+        self, model: str, *, cascade: bool = False, purge: bool = False, revision: int | None = None
+    ) -> Reply:
+        """`delete_success_list` and `delete_failed_list`, which says what keeps each of them.
 
-    def deletion(self, model: str, *, cascade: bool = False) -> Reply:
+        What was published can be restored until `expires_at`, unless it is to `purge`. With `cascade` every version of
+        the name goes, the named one first. With `revision` only if it has not changed since: else Refused.
+        """
+        first = archived_id(self._client, model) if purge else None
+        named = first or model_id(self._client, model)
+        name = self.show(named)["model_name"] if cascade else None
+        report = self._deleted(named, cascade, purge, revision)
+        gone, kept = report["delete_success_list"], report["delete_failed_list"]
+        while report.get("more") and report["delete_success_list"]:
+            held = {each["model_id"] for each in kept}
+            rest = self.every(model_name=name, exact_match=True, limit=1000)
+            following = next((each["model_id"] for each in rest if each["model_id"] not in held), None)
+            if following is None:
+                break
+            report = self._deleted(following, cascade, purge, None)
+            gone, kept = gone + report["delete_success_list"], report["delete_failed_list"]
+        return {**report, "delete_success_list": gone, "delete_failed_list": kept}
+
+    def _deleted(self, identifier: str, cascade: bool, purge: bool, revision: int | None) -> Reply:
+        seen = _seen(revision)
+        return self._client.delete(at("models", identifier), headers=seen, cascade=cascade or None, purge=purge or None)
+
+    def deletion(self, model: str, *, cascade: bool = False, purge: bool = False) -> Reply:
         """What a delete would do now; nothing is deleted."""
-        return self._client.get(self._at(model, "deletion"), cascade=cascade)
+        return self._client.get(self._at(model, "deletion"), cascade=cascade or None, purge=purge or None)
+
+    def archive(self, model: str) -> Reply:
+        """Out of use with everything it has: not listed, not found, nothing can be made of it."""
+        return self._client.post(self._at(model, "archive"), {})
+
+    def restore(self, model: str) -> Reply:
+        """Back from the archive, or from a deletion while it waits. `model` is an id or `name:1.0.0`."""
+        identifier = archived_id(self._client, model)
+        if identifier is None:
+            raise NotFoundHere(f"no archived model {model!r}; see 'modelyard models list --archived'")
+        return self._client.post(at("models", identifier, "restore"), {})
 
     def history(self, model: str, *, after: int = 0) -> Iterator[Reply]:
         """Every change, oldest first, from the record behind number `after` on; also of a deleted version."""
