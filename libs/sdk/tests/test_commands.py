@@ -108,6 +108,10 @@ COMMANDS: dict[str, str] = {
     "tokens create laptop --role writer": "the-secret\n",
     "tokens list": "laptop",
     "tokens revoke laptop": "is revoked",
+    "access-keys create terraform --role writer": "MY0123 the-secret\n",
+    "access-keys list": "MY0122 until 2026-",
+    "access-keys rotate terraform --hours 1.5": "MY0123 the-secret\n",
+    "access-keys revoke terraform": "is revoked",
     "projects create other": "the-secret\n",
 }
 

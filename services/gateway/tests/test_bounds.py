@@ -243,8 +243,8 @@ async def test_who_sends_a_large_body_in_vain_is_answered_and_then_waits_in_its_
         await send({"type": "http.response.start", "status": 400, "headers": []})
         await send({"type": "http.response.body", "body": b"no"})
 
-    async def admit(request):
-        return SimpleNamespace(leave=lambda: left.append(request))
+    async def admit(request, _read):
+        return edge.Admitted(SimpleNamespace(leave=lambda: left.append(request)))
 
     async def receive():
         return {"type": "http.request", "body": b" " * edge.LARGE, "more_body": False}
