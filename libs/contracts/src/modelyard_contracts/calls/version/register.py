@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, HttpUrl
+from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
 
 from modelyard_contracts.calls.call import Call, Page
 from modelyard_contracts.package import MODEL_TYPES, PackageConfig
-from modelyard_contracts.shapes import Artifact, Plan, ScanReport, Shape, Source, TrainingRef
+from modelyard_contracts.shapes import Artifact, Asked, Declared, Plan, ScanReport, Shape, Source, TrainingRef
 
 NAME = r"^[A-Za-z0-9\u4e00-\u9fff_-]{1,64}$"
 VERSION = r"^(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)$"
@@ -18,9 +18,18 @@ Status = Literal["publishing", "published", "failed"]
 InstallType = Literal["real-time", "batch", "edge"]
 
 
+_url = TypeAdapter(HttpUrl)
+
+
+def _checked(url: str) -> str:
+    """Kept as it was given: whoever gave it compares."""
+    _url.validate_python(url)
+    return url
+
+
 class ModelDoc(Shape):
     doc_name: str = Field(pattern=r"^[A-Za-z\u4e00-\u9fff].{0,47}$")
-    doc_url: HttpUrl
+    doc_url: Annotated[str, AfterValidator(_checked), Field(max_length=2083, json_schema_extra={"format": "uri"})]
 
 
 Label = Annotated[str, Field(min_length=1, max_length=32)]
@@ -55,6 +64,8 @@ class CreateVersion(Shape):
     source_type: Literal["auto"] | None = None
     workspace_id: str | None = Field(default=None, max_length=64)
     plan: Plan = Plan()
+    declared: Declared = Declared()
+    asked: Asked = Asked()
 
 
 class VersionCreated(Shape):
@@ -92,6 +103,9 @@ class VersionSummary(Shape):
     aliases: tuple[str, ...]
     create_at: int
     created_by: str
+    project: str = ""
+    install_type: tuple[InstallType, ...] = ()
+    specification: Specification = Specification()
 
 
 class EvaluationSummary(Shape):
@@ -118,11 +132,8 @@ class RefusedPublication(Shape):
 class VersionView(VersionSummary):
     """One version with everything that is known of it. `failure` is set exactly when it failed."""
 
-    project: str
     source: Source
     model_docs: tuple[ModelDoc, ...]
-    install_type: tuple[InstallType, ...]
-    specification: Specification
     config: PackageConfig | None
     artifacts: tuple[Artifact, ...]
     evaluations: tuple[EvaluationSummary, ...]
@@ -135,6 +146,7 @@ class VersionView(VersionSummary):
     refused: tuple[RefusedPublication, ...] = Field(
         default=(), description="listings that its plan asked for in vain, and rejected entries"
     )
+    asked: Asked = Asked()
 
 
 class ListVersions(Page):
