@@ -400,6 +400,17 @@ def test_login_stands_in_for_the_environment(yard: Yard, client: Client, tmp_pat
     assert said("models", "list").returncode == 2
 
 
+def test_access_keys(yard: Yard, client: Client) -> None:
+    made = yard.json("access-keys", "create", "ci", "--role", "writer", client=client)
+    rotated = yard.json("access-keys", "rotate", "ci", client=client)
+    assert [pair["access_key_id"] for pair in rotated["former"]] == [made["access_key_id"]]
+    listed = yard.command("access-keys", "list", "--json", client=client).stdout
+    assert rotated["access_key_id"] in listed
+    assert made["secret_access_key"] not in listed
+    assert rotated["secret_access_key"] not in listed
+    yard.json("access-keys", "revoke", "ci", client=client)
+
+
 def test_exit_codes(yard: Yard, client: Client) -> None:
     yard.command("models", "show", "nobody", client=client, code=2)
     yard.command("import", "s3://training/none/", "--name", "two words", client=client, code=3)

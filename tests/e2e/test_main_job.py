@@ -114,7 +114,7 @@ def test_no_secret_in_log_or_events(yard: Yard, main_job: MainJob, outcome: Outc
     signatures = {_signature(url) for url in (*(link["url"] for link in links), *upload["files"][0]["urls"])}
     kept = json.loads((yard.data / "credentials.json").read_text("utf-8"))
     secrets = {
-        kept["operator_token"], kept["s3_secret_key"], *kept["nats"].values(),
+        kept["operator_token"], kept["access_master_key"], kept["s3_secret_key"], *kept["nats"].values(),
         main_job.client.connection.token, made["token"], "my_wrong-but-secret", *signatures,
     }  # fmt: skip
     places = {path.name: path.read_text("utf-8", errors="replace") for path in yard.data.rglob("*.log")}

@@ -131,7 +131,7 @@ def test_template(yard: Yard, client: Client, files: dict[str, bytes]) -> None:
     found = downloaded(client, model)
     assert found["model/digits.onnx"] == files[MODEL]
     assert "req_data" in json.dumps(json.loads(found["model/config.json"])["apis"])
-    assert "resp_data" in json.dumps(model["config"]["apis"])
+    assert "resp_data" in json.dumps(model["package_config"]["apis"])
     assert "template" in {node["kind"] for node in client.get(f"models/{model['model_id']}/lineage")["nodes"]}
     put(yard, "training", f"{PROJECT}/plain", {"config.json": files["model/config.json"]})
     refusal = failure(client, model_name="templated", template=template)
@@ -177,7 +177,7 @@ def test_container_image_with_config_in_a_bucket(yard: Yard, client: Client, ref
     place = put(yard, "training", f"{PROJECT}/image", {"translate.json": json.dumps(CONFIG).encode()})
     asked = {"reference": reference, "config_location": f"{place}translate.json"}
     model = published(client, model_name="translator", image=asked)
-    assert model["config"]["health"]["url"] == "/health"
+    assert model["package_config"]["health"]["url"] == "/health"
     assert model["artifacts"][0]["inspection"]["image"]["platform"] == "linux/amd64"
 
 
@@ -251,7 +251,7 @@ def test_templates_of_ones_own(client: Client, yard: Yard, files: dict[str, byte
     model = published(
         client, model_name="own", template={"template_id": made["template_id"], "template_inputs": inputs}
     )
-    assert model["config"]["model_algorithm"] == "image_classification"
+    assert model["package_config"]["model_algorithm"] == "image_classification"
     assert client.delete(f"models/template/{made['template_id']}") == {}
     eventually(lambda: client.get("models/template")["total_count"] == built_in["total_count"], "only built-in ones")
 

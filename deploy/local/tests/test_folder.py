@@ -35,6 +35,18 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
             Credentials.of(tmp_path)
 
 
+def test_a_folder_from_before_access_keys_gets_their_master_key_once(tmp_path: Path) -> None:
+    drawn = Credentials.of(tmp_path)
+    file = tmp_path / "credentials.json"
+    former = {name: value for name, value in json.loads(file.read_text()).items() if name != "access_master_key"}
+    file.write_text(json.dumps(former))
+    kept = Credentials.of(tmp_path)
+    assert (kept.operator_token, kept.nats) == (drawn.operator_token, drawn.nats)
+    assert len(kept.access_master_key) >= 32
+    assert Credentials.of(tmp_path) == kept
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("content", ["", '{"nats"', "[]", "{}", '{"nats": {}}', json.dumps({"nats": 5})])
 def test_damaged_credentials_are_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "credentials.json").write_text(content)

@@ -446,6 +446,10 @@ def _operations(gateway: Scripted) -> None:
     gateway.on("POST tokens", {**replies.TOKENS[0], "token": "the-secret"})
     gateway.on("GET tokens", {"tokens": replies.TOKENS})
     gateway.on("DELETE tokens/laptop", {})
+    gateway.on("POST access-keys", {**replies.ACCESS_KEY, "secret_access_key": "the-secret"})
+    gateway.on("GET access-keys", {"access_keys": [replies.ACCESS_KEY]})
+    gateway.on("POST access-keys/terraform/rotation", {**replies.ACCESS_KEY, "secret_access_key": "the-secret"})
+    gateway.on("DELETE access-keys/terraform", {})
     gateway.on("POST projects", {**replies.TOKENS[0], "token": "the-secret"})
     for path, reply in replies.WELL.items():
         gateway.on(f"GET {path}", reply)

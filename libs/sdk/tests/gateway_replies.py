@@ -406,6 +406,16 @@ LETTER = {
 }
 TOKENS = [{"name": "laptop", "project": "p1", "role": "writer", "created_at": NOW, "created_by": "alice"}]
 
+ACCESS_KEY = {
+    "name": "terraform",
+    "project": "p1",
+    "role": "writer",
+    "created_at": NOW,
+    "created_by": "token:alice",
+    "access_key_id": "MY0123",
+    "former": [{"access_key_id": "MY0122", "expires_at": NOW}],
+}
+
 
 def page(kind: type[Any], name: str, *views: Any) -> Any:
     return kind(total_count=len(views) + 1, count=len(views), **{name: views})

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
@@ -23,7 +23,7 @@ from modelyard_gateway.domain import Token, token_id_of
 from modelyard_gateway.lanes import Lanes
 from modelyard_gateway.large_pages import LargePages
 from modelyard_gateway.lookups import Lookups
-from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
+from modelyard_gateway.repository import COLLECTIONS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
 from modelyard_gateway.watching import Watches
@@ -131,6 +131,10 @@ class Yard:
     attempt_beats: Beats
     announcements: Announcements
 
+    def put(self, **settings: Any) -> None:
+        """Other values of these settings."""
+        object.__setattr__(self.backends, "settings", self.backends.settings.model_copy(update=settings))
+
     async def token(self, role: Role, project: str = "default", name: str | None = None) -> dict[str, str]:
         """Headers of a fresh token."""
         secret = f"secret-{project}-{role}-{name}"
@@ -142,10 +146,10 @@ class Yard:
 @pytest.fixture
 async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
     documents = SqliteDocuments(tmp_path / "gateway.sqlite")
-    await documents.open((PROJECTS, TOKENS))
+    await documents.open(COLLECTIONS)
     access = AccessRepository(documents)
     await access.keep_operator("default", OPERATOR, 1)
-    settings = GatewaySettings(max_body_bytes=10_000)
+    settings = GatewaySettings(max_body_bytes=10_000, access_master_key=SecretStr("master-key" * 4))
     calls, beats, attempt_beats, announcements = RecordingCalls(), Beats(), Beats(), Announcements()
     backends = Backends(
         settings=settings,
@@ -157,6 +161,7 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
         now=lambda: 1_000,
         streams=StreamCount(3, 3, 3),
         lanes=Lanes(per_token=2, per_project=3),
+        unproven=Lanes(per_token=2, per_project=3),
         large_pages=LargePages(),
         attempts=Attempts(lambda: 1_000, attempt_beats),
         watches=Watches(announcements, beats),

@@ -48,6 +48,14 @@ async def test_more_values_than_anybody_needs_are_refused_unread(yard, roomy, bo
     assert (problem["field"], problem["rule"]) == ("body", "at most 10,000 values")
 
 
+async def test_nor_in_a_text_of_json(yard, roomy) -> None:
+    body = {"model_name": "a", "upload_id": "u", "initial_config": json.dumps({"labels": ["x"] * 20_000})}
+    [problem] = refused(
+        await roomy.post(MODELS, headers=await yard.token(Role.WRITER), json=body), 400, "ModelArts.3037"
+    )
+    assert (problem["field"], problem["rule"]) == ("initial_config", "at most 10,000 values")
+
+
 async def test_of_many_unknown_fields_the_first_hundred_are_named_and_none_at_length(yard, roomy) -> None:
     body = {"a": 1, "b" * 100_000: 1, **{f"unknown-{number}": number for number in range(900)}}
     reply = await roomy.post(MODELS, headers=await yard.token(Role.WRITER), json=body)
@@ -243,8 +251,8 @@ async def test_who_sends_a_large_body_in_vain_is_answered_and_then_waits_in_its_
         await send({"type": "http.response.start", "status": 400, "headers": []})
         await send({"type": "http.response.body", "body": b"no"})
 
-    async def admit(request):
-        return SimpleNamespace(leave=lambda: left.append(request))
+    async def admit(request, _read):
+        return edge.Admitted(SimpleNamespace(leave=lambda: left.append(request)))
 
     async def receive():
         return {"type": "http.request", "body": b" " * edge.LARGE, "more_body": False}

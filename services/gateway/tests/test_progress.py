@@ -13,6 +13,8 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.shapes import Role
 from modelyard_testkit.refusals import refused
 
+from .a_version import a_version
+
 GET = convert.GET.subject
 CONVERSION = "conversions/c/progress"
 ENDED, CUT = ("", "ended"), ("", "cut")
@@ -271,9 +273,7 @@ def evaluation(state: str) -> evaluate.EvaluationView:
 
 async def test_a_version_and_a_run_are_followed_by_their_own_names(yard, opened) -> None:
     yard.calls.answers[evaluate.GET.subject] = evaluation("running")
-    yard.calls.answers[version.GET.subject] = version.VersionView.model_construct(
-        model_id="m", model_status="publishing"
-    )
+    yard.calls.answers[version.GET.subject] = a_version(model_status="publishing")
     run = await opened("evaluations/e/versions/V0002/progress")
     assert (await run.event())[1]["run_id"] == "r2"
     await yard.announcements.announce("evaluation", "r2", {"done": 7})
@@ -283,9 +283,7 @@ async def test_a_version_and_a_run_are_followed_by_their_own_names(yard, opened)
     assert (await model.event())[1]["model_status"] == "publishing"
     await yard.announcements.announce("import", "m", {"bytes": 7})
     assert await model.event() == ("progress", {"bytes": 7})
-    yard.calls.answers[version.GET.subject] = version.VersionView.model_construct(
-        model_id="m", model_status="published"
-    )
+    yard.calls.answers[version.GET.subject] = a_version()
     await yard.beats.tick()
     assert (await model.event())[1]["model_status"] == "published"
     assert await model.event() == ENDED

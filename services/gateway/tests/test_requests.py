@@ -11,6 +11,7 @@ from modelyard_gateway import lookups
 from modelyard_testkit.refusals import refused
 
 GOOD = {"model_name": "手写数字", "source_location": "s3://training/digits/V001"}
+CODES = {"labels": "ModelArts.3023", "labels.0": "ModelArts.3023", "source_location": "ModelArts.3017"}
 CREATED = version.VersionCreated(model_id="m", model_name="手写数字", model_version="0.0.1")
 
 
@@ -39,7 +40,7 @@ async def test_a_model_is_asked_for_with_everything_that_was_said(yard) -> None:
         ({"labels": list("abcdef")}, "labels"),
         ({"model_docs": [{"doc_name": "1", "doc_url": "http://a.example"}]}, "model_docs.0.doc_name"),
         ({"model_docs": [{"doc_name": "文档", "doc_url": "ftp://a.example"}]}, "model_docs.0.doc_url"),
-        ({"source_location": "/etc/passwd"}, "source_location"),
+        ({"source_location": "file:///etc/passwd"}, "source_location"),
         ({"plan": {"convret": []}}, "plan.convret"),
         ({"modle_name": "x"}, "modle_name"),
     ],
@@ -47,7 +48,7 @@ async def test_a_model_is_asked_for_with_everything_that_was_said(yard) -> None:
 async def test_a_broken_rule_names_its_field(yard, change, field) -> None:
     headers = await yard.token(Role.WRITER)
     reply = await yard.http.post("/v1/default/models", headers=headers, json={**GOOD, **change})
-    problems = refused(reply, 400, "ModelArts.3023" if field == "labels" else "ModelArts.3037")
+    problems = refused(reply, 400, CODES.get(field, "ModelArts.3037"))
     assert field in {problem["field"] for problem in problems}
     assert not yard.calls.asked
 
@@ -65,7 +66,7 @@ async def test_a_broken_rule_names_its_field(yard, change, field) -> None:
 async def test_text_that_cannot_be_stored_is_refused_where_it_enters(yard, change, field) -> None:
     headers = await yard.token(Role.WRITER)
     reply = await yard.http.post("/v1/default/models", headers=headers, json={**GOOD, **change})
-    problems = refused(reply, 400, "ModelArts.3023" if field == "labels.0" else "ModelArts.3037")
+    problems = refused(reply, 400, CODES.get(field, "ModelArts.3037"))
     assert (field, "text without U+0000") in {(problem["field"], problem["rule"]) for problem in problems}
     assert not yard.calls.asked
 

@@ -25,6 +25,7 @@ def settings_of(
     }
     if service == "gateway":
         settings["operator_token"] = credentials.operator_token
+        settings["access_master_key"] = credentials.access_master_key
     return settings
 
 

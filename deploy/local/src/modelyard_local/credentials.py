@@ -13,12 +13,13 @@ _FILE = "credentials.json"
 
 @dataclass(frozen=True)
 class Credentials:
-    """`nats` maps each identity to its password."""
+    """`nats` maps each identity to its password. A folder of an earlier release has no `access_master_key` yet."""
 
     operator_token: str = field(repr=False)
     s3_access_key: str
     s3_secret_key: str = field(repr=False)
     nats: dict[str, str] = field(repr=False)
+    access_master_key: str = field(repr=False)
 
     @classmethod
     def of(cls, data_dir: Path) -> "Credentials":
@@ -27,12 +28,15 @@ class Credentials:
         if not path.exists():
             write_private(path, json.dumps(asdict(cls._drawn())))
         try:
-            kept = cls(**json.loads(path.read_text("utf-8")))
+            known = json.loads(path.read_text("utf-8"))
+            kept = cls(**{"access_master_key": secrets.token_urlsafe(32), **known})
             fits = set(kept.nats) == set(IDENTITIES)
         except (ValueError, TypeError):  # no JSON, or another object
             fits = False
         if not fits:
             raise ValueError(f"{path} is damaged or of another version; move it away and start again, with new secrets")
+        if "access_master_key" not in known:
+            write_private(path, json.dumps(asdict(kept)))
         return kept
 
     @classmethod
@@ -40,7 +44,11 @@ class Credentials:
         # nats.conf takes text that begins with a letter; hexadecimal digits alone could read as a number
         passwords = {identity: "n" + secrets.token_hex(20) for identity in IDENTITIES}
         return cls(
-            "my_" + secrets.token_urlsafe(32), "MY" + secrets.token_hex(9).upper(), secrets.token_hex(20), passwords
+            "my_" + secrets.token_urlsafe(32),
+            "MY" + secrets.token_hex(9).upper(),
+            secrets.token_hex(20),
+            passwords,
+            secrets.token_urlsafe(32),
         )
 
 

@@ -91,7 +91,7 @@ PARAMETER_INVALID: Final = _code(
     3037,
     {
         Kind.INVALID: "",
-        Kind.CONFLICT: "an upload has expired, the project has as many of these as it may",
+        Kind.CONFLICT: "an upload has expired, there are as many of these as may be",
         Kind.UNPROCESSABLE: "a file is no image",
     },
     "parameter invalid",
@@ -175,7 +175,9 @@ MESSAGE_TOO_LARGE: Final = _code(
 
 # Who may do what over HTTP.
 _ASK: Final = "ask an admin of the project"
-UNAUTHENTICATED: Final = _code(9401, Kind.UNAUTHENTICATED, "no valid token", _ASK)
+UNAUTHENTICATED: Final = _code(
+    9401, Kind.UNAUTHENTICATED, "no valid token or signature", f"{_ASK}; of a signature the message says what is wrong"
+)
 FORBIDDEN: Final = _code(9403, Kind.FORBIDDEN, "not allowed", _ASK)
 NO_PATH: Final = _code(9404, Kind.NOT_FOUND, "no such path", "`docs/api.md`")
 NO_METHOD: Final = _code(9405, Kind.INVALID, "not with this method", "`docs/api.md`", status=405)
@@ -185,7 +187,10 @@ CHANGED: Final = _code(
 TOO_SLOW: Final = _code(9408, Kind.INVALID, "the body came too slowly", "send it again", status=408)
 NO_ENCODING: Final = _code(9415, Kind.INVALID, "a compressed body", "send JSON as it is", status=415)
 TOO_MANY_ATTEMPTS: Final = _code(
-    9427, Kind.TOO_MANY, "too many wrong tokens from one address", "correct the token; a valid one always passes"
+    9427,
+    Kind.TOO_MANY,
+    "too many wrong tokens or signatures from one address",
+    "correct it; a valid one always passes",
 )
 TOO_MANY_REQUESTS: Final = _code(
     9428, Kind.TOO_MANY, "too many requests at once", "wait for answers before asking more; `Retry-After`"
@@ -193,4 +198,11 @@ TOO_MANY_REQUESTS: Final = _code(
 TOO_MANY_STREAMS: Final = _code(9429, Kind.TOO_MANY, "too many event streams", "close one, or poll")
 TOO_MUCH_WORK: Final = _code(
     9430, Kind.TOO_MANY, "too much work of one version under way", "wait until some has ended; `Retry-After`"
+)
+NO_ACCESS_KEYS: Final = _code(
+    9501,
+    Kind.UNPROCESSABLE,
+    "this yard has no access keys",
+    "its operator sets `MODELYARD_ACCESS_MASTER_KEY`",
+    status=501,
 )

@@ -10,6 +10,7 @@ from modelyard_contracts.shapes import (
     Artifact,
     CodeRef,
     DatasetRef,
+    Declared,
     Location,
     Plan,
     ScanReport,
@@ -68,6 +69,7 @@ class VersionRequested(Shape):
     source: Source
     destination: Location = Field(description="where the source artifact's files belong")
     assembly: Assembly | None = Field(default=None, description="set exactly for a template source")
+    declared: Declared = Declared()
 
 
 class ImportStarted(Shape):

@@ -332,6 +332,27 @@ class ImageSource(Shape):
     config_file: str = Field(default="config.json", max_length=255)
 
 
+class Declared(Shape):
+    """What a request says of the package itself. An image and a template take it; a package may lack it, and must not
+    say otherwise."""
+
+    config: dict[str, Any] = Field(default={}, description="fields of a config.json")
+    execution_code: bool = Field(default=False, description="model/customize_service.py has to be there")
+
+
+class Asked(Shape):
+    """What clients of ModelArts compare with what they are answered, so it is kept as they said it."""
+
+    source_location: str | None = Field(default=None, max_length=1200)
+    source_copy: str | None = Field(default=None, max_length=5)
+    model_type: str | None = Field(default=None, max_length=36)
+    initial_config: str | None = Field(default=None, max_length=200_000)
+    model_metrics: str | None = Field(default=None, max_length=10_000)
+    execution_code: str | None = Field(default=None, max_length=1200)
+    source_job_id: str | None = Field(default=None, max_length=100)
+    source_job_version: str | None = Field(default=None, max_length=100)
+
+
 Source = Annotated[
     StorageSource | UploadSource | TrainingSource | TemplateSource | ImageSource, Field(discriminator="kind")
 ]

@@ -43,6 +43,7 @@ class Client(Gateway):
         self.audits = resources.Audits(self)
         self.dead_letters = resources.DeadLetters(self)
         self.tokens = resources.Tokens(self)
+        self.access_keys = resources.AccessKeys(self)
         self.projects = resources.Projects(self)
 
     def load(

@@ -62,14 +62,16 @@ class Gateway:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._send("POST", path, json=body, headers=headers)
 
-    def patch(self, path: str, body: Any) -> Reply:
-        return self._send("PATCH", path, json=body)
+    def patch(self, path: str, body: Any, *, revision: int | None = None) -> Reply:
+        """With `revision` only if that is still the newest."""
+        return self._send("PATCH", path, json=body, headers=_if_match(revision))
 
     def put(self, path: str, body: Any) -> Reply:
         return self._send("PUT", path, json=body)
 
-    def delete(self, path: str, **query: Any) -> Reply:
-        return self._send("DELETE", path, params=_given(query))
+    def delete(self, path: str, *, revision: int | None = None, **query: Any) -> Reply:
+        """As `patch`."""
+        return self._send("DELETE", path, params=_given(query), headers=_if_match(revision))
 
     def text(self, path: str, **query: Any) -> str:
         """A GET whose answer is no JSON, a picture for example."""
@@ -178,6 +180,10 @@ def _check(connection: Connection) -> None:
         raise ConnectionNotFound(f"{connection.url!r} is no gateway's URL; it looks like http://127.0.0.1:8080")
     if not connection.token.isascii() or not connection.token.isprintable():
         raise ConnectionNotFound("the token has characters that no token has; copy it again")
+
+
+def _if_match(revision: int | None) -> dict[str, str]:
+    return {} if revision is None else {"If-Match": f'"{revision}"'}
 
 
 def _given(query: dict[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,15 @@ def model_id(client: Client, text: str) -> str:
     return str(newest["model_id"])
 
 
+def archived_id(client: Client, text: str) -> str | None:
+    """An id, or `name:1.0.0` of an archived version; None where none is archived under it."""
+    name, _, version = text.partition(":")
+    if _ID.fullmatch(text) or not version:
+        return text if _ID.fullmatch(text) else None
+    page = client.models.list(model_name=name, exact_match=True, model_version=version, archived=True, limit=1)
+    return str(page["models"][0]["model_id"]) if page["models"] else None
+
+
 def _newest(client: Client, name: str, **more: Any) -> Reply | None:
     page = client.models.list(model_name=name, exact_match=True, **more, sort_by="model_version", order="desc", limit=1)
     return page["models"][0] if page["models"] else None

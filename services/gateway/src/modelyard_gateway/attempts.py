@@ -1,5 +1,5 @@
-"""Wrong tokens, by address: they are logged, and whoever goes on guessing is answered slowly. A right one always
-passes, as honest callers may share an address with the one who guesses."""
+"""Wrong tokens and signatures, by address: they are logged, and whoever goes on guessing is answered slowly. A right
+one always passes, as honest callers may share an address with the one who guesses."""
 
 import asyncio
 from collections import OrderedDict
@@ -11,7 +11,7 @@ import structlog
 
 from modelyard_gateway.errors import TooManyAttempts, Unauthenticated
 
-FREE: Final = 20  # wrong tokens at once; then one per second
+FREE: Final = 20  # wrong ones at once; then one per second
 _MOST_ADDRESSES: Final = 10_000
 _PAUSE: Final = 1.0  # seconds
 _LOG_EVERY: Final = 10_000  # ms, of one address that guesses
@@ -41,15 +41,15 @@ class Attempts:
         self._pause = pause
         self._wrong: OrderedDict[str, _Wrong] = OrderedDict()
 
-    async def refuse(self, address: str) -> Unauthenticated | TooManyAttempts:
-        """What to answer to a wrong token, when it is time to."""
+    async def refuse(self, address: str, refusal: Unauthenticated) -> Unauthenticated | TooManyAttempts:
+        """What to answer to a wrong token or signature, when it is time to."""
         wrong = self._noted(address)
         many = wrong.level > FREE
         if not many or self._now() - wrong.logged >= _LOG_EVERY:
             log.warning("token.wrong", address=address, times=wrong.unlogged, slowed_down=many)
             wrong.logged, wrong.unlogged = self._now(), 0
         if not many:
-            return Unauthenticated()
+            return refusal
         await self._pause()
         return TooManyAttempts()
 

@@ -29,6 +29,7 @@ class Backends:
     now: Callable[[], int]
     streams: StreamCount
     lanes: Lanes
+    unproven: Lanes  # of bodies that are read to see whether a signature is right
     large_pages: LargePages
     attempts: Attempts
     watches: Watches

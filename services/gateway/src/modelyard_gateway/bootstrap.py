@@ -15,7 +15,7 @@ from modelyard_gateway.backends import Backends
 from modelyard_gateway.lanes import Lanes
 from modelyard_gateway.large_pages import LargePages
 from modelyard_gateway.lookups import Lookups
-from modelyard_gateway.repository import PROJECTS, TOKENS, AccessRepository
+from modelyard_gateway.repository import COLLECTIONS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
 from modelyard_gateway.watching import Watches
@@ -69,7 +69,7 @@ class _Api:
     watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        await self.documents.open((PROJECTS, TOKENS))
+        await self.documents.open(COLLECTIONS)
         if self.settings.operator_token is not None:
             secret = self.settings.operator_token.get_secret_value()
             await AccessRepository(self.documents).keep_operator(self.settings.operator_project, secret, now_ms())
@@ -94,6 +94,7 @@ class _Api:
                 self.settings.max_streams, self.settings.max_project_streams, self.settings.max_token_streams
             ),
             lanes=Lanes(self.settings.max_token_requests, self.settings.max_project_requests),
+            unproven=Lanes(self.settings.max_token_requests, self.settings.max_project_requests),
             large_pages=LargePages(),
             attempts=Attempts(now_ms),
             watches=Watches(self.bus.watch_live),

@@ -1,7 +1,9 @@
 """An authenticated caller: what every door makes of a request, and how every route asks the other services."""
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import Response
 from pydantic import BaseModel
@@ -31,7 +33,14 @@ class Caller:
     async def ask(self, call: Call[RequestT, ReplyT], request: RequestT) -> ReplyT:
         return await self.backends.calls(call, self.context, request, timeout=PATIENCE)
 
-    async def relay(self, call: Call[RequestT, ReplyT], request: RequestT) -> Response:
-        """The service's own JSON, unread: for answers that are large and that clients get as they are."""
+    async def relay(
+        self,
+        call: Call[RequestT, ReplyT],
+        request: RequestT,
+        shown: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> Response:
+        """The service's own JSON, unread: for answers that are large and that clients get as they are, or `shown`."""
         reply = await self.backends.calls.relayed(call, self.context, request, timeout=PATIENCE)
+        if shown is not None:
+            reply = json.dumps(shown(json.loads(reply)), ensure_ascii=False, separators=(",", ":")).encode()
         return Response(reply, media_type="application/json")

@@ -2,7 +2,9 @@
 something fails that no handler of the door expects. Plain ASGI: streams stay streams."""
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -13,7 +15,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard_contracts.failures import Away, Failure
 from modelyard_contracts.json_text import crowded
-from modelyard_gateway.errors import BodyTooLarge, BodyTooSlow, Crowded, EncodedBody, unavailable, unexpected
+from modelyard_gateway.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    Crowded,
+    EncodedBody,
+    OtherBody,
+    unavailable,
+    unexpected,
+)
 
 log = structlog.get_logger()
 
@@ -32,12 +42,23 @@ class Place(Protocol):
     def leave(self) -> None: ...
 
 
-Admit = Callable[[Request], Awaitable[Place]]
+@dataclass(frozen=True)
+class Admitted:
+    """`body_sha256`: in hexadecimal, of the only body that is taken, where the caller has signed it."""
+
+    place: Place
+    body_sha256: str | None = None
+
+
+Read = Callable[[], Awaitable[bytes]]
+"""The body, within bounds; it can be asked for again. Raises Failure."""
+Admit = Callable[[Request, Read], Awaitable[Admitted]]
 """Knows the caller, and waits until it may be served. Raises Failure."""
 
 
 class Edge:
-    """A caller is admitted before its body is read. Refusals have the door's own shape (`refuse`)."""
+    """A caller is admitted before its body is read, unless `admit` cannot know it without. Refusals have the door's own
+    shape (`refuse`)."""
 
     def __init__(
         self,
@@ -74,16 +95,15 @@ class Edge:
             answer.end()
 
     async def _serve(self, request: Request, answer: "_Answer") -> None:
+        read = _Body(request, self.max_body_bytes, pause=PAUSE if self.admit else 0)
+        admitted = None
         if self.admit is not None:
-            answer.place = await self.admit(request)
-        try:
-            _within_bounds(request, self.max_body_bytes)
-            body = await _body_of(request, self.max_body_bytes)
-            await self._look_through(body)
-        except Failure:
-            if answer.place is not None:
-                await asyncio.sleep(PAUSE)
-            raise
+            admitted = await self.admit(request, read)
+            answer.place = admitted.place
+        body = await read()
+        if admitted and admitted.body_sha256 and hashlib.sha256(body).hexdigest() != admitted.body_sha256:
+            raise OtherBody
+        await self._look_through(body)
         scope = {**request.scope, "method": "GET"} if answer.headed else request.scope
         await self.app(scope, _repeated(body, request.receive), answer.send)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS or (400 <= answer.status < 500 and len(body) >= LARGE):
@@ -98,7 +118,27 @@ class Edge:
                 too_much = crowded(body, MOST_VALUES)
                 await asyncio.sleep(TURN)
         if too_much:
+            await asyncio.sleep(PAUSE if self.admit else 0)
             raise Crowded("values", "body", MOST_VALUES)
+
+
+class _Body:
+    """Read when it is first asked for. What is out of bounds is told after a pause (seconds), in its sender's lane."""
+
+    def __init__(self, request: Request, most: int, pause: float) -> None:
+        self._request, self._most, self._pause = request, most, pause
+        self._whole: bytes | None = None
+
+    async def __call__(self) -> bytes:
+        """Raises Failure, and ClientDisconnect."""
+        if self._whole is None:
+            try:
+                _within_bounds(self._request, self._most)
+                self._whole = await _body_of(self._request, self._most)
+            except Failure:
+                await asyncio.sleep(self._pause)
+                raise
+        return self._whole
 
 
 class _Answer:

@@ -5,11 +5,36 @@ from modelyard_contracts.failures import Failure, FailureKind
 
 
 class Unauthenticated(Failure):
+    def __init__(
+        self,
+        message: str = "a valid token is needed: send 'Authorization: Bearer <token>' or 'X-Auth-Token: <token>', "
+        "or sign the request with an access key",
+    ) -> None:
+        super().__init__(FailureKind.UNAUTHENTICATED, codes.UNAUTHENTICATED, message)
+
+
+class OtherBody(Unauthenticated):
+    def __init__(self) -> None:
+        super().__init__("the body is not the one that was signed")
+
+
+class NoAccessKeys(Failure):
     def __init__(self) -> None:
         super().__init__(
-            FailureKind.UNAUTHENTICATED,
-            codes.UNAUTHENTICATED,
-            "a valid token is needed: send 'Authorization: Bearer <token>' or 'X-Auth-Token: <token>'",
+            FailureKind.UNPROCESSABLE,
+            codes.NO_ACCESS_KEYS,
+            "this yard has no access keys: its operator has set no MODELYARD_ACCESS_MASTER_KEY; use a token",
+        )
+
+
+class TooManyFormerPairs(Failure):
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            FailureKind.CONFLICT,
+            codes.PARAMETER_INVALID,
+            f"{most} former pairs of this access key work still; wait until one ends, or end all with former_seconds 0",
+            field="former_seconds",
+            rule=f"at most {most} former pairs",
         )
 
 
@@ -87,7 +112,7 @@ class TooManyAttempts(Failure):
         super().__init__(
             FailureKind.TOO_MANY,
             codes.TOO_MANY_ATTEMPTS,
-            "too many wrong tokens from this address; correct the token and try again later",
+            "too many wrong tokens or signatures from this address; correct it and try again later",
         )
 
 

@@ -1,18 +1,25 @@
-"""The gateway's own documents: projects by id, tokens by the hash of their secret."""
+"""The gateway's own documents: projects by id, tokens by the hash of their secret, access keys by their pairs' ids."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from modelyard_contracts.shapes import Role
-from modelyard_gateway.domain import Project, Token, token_id_of
+from modelyard_gateway.domain import AccessKey, Project, Token, token_id_of
 from modelyard_gateway.errors import Exists, NotFound
-from modelyard_store.documents import Collection, Documents, Duplicate, Equals, Index, Query, Sort
+from modelyard_store.documents import Collection, Document, Documents, Duplicate, Equals, Has, Index, Query, Sort, Stale
 
 PROJECTS = Collection("projects", indexes=())
 TOKENS = Collection("tokens", indexes=(Index(("project", "name"), unique=True),))
+ACCESS_KEYS = Collection(
+    "access_keys", indexes=(Index(("project", "name"), unique=True), Index(("ids",))), members=("ids",)
+)
+COLLECTIONS = (PROJECTS, TOKENS, ACCESS_KEYS)
 _project = TypeAdapter(Project)
 _token = TypeAdapter(Token)
+_access_key = TypeAdapter(AccessKey)
 
 
 @dataclass(frozen=True)
@@ -57,3 +64,48 @@ class AccessRepository:
             if any(token.name == "operator" for token in await self.tokens_in(project)):
                 await self.remove_token(project, "operator")
             await self.add_token(Token(token_id_of(secret), "operator", project, Role.ADMIN, now, "operator"))
+
+    async def add_access_key(self, key: AccessKey) -> None:
+        try:
+            await self.documents.add(ACCESS_KEYS, key.token_id, _body_of(key))
+        except Duplicate as error:
+            raise Exists("access key", key.name, "name") from error
+
+    async def access_key_of(self, access_key_id: str) -> AccessKey | None:
+        """The key that has or had this pair, whether or not the pair works still."""
+        found = await self.documents.find(ACCESS_KEYS, Query(where=(Has("ids", access_key_id),), limit=1))
+        return _access_key.validate_python(found[0].body) if found else None
+
+    async def access_keys_in(self, project: str) -> list[AccessKey]:
+        query = Query(where=(Equals("project", project),), sort=(Sort("name"),))
+        return [_access_key.validate_python(found.body) for found in await self.documents.find(ACCESS_KEYS, query)]
+
+    async def change_access_key(self, project: str, name: str, change: Callable[[AccessKey], AccessKey]) -> AccessKey:
+        """Raises NotFound, and what `change` raises, which is called again when somebody else was faster."""
+        while True:
+            found = await self._access_key_named(project, name)
+            changed = change(_access_key.validate_python(found.body))
+            try:
+                await self.documents.save(ACCESS_KEYS, Document(found.id, found.revision, _body_of(changed)))
+            except Stale:
+                continue
+            return changed
+
+    async def remove_access_key(self, project: str, name: str) -> None:
+        """Raises NotFound."""
+        while True:
+            try:
+                await self.documents.remove(ACCESS_KEYS, await self._access_key_named(project, name))
+            except Stale:
+                continue
+            return
+
+    async def _access_key_named(self, project: str, name: str) -> Document:
+        query = Query(where=(Equals("project", project), Equals("name", name)), limit=1)
+        if not (found := await self.documents.find(ACCESS_KEYS, query)):
+            raise NotFound("access key", name)
+        return found[0]
+
+
+def _body_of(key: AccessKey) -> dict[str, Any]:
+    return {**_access_key.dump_python(key, mode="json"), "ids": key.ids}

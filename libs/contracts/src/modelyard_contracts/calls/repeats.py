@@ -40,5 +40,6 @@ def _whose(context: CallContext) -> tuple[str, ...]:
 
 
 def request_digest(request: BaseModel) -> str:
-    """Hexadecimal SHA-256 of the request in its JSON form."""
-    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+    """Hexadecimal SHA-256 of the request in its JSON form, without what has its default: a field that a later release
+    adds makes no other request of it."""
+    return hashlib.sha256(request.model_dump_json(exclude_defaults=True).encode()).hexdigest()

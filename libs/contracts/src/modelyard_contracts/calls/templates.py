@@ -9,6 +9,7 @@ from modelyard_contracts.package import MODEL_TYPES
 from modelyard_contracts.runtimes import Processor
 from modelyard_contracts.shapes import Shape
 
+Theme = Literal["Classification", "Common"]
 TEMPLATE_NAME = r"^[A-Za-z0-9\u4e00-\u9fff_-]{1,64}$"
 
 
@@ -39,6 +40,7 @@ class CreateTemplate(Shape):
 class TemplateView(CreateTemplate):
     """`engine`, `python` and `processors` come from the runtime table; built-in ones belong to nobody."""
 
+    theme: Theme = "Common"
     template_id: str
     built_in: bool
     engine: str
@@ -51,11 +53,14 @@ class TemplateView(CreateTemplate):
 class ListTemplates(Page):
     """Built-in ones first, then own ones by name. `engine` and `keyword` are substrings of any case, in any script;
     `environment` is a Python version, a processor or part of a runtime's name: `py36`, `python3.12`, `gpu`, `tf1.13`.
+    `env` is the same by another name. `theme`: for image classification, or for anything (`Common`).
     """
 
     model_type: Literal[MODEL_TYPES] | None = None  # type: ignore[valid-type]  # as above
     engine: str | None = Field(default=None, max_length=100)
     environment: str | None = Field(default=None, max_length=64)
+    env: str | None = Field(default=None, max_length=64)
+    theme: Theme | None = None
     keyword: str | None = Field(default=None, max_length=64)
 
 

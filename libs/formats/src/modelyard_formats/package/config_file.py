@@ -96,12 +96,21 @@ def _why_no_schema(schema: dict[str, Any]) -> str | None:
     from jsonschema import Draft202012Validator, SchemaError  # most packages describe no interface
 
     try:
-        Draft202012Validator.check_schema(schema)
+        Draft202012Validator.check_schema(_as_standard(schema))
     except SchemaError as error:
         return f"{'.'.join(str(part) for part in error.absolute_path) or 'it'}: {error.message}"[:300]
     except RecursionError:
         return "it is nested too deep"
     return None
+
+
+def _as_standard(schema: Any) -> Any:
+    """With the type `file` that ModelArts' packages have for a field of a form, as the standard would say it."""
+    if isinstance(schema, list):
+        return [_as_standard(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {name: "string" if (name, each) == ("type", "file") else _as_standard(each) for name, each in schema.items()}
 
 
 def _parse(text: bytes) -> dict[str, Any]:

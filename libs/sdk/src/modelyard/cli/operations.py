@@ -1,17 +1,21 @@
-"""`modelyard events`, `dlq …`, `tokens …`, `projects …`: what an operator looks at."""
+"""`modelyard events`, `dlq …`, `tokens …`, `access-keys …`, `projects …`: what an operator looks at."""
 
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, facts, json_text, out, plain, show, table
+from modelyard.cli.session import AsJson, client_of, facts, json_text, moment, out, plain, show, table
 from modelyard.client import Reply
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: messages that no retry could settle.")
 tokens = typer.Typer(no_args_is_help=True, help="Access tokens of this project.")
+access_keys = typer.Typer(
+    no_args_is_help=True, help="Access keys of this project: what clients of Huawei Cloud sign their requests with."
+)
 projects = typer.Typer(no_args_is_help=True, help="Projects of this yard.")
 Sequence = Annotated[int, typer.Argument(help="Number from 'dlq list'.")]
+KeyName = Annotated[str, typer.Argument(help="Whose key it is: a person, a script.")]
 TokenName = Annotated[str, typer.Argument(help="Whose token it is: a person, a script.")]
 
 
@@ -124,6 +128,61 @@ def revoke_token(context: typer.Context, name: TokenName, as_json: AsJson = Fals
     show({"revoked": name}, as_json, lambda _: out.print(f"token {name} is revoked.", markup=False))
 
 
+@access_keys.command("create", epilog="Example: modelyard access-keys create terraform --role writer")
+def create_access_key(
+    context: typer.Context,
+    name: KeyName,
+    role: Annotated[Role, typer.Option(help="Each may do what those before it may.")] = Role.reader,
+    as_json: AsJson = False,
+) -> None:
+    """Make an access key and print its pair: id and secret. The secret is shown this once."""
+    show(client_of(context).access_keys.create(name, role.value), as_json, _say_pair)
+
+
+def _say_pair(made: Reply) -> None:
+    typer.echo(f"{made['access_key_id']} {made['secret_access_key']}")
+
+
+@access_keys.command("list", epilog="Example: modelyard access-keys list")
+def list_access_keys(context: typer.Context, as_json: AsJson = False) -> None:
+    """List names, roles, ids, and until when former pairs work; never the secrets."""
+    show(client_of(context).access_keys.list(), as_json, _render_access_keys)
+
+
+def _render_access_keys(reply: Reply) -> None:
+    rows = [
+        (
+            key["name"],
+            key["role"],
+            key["access_key_id"],
+            key["created_by"],
+            ", ".join(f"{pair['access_key_id']} until {moment(pair['expires_at'])}" for pair in key["former"]),
+        )
+        for key in reply["access_keys"]
+    ]
+    out.print(table("Access keys", ("name", "role", "id", "made by", "works on"), rows))
+
+
+@access_keys.command("rotate", epilog="Example: modelyard access-keys rotate terraform")
+def rotate_access_key(
+    context: typer.Context,
+    name: KeyName,
+    hours: Annotated[float, typer.Option(min=0, max=720, help="How long the former pair works on.")] = 24,
+    at_once: Annotated[bool, typer.Option("--at-once", help="End every former pair now.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new pair and print it. The former one works on for a while, so that clients can be moved."""
+    seconds = 0 if at_once else round(hours * 3600)
+    show(client_of(context).access_keys.rotate(name, former_seconds=seconds), as_json, _say_pair)
+
+
+@access_keys.command("revoke", epilog="Example: modelyard access-keys revoke terraform")
+def revoke_access_key(context: typer.Context, name: KeyName, as_json: AsJson = False) -> None:
+    """Revoke an access key. All its pairs stop working at once."""
+    client_of(context).access_keys.revoke(name)
+    show({"revoked": name}, as_json, lambda _: out.print(f"access key {name} is revoked.", markup=False))
+
+
 @projects.command("create", epilog="Example: modelyard projects create vision-team")
 def create_project(
     context: typer.Context,
@@ -139,4 +198,5 @@ def register(app: typer.Typer) -> None:
     app.command("events", epilog="Example: modelyard events --json")(events)
     app.add_typer(dlq, name="dlq")
     app.add_typer(tokens, name="tokens")
+    app.add_typer(access_keys, name="access-keys")
     app.add_typer(projects, name="projects")

@@ -10,6 +10,7 @@ from modelyard.resources.gallery import Gallery as Gallery
 from modelyard.resources.imports import Imports as Imports
 from modelyard.resources.lineage import Lineage as Lineage
 from modelyard.resources.models import Models as Models
+from modelyard.resources.operations import AccessKeys as AccessKeys
 from modelyard.resources.operations import DeadLetters as DeadLetters
 from modelyard.resources.operations import Projects as Projects
 from modelyard.resources.operations import Tokens as Tokens

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 from modelyard.client import Client, Reply, at
-from modelyard.references import artifact_id, model_id
+from modelyard.errors import NotFoundHere
+from modelyard.references import archived_id, artifact_id, model_id
 from modelyard.transfer import download
 from modelyard.transfer.line import Begun, Progress, not_told
 
@@ -69,13 +70,14 @@ class Models:
     def show(self, model: str) -> Reply:
         return self._client.get(self._at(model))
 
-    def update(self, model: str, **changes: Any) -> Reply:
-        """`description`, `labels`, `model_docs`: what is not named stays, a list replaces the whole list."""
-        return self._client.patch(self._at(model), changes)
+    def update(self, model: str, *, revision: int | None = None, **changes: Any) -> Reply:
+        """`description`, `labels`, `tags`, `model_docs`: what is not named stays; a list or `tags` replace the whole.
 
-    def delete(
-        self, model: str, *, cascade: bool = False, purge: bool = False, revision: int | None = None
-    ) -> Reply:
+        With `revision`, that of the version as it was read, only if it has not changed since: else Refused (412).
+        """
+        return self._client.patch(self._at(model), changes, revision=revision)
+
+    def delete(self, model: str, *, cascade: bool = False, purge: bool = False, revision: int | None = None) -> Reply:
         """`delete_success_list` and `delete_failed_list`, which says what keeps each of them.
 
         What was published can be restored until `expires_at`, unless it is to `purge`. With `cascade` every version of
@@ -97,8 +99,8 @@ class Models:
         return {**report, "delete_success_list": gone, "delete_failed_list": kept}
 
     def _deleted(self, identifier: str, cascade: bool, purge: bool, revision: int | None) -> Reply:
-        seen = _seen(revision)
-        return self._client.delete(at("models", identifier), headers=seen, cascade=cascade or None, purge=purge or None)
+        path = at("models", identifier)
+        return self._client.delete(path, revision=revision, cascade=cascade or None, purge=purge or None)
 
     def deletion(self, model: str, *, cascade: bool = False, purge: bool = False) -> Reply:
         """What a delete would do now; nothing is deleted."""

@@ -47,6 +47,29 @@ class Tokens:
         return self._client.delete(at("tokens", name))
 
 
+class AccessKeys:
+    """Pairs of id and secret that sign requests. Raises Refused, and GatewayUnreachable when nobody answers."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def create(self, name: str, role: Literal["reader", "writer", "publisher", "admin"] | str = "reader") -> Reply:
+        """`access_key_id` and `secret_access_key`, which is shown this once."""
+        return self._client.post("access-keys", {"name": name, "role": role})
+
+    def list(self) -> Reply:
+        """Names, roles and ids; never the secrets."""
+        return self._client.get("access-keys")
+
+    def rotate(self, name: str, *, former_seconds: int = 86_400) -> Reply:
+        """A new pair; the former one works for that long."""
+        return self._client.post(at("access-keys", name, "rotation"), {"former_seconds": former_seconds})
+
+    def revoke(self, name: str) -> Reply:
+        """All its pairs stop working at once."""
+        return self._client.delete(at("access-keys", name))
+
+
 class Projects:
     """Raises Refused, and GatewayUnreachable when nobody answers."""
 

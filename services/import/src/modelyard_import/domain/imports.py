@@ -10,11 +10,12 @@ from modelyard_contracts.events import Assembly, ImportFailed, ImportStarted, Im
 from modelyard_contracts.failures import Failure, Problem
 from modelyard_contracts.jobs import ImportJob
 from modelyard_contracts.outcome import Outcome
-from modelyard_contracts.shapes import Artifact, Location, ScanReport, Source
+from modelyard_contracts.shapes import Artifact, Declared, Location, ScanReport, Source
 from modelyard_import.domain.resuming import FileState
 
 OPEN: Final[tuple[ImportState, ...]] = ("waiting", "running")
 _MAX_LOG: Final = 200
+NOTHING_DECLARED: Final = Declared()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Import:
     destination: Location
     created_at: int
     assembly: Assembly | None = None
+    declared: Declared = NOTHING_DECLARED
     correlationid: str | None = None
     state: ImportState = "waiting"
     attempt: int = 0

@@ -23,6 +23,7 @@ from modelyard_import.domain.imports import Import
 from modelyard_import.domain.layout import Layout, WrittenFile
 from modelyard_import.domain.sources import Places, allowed
 from modelyard_import.errors import ImageRefused, ImageTooLarge, PackageTooLarge, SourceRefused
+from modelyard_import.fetching.declaring import merged
 from modelyard_import.fetching.listing import IMAGE, Package, read_config_file
 from modelyard_import.fetching.notes import Notes
 from modelyard_import.fetching.registry import Registry
@@ -61,7 +62,7 @@ class Images:
 
     async def package_of(self, job: Import, source: ImageSource, places: Places) -> Package:
         """The config.json that came with the request or lies in a bucket. Raises Failure."""
-        text = await self._config_text(job, source, places)
+        text = merged(await self._config_text(job, source, places), job.declared.config)
         config, problems, _ = await asyncio.to_thread(read_config, text)
         if not problems and config and config.model_type != IMAGE:
             message = f"{CONFIG_FILE}: model_type: {config.model_type}, but the source is a container image"

@@ -26,6 +26,7 @@ from modelyard_import.domain.layout import (
     unplaceable,
 )
 from modelyard_import.errors import PackageTooLarge, SourceRefused
+from modelyard_import.fetching.declaring import with_declared
 from modelyard_import.fetching.origin import Origin, Part
 from modelyard_store.objects import (
     AccessDenied,
@@ -70,6 +71,9 @@ async def list_package(objects: Objects, origin: Origin, limits: PackageLimits) 
     """Raises Failure with every broken rule, and what the store raises."""
     layout, problems = await _laid_out(objects, origin)
     text = await _config_text(objects, layout)
+    told = await asyncio.to_thread(with_declared, layout, text, origin.declared, by_reference=origin.by_reference)
+    layout, text = told.layout, told.text
+    problems.extend(told.problems)
     config, config_problems, wrong = None, tuple[Problem, ...](), frozenset[str]()
     if text is not None:  # in a thread: what is valid, but large, takes its time
         config, config_problems, wrong = await asyncio.to_thread(read_config, text)

@@ -1,11 +1,12 @@
 """Which folders a version's source means. Called by the fetch job before anything is listed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelyard_contracts.events import Assembly
 from modelyard_contracts.failures import Problem
 from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import (
+    Declared,
     ImageSource,
     Location,
     StorageSource,
@@ -15,7 +16,7 @@ from modelyard_contracts.shapes import (
     UploadSource,
 )
 from modelyard_formats.errors import refusal
-from modelyard_import.domain.imports import Import
+from modelyard_import.domain.imports import NOTHING_DECLARED, Import
 from modelyard_import.domain.sources import Places, allowed
 from modelyard_import.errors import SourceRefused
 from modelyard_import.repository import Repository
@@ -39,12 +40,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`config` is what a template fixes in place of a config.json; `by_reference`: the files stay where they lie."""
+    """`config` is what a template fixes in place of a config.json; `by_reference`: the files stay where they lie;
+    `declared` is what the request says of the package."""
 
     parts: tuple[Part, ...]
     config: PackageConfig | None = None
     by_reference: bool = False
     training: TrainingRef | None = None
+    declared: Declared = NOTHING_DECLARED
 
     @property
     def place(self) -> str:
@@ -53,6 +56,10 @@ class Origin:
 
 async def origin_of(job: Import, repository: Repository, places: Places) -> Origin:
     """Raises SourceRefused. `job.destination` names the artifacts bucket, which all projects share."""
+    return replace(await _origin_of(job, repository, places), declared=job.declared)
+
+
+async def _origin_of(job: Import, repository: Repository, places: Places) -> Origin:
     match job.source:
         case StorageSource(location=location, source_copy=copied):
             if not copied and location.bucket == job.destination.bucket:

@@ -38,6 +38,7 @@ class ImportHandlers:
             source=requested.source,
             destination=requested.destination,
             assembly=requested.assembly,
+            declared=requested.declared,
             created_at=self.now(),
             correlationid=envelope.correlationid,
         )

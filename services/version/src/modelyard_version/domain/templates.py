@@ -3,15 +3,16 @@
 TemplateCalls and modes are data; the built-in ones lie in `built_in/*.json`, own ones are documents of their project.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from modelyard_contracts import codes
-from modelyard_contracts.calls.templates import ListTemplates, TemplateInputView
+from modelyard_contracts.calls.templates import ListTemplates, TemplateInputView, Theme
 from modelyard_contracts.calls.version import InstallType
 from modelyard_contracts.events import Assembly, PlacedFolder
 from modelyard_contracts.failures import Code, Problem
@@ -61,15 +62,21 @@ class Template:
     def engine(self) -> str:
         return self.environment.engine if self.environment else self.model_type
 
+    @property
+    def theme(self) -> Theme:
+        return "Classification" if self.model_algorithm == "image_classification" else "Common"
 
-def config_of(template: Template, mode: Mode) -> PackageConfig:
-    """What a package of this template has instead of a config.json. Raises ValidationError."""
-    return PackageConfig(
-        model_algorithm=template.model_algorithm,
-        model_type=template.model_type,
-        runtime=template.runtime,
-        apis=mode.apis,
-    )
+
+def config_of(template: Template, mode: Mode, declared: dict[str, Any] | None = None) -> PackageConfig:
+    """What a package of this template has instead of a config.json: `declared` by the request goes before what the
+    template says, except for the engine. Raises ValidationError."""
+    fixed = {
+        "model_algorithm": template.model_algorithm,
+        "model_type": template.model_type,
+        "runtime": template.runtime,
+        "apis": [api.model_dump(mode="json") for api in mode.apis],
+    }
+    return PackageConfig.model_validate_json(json.dumps({**fixed, **(declared or {})}), strict=True)
 
 
 def problems_of(template: Template, modes: dict[str, Mode]) -> tuple[Coded, ...]:
@@ -77,12 +84,20 @@ def problems_of(template: Template, modes: dict[str, Mode]) -> tuple[Coded, ...]
     return tuple(_template_problems(template, modes))
 
 
-def choice_problems(template: Template, source: TemplateSource, modes: dict[str, Mode]) -> tuple[Coded, ...]:
-    """What is wrong with how a template is used: mode and inputs, all at once."""
-    return (*_mode_problems(template, source.infer_format, modes), *_input_problems(template, source))
+def choice_problems(
+    template: Template, source: TemplateSource, modes: dict[str, Mode], declared: dict[str, Any]
+) -> tuple[Coded, ...]:
+    """What is wrong with how a template is used: mode, inputs and what is declared besides, all at once."""
+    return (
+        *_mode_problems(template, source.infer_format, modes),
+        *_input_problems(template, source),
+        *_declared_problems(template, declared),
+    )
 
 
-def assembly_of(template: Template, source: TemplateSource, modes: dict[str, Mode]) -> Assembly:
+def assembly_of(
+    template: Template, source: TemplateSource, modes: dict[str, Mode], declared: dict[str, Any]
+) -> Assembly:
     """What the import service lays out; `choice_problems` has found none."""
     mode = modes[source.infer_format or template.infer_format]
     folders = {given.input_id: given.location for given in source.template_inputs}
@@ -94,7 +109,7 @@ def assembly_of(template: Template, source: TemplateSource, modes: dict[str, Mod
     return Assembly(
         template_id=template.template_id,
         infer_format=mode.infer_format,
-        config=config_of(template, mode),
+        config=config_of(template, mode, declared),
         folders=tuple(placed),
     )
 
@@ -113,6 +128,8 @@ def fits(template: Template, wanted: ListTemplates) -> bool:
         (wanted.model_type is None or template.model_type == wanted.model_type)
         and (wanted.engine is None or wanted.engine.casefold() in template.engine.casefold())
         and (wanted.environment is None or _runs_on(template.environment, wanted.environment))
+        and (wanted.env is None or _runs_on(template.environment, wanted.env))
+        and wanted.theme in (None, template.theme)
         and (wanted.keyword is None or _mentions(template, wanted.keyword))
     )
 
@@ -174,9 +191,18 @@ def _template_problems(template: Template, modes: dict[str, Mode]) -> Iterator[C
     yield from _config_problems(template)
 
 
-def _config_problems(template: Template) -> Iterator[Coded]:
+def _declared_problems(template: Template, declared: dict[str, Any]) -> Iterator[Coded]:
+    engine = template.model_type
+    if declared.get("model_type", engine) != engine:
+        message = f"template {template.template_name!r} is for {engine}, the request says {declared['model_type']}"
+        yield _coded(codes.PARAMETER_INVALID, message, "model_type", f"Template, {engine}, or left out")
+    else:
+        yield from _config_problems(template, declared)
+
+
+def _config_problems(template: Template, declared: dict[str, Any] | None = None) -> Iterator[Coded]:
     try:
-        config_of(template, Mode("", "", batch=False, apis=()))
+        config_of(template, Mode("", "", batch=False, apis=()), declared)
     except ValidationError as error:
         for found in error.errors():
             field = ".".join(str(part) for part in found["loc"])

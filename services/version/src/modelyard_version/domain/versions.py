@@ -35,12 +35,17 @@ from modelyard_contracts.events import (
 from modelyard_contracts.jobs import PurgeJob
 from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.package import PackageConfig
-from modelyard_contracts.shapes import Artifact, Location, Plan, ScanReport, Source, TrainingRef
+from modelyard_contracts.shapes import Artifact, Asked, Declared, Location, Plan, ScanReport, Source, TrainingRef
 
 KEPT: Final = 500
 """How many evaluations and how many ids of ended work a version remembers; the evaluate service keeps the rest."""
 
 EDITABLE: Final = ("description", "labels", "tags", "model_docs")
+
+NOTHING_ASKED: Final = Asked()
+NOTHING_DECLARED: Final = Declared()
+TEMPLATE: Final = "Template"
+"""The type of a version for whoever asked for it as one; which engine it needs, its config says."""
 
 GENESIS: Final = "0" * 64
 """What the first record of a history has instead of the hash of the one before."""
@@ -128,6 +133,7 @@ class Version:
     install_type: tuple[InstallType, ...] = ()
     source_type: str | None = None
     workspace_id: str | None = None
+    asked: Asked = NOTHING_ASKED
     config: PackageConfig | None = None
     model_type: str | None = None
     model_size: int = 0
@@ -196,9 +202,16 @@ def updated(version: Version, request: UpdateVersion, now: int) -> VersionOutcom
     return VersionOutcome(done, ((catalogue.VERSION_CHANGED, said),), "updated")
 
 
-def requested(version: Version, bucket: str, assembly: Assembly | None = None) -> VersionOutcome:
-    destination = Location(bucket=bucket, prefix=f"{folder_of(version.project, version.model_id)}source/")
-    fact = VersionRequested(**_named(version), source=version.source, destination=destination, assembly=assembly)
+def requested(
+    version: Version, bucket: str, assembly: Assembly | None = None, declared: Declared = NOTHING_DECLARED
+) -> VersionOutcome:
+    fact = VersionRequested(
+        **_named(version),
+        source=version.source,
+        destination=Location(bucket=bucket, prefix=f"{folder_of(version.project, version.model_id)}source/"),
+        assembly=assembly,
+        declared=declared,
+    )
     return VersionOutcome(version, ((catalogue.VERSION_REQUESTED, fact),), "created")
 
 
@@ -210,7 +223,7 @@ def published(version: Version, fact: ImportSucceeded, now: int) -> VersionOutco
         version,
         model_status="published",
         config=fact.config,
-        model_type=fact.config.model_type,
+        model_type=TEMPLATE if version.model_type == TEMPLATE else fact.config.model_type,
         model_size=artifact.size,
         artifacts=(artifact,),
         training=fact.training,

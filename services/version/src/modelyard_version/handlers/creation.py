@@ -40,7 +40,7 @@ class CreationCalls:
             number = request.model_version or _next(highest, request.model_name)
             version = _publishing(context, request, arranged, model_id=model_id, number=number, now=self.now())
             try:
-                await self.versions.add(requested(version, self.bucket, arranged.assembly), cause)
+                await self.versions.add(requested(version, self.bucket, arranged.assembly, request.declared), cause)
                 return _created(version)
             except Duplicate as duplicate:
                 if made := await self.versions.any(model_id):
@@ -96,6 +96,8 @@ def _publishing(
         imported_from=arranged.imported_from,
         source_type=request.source_type,
         workspace_id=request.workspace_id,
+        asked=request.asked,
+        model_type=request.asked.model_type,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from modelyard_contracts.calls import templates as calls
 from modelyard_contracts.calls.call import Nothing
@@ -50,7 +50,7 @@ class TemplateCalls:
         """Raises TemplateMissing, TemplateRefused, NoBatch. Called when a version is created."""
         assembly, mode = None, None
         if isinstance(request.source, TemplateSource):
-            assembly = await self._assembly(project, request.source)
+            assembly = await self._assembly(project, request.source, request.declared.config)
             mode = self.modes[assembly.infer_format]
         allowed = domain.install_types(request.install_type, mode)
         if allowed is None:
@@ -101,11 +101,11 @@ class TemplateCalls:
         views = tuple(calls.RuntimeView(**asdict(row)) for row in rows)
         return calls.RuntimeList(total_count=len(views), count=len(views), runtimes=views)
 
-    async def _assembly(self, project: str, source: TemplateSource) -> Assembly:
+    async def _assembly(self, project: str, source: TemplateSource, declared: dict[str, Any]) -> Assembly:
         template = await self._found(project, source.template_id, "source.template_id")
-        if problems := domain.choice_problems(template, source, self.modes):
+        if problems := domain.choice_problems(template, source, self.modes, declared):
             raise TemplateRefused(problems)
-        return domain.assembly_of(template, source, self.modes)
+        return domain.assembly_of(template, source, self.modes, declared)
 
     async def _found(self, project: str, template_id: str, named: str) -> Template:
         template = self.built_in.get(template_id) or await self.repository.get(project, template_id)
@@ -139,6 +139,7 @@ def _view(template: Template) -> calls.TemplateView:
     runtime = template.environment
     return calls.TemplateView(
         **{name: getattr(template, name) for name in calls.CreateTemplate.model_fields},
+        theme=template.theme,
         template_id=template.template_id,
         built_in=template.project is None,
         engine=template.engine,

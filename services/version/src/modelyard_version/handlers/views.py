@@ -44,6 +44,7 @@ def version_view(version: Version, now: int) -> VersionView:
         in_use=in_use(version, now),
         updated_at=version.updated_at,
         refused=tuple(_refused(version)),
+        asked=version.asked,
     )
 
 

@@ -5,7 +5,7 @@ Every save writes them anew. Documents of earlier releases get them at the next 
 
 from typing import Any, Final
 
-from modelyard_contracts.calls.version import VersionSummary
+from modelyard_contracts.calls.version import VersionRow
 from modelyard_store.documents import Body
 from modelyard_store.watched import Watched
 from modelyard_version.domain.metrics import measured, stored_name
@@ -22,7 +22,7 @@ class DerivedVersions(Watched[Version]):
 
 
 def derived(version: Version) -> Body:
-    """`row` is the JSON of a VersionSummary: a page of a list is joined from those of its versions."""
+    """`row` is the JSON of a VersionRow: a page of a list is joined from those of its versions."""
     metrics = measured(version)
     return {
         "derived": DERIVED,
@@ -40,7 +40,7 @@ def tag_text(key: str, value: str) -> str:
 
 
 def _row(version: Version, metrics: dict[str, float]) -> str:
-    return VersionSummary(
+    return VersionRow(
         model_id=version.model_id,
         revision=version.history_seq,
         model_name=version.model_name,
@@ -57,4 +57,11 @@ def _row(version: Version, metrics: dict[str, float]) -> str:
         aliases=tuple(mark.alias for mark in version.marks),
         create_at=version.create_at,
         created_by=version.created_by,
+        install_type=version.install_type,
+        owner=version.created_by,
+        project=version.owner,
+        tenant=version.owner,
+        specification=version.specification.texts(),
+        model_source="auto" if version.source_type == "auto" else "custom",
+        publishable_flag=version.model_status == "published",
     ).model_dump_json()

@@ -100,6 +100,7 @@ from modelyard_contracts.calls.version.register import (
     UpdateVersion,
     VersionCreated,
     VersionPage,
+    VersionRow,
     VersionSummary,
     VersionView,
 )
@@ -187,6 +188,7 @@ __all__ = [
     "VerificationView",
     "VersionCreated",
     "VersionPage",
+    "VersionRow",
     "VersionSummary",
     "VersionView",
 ]

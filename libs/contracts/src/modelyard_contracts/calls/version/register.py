@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, field_serializ
 
 from modelyard_contracts.calls.call import Call, Page
 from modelyard_contracts.package import MODEL_TYPES, PackageConfig
-from modelyard_contracts.shapes import Artifact, Plan, ScanReport, Shape, Source, TrainingRef
+from modelyard_contracts.shapes import Artifact, Asked, Declared, Plan, ScanReport, Shape, Source, TrainingRef
 
 NAME = r"^[A-Za-z0-9\u4e00-\u9fff_-]{1,64}$"
 VERSION = r"^(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)$"
@@ -35,7 +35,7 @@ def _once(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 class ModelDoc(Shape):
     doc_name: str = Field(pattern=r"^[A-Za-z\u4e00-\u9fff].{0,47}$")
-    doc_url: Annotated[str, AfterValidator(_http_url)]
+    doc_url: Annotated[str, AfterValidator(_http_url), Field(max_length=2083, json_schema_extra={"format": "uri"})]
 
 
 Label = Annotated[str, Field(min_length=1, max_length=32)]
@@ -54,6 +54,10 @@ class Specification(Shape):
     min_memory: int | None = Field(default=None, ge=0)
     min_gpu: int | None = Field(default=None, ge=0)
     min_ascend: int | None = Field(default=None, ge=0)
+
+    def texts(self) -> dict[str, str | None]:
+        """Numbers as clients of ModelArts have them."""
+        return {name: None if number is None else f"{number:.15g}" for name, number in self}
 
 
 class CreateVersion(Shape):
@@ -74,6 +78,8 @@ class CreateVersion(Shape):
     source_type: Literal["auto"] | None = None
     workspace_id: str | None = Field(default=None, max_length=64)
     plan: Plan = Plan()
+    declared: Declared = Declared()
+    asked: Asked = Asked()
 
 
 class VersionCreated(Shape):
@@ -119,6 +125,21 @@ class VersionSummary(Shape):
     aliases: tuple[str, ...]
     create_at: int
     created_by: str
+    install_type: tuple[InstallType, ...] = ()
+
+
+class VersionRow(VersionSummary):
+    """With the flat fields that clients of ModelArts read, in the types that they read them in. Nothing is tuned here,
+    and what a project lists was imported by it."""
+
+    owner: str = Field(default="", description="as `created_by`")
+    project: str = ""
+    tenant: str = Field(default="", description="as `project`")
+    specification: dict[str, str | None] = Field(default={}, description="numbers as text; see Specification")
+    model_source: Literal["auto", "custom"] = "custom"
+    publishable_flag: bool = Field(default=False, description="it is published, so the gallery takes it")
+    tunable: Literal[False] = False
+    market_flag: Literal[False] = False
 
 
 class EvaluationSummary(Shape):
@@ -146,10 +167,9 @@ class VersionView(VersionSummary):
     """One version with everything that is known of it. `failure` is set exactly when it failed."""
 
     project: str
+    specification: Specification
     source: Source
     model_docs: tuple[ModelDoc, ...]
-    install_type: tuple[InstallType, ...]
-    specification: Specification
     config: PackageConfig | None
     artifacts: tuple[Artifact, ...]
     evaluations: tuple[EvaluationSummary, ...]
@@ -164,6 +184,7 @@ class VersionView(VersionSummary):
     refused: tuple[RefusedPublication, ...] = Field(
         default=(), description="listings that its plan asked for in vain, and rejected entries"
     )
+    asked: Asked = Asked()
 
 
 def _sortable(text: str) -> str:
@@ -216,7 +237,7 @@ class VersionPage(Shape):
 
     total_count: int | None
     count: int
-    models: tuple[VersionSummary, ...]
+    models: tuple[VersionRow, ...]
     next_cursor: str | None = None
 
 

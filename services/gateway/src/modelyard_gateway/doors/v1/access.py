@@ -1,22 +1,30 @@
 """Who is calling: the dependency through which every route of this door gets its caller."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import Depends, Header, Request
 
 from modelyard_contracts.calls.context import CallContext
+from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Role
 from modelyard_gateway.backends import backends_of
 from modelyard_gateway.caller import Caller
-from modelyard_gateway.domain import Token
+from modelyard_gateway.domain import AccessKey, Token, access_secret_of
 from modelyard_gateway.doors.v1.queries import misplaced_parameters
 from modelyard_gateway.doors.v1.replies import invalid
+from modelyard_gateway.edge import Admitted, Read
 from modelyard_gateway.errors import Forbidden, Unauthenticated
 from modelyard_gateway.json_bounds import misfits
-from modelyard_gateway.lanes import Lane
+from modelyard_gateway.signatures import NOTHING, Claim, is_signed
 from modelyard_gateway.texts import misfitting_texts
+
+WRONG_SIGNATURE: Final = (
+    "no such access key, or its secret did not sign this request as it arrived; nothing in between may change method, "
+    "path, query, signed headers or body"
+)
 
 
 def presented_secret(request: Request) -> str | None:
@@ -26,10 +34,25 @@ def presented_secret(request: Request) -> str | None:
     return request.headers.get("x-auth-token")
 
 
-async def admit(request: Request) -> Lane:
-    """Before the body is read. Raises Failure."""
-    request.state.token = await authenticate(request)
-    return await backends_of(request).lanes.enter(request.state.token)
+async def admit(request: Request, read: Read) -> Admitted:
+    """Before the body is read; where only the body tells whether a signature is right, in a lane for such bodies alone,
+    so that whoever knows no more than the id of an access key holds up nobody else. Raises Failure."""
+    backends = backends_of(request)
+    digest = None
+    if is_signed(request):
+        claim = _claim_of(request)
+        key = await _access_key_of(request, claim)
+        digest = claim.body_sha256
+        if digest is None:
+            lane = await backends.unproven.enter(key)
+            try:
+                digest = hashlib.sha256(await read()).hexdigest()
+            finally:
+                lane.leave()
+        request.state.token = await _proven(request, claim, key, digest)
+    else:
+        request.state.token = await authenticate(request)
+    return Admitted(await backends.lanes.enter(request.state.token), digest)
 
 
 async def authenticate(request: Request) -> Token:
@@ -37,13 +60,40 @@ async def authenticate(request: Request) -> Token:
     admitted: Token | None = getattr(request.state, "token", None)
     if admitted is not None:
         return admitted
+    if is_signed(request):
+        claim = _claim_of(request)
+        return await _proven(request, claim, await _access_key_of(request, claim), claim.body_sha256 or NOTHING)
     secret = presented_secret(request)
     if not secret:
         raise Unauthenticated
-    backends = backends_of(request)
-    if token := await backends.lookups.token_of(secret):
+    if token := await backends_of(request).lookups.token_of(secret):
         return token
-    raise await backends.attempts.refuse(request.client.host if request.client else "unknown")
+    raise await _guessed(request, Unauthenticated())
+
+
+def _claim_of(request: Request) -> Claim:
+    backends = backends_of(request)
+    if backends.settings.access_master_key is None:
+        raise Unauthenticated("this yard takes no signed requests: its operator has set no MODELYARD_ACCESS_MASTER_KEY")
+    return Claim.of(request, backends.now(), host=backends.settings.access_signed_host)
+
+
+async def _access_key_of(request: Request, claim: Claim) -> AccessKey:
+    if key := await backends_of(request).lookups.access_key_of(claim.access_key_id):
+        return key
+    raise await _guessed(request, Unauthenticated(WRONG_SIGNATURE))
+
+
+async def _proven(request: Request, claim: Claim, key: AccessKey, body_sha256: str) -> AccessKey:
+    master_key = backends_of(request).settings.access_master_key
+    if master_key and claim.is_right(access_secret_of(claim.access_key_id, master_key), body_sha256):
+        return key
+    raise await _guessed(request, Unauthenticated(WRONG_SIGNATURE))
+
+
+async def _guessed(request: Request, wrong: Unauthenticated) -> Failure:
+    address = request.client.host if request.client else "unknown"
+    return await backends_of(request).attempts.refuse(address, wrong)
 
 
 def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from modelyard_gateway.backends import Backends
 from modelyard_gateway.doors.v1 import access, replies
 from modelyard_gateway.doors.v1.routes import (
+    access_keys,
     administration,
     aliases,
     conversions,
@@ -24,9 +25,9 @@ from modelyard_gateway.settings import GatewaySettings
 DESCRIPTION: Final = """
 Manage machine-learning models after training: import, version, convert with proof, evaluate and publish.
 
-Send `Authorization: Bearer <token>` (or `X-Auth-Token`). Long tasks answer at once with an id; poll them or follow
-their `…/progress` as server-sent events. An `Idempotency-Key` makes the repeat of a POST harmless. Every refusal has
-one shape and names the field and the rule.
+Send `Authorization: Bearer <token>` (or `X-Auth-Token`), or sign with an access key (`SDK-HMAC-SHA256`). Long tasks
+answer at once with an id; poll them or follow their `…/progress` as server-sent events. An `Idempotency-Key` makes the
+repeat of a POST harmless. Every refusal has one shape and names the field and the rule.
 """
 
 # The order is that of the description; no two routes take the same request.
@@ -42,6 +43,7 @@ ROUTERS: Final = (
     publications.router,
     events.router,
     administration.router,
+    access_keys.router,
     history.audits,
     administration.projects,
     administration.whoami,

@@ -121,8 +121,8 @@ def _code_of(broken: Sequence[tuple[str, str | None]]) -> Code:
     """By each field and the rule that it breaks."""
     if all(rule == "missing" for _, rule in broken):
         return codes.PARAMETER_MISSING
-    only_labels = all(field.split(".")[0] == "labels" for field, _ in broken)
-    return codes.BAD_LABELS if only_labels else codes.PARAMETER_INVALID
+    [only] = names if len(names := {field.split(".")[0] for field, _ in broken}) == 1 else ("",)
+    return {"labels": codes.BAD_LABELS, "source_location": codes.BAD_SOURCE}.get(only, codes.PARAMETER_INVALID)
 
 
 def install(app: FastAPI, max_body_bytes: int, admit: Admit | None = None) -> None:

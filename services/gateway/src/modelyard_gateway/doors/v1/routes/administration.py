@@ -56,7 +56,7 @@ async def list_tokens(caller: Admin) -> TokenListReply:
 @router.delete("/tokens/{name}")
 async def revoke_token(caller: Admin, name: str) -> Nothing:
     """The token stops working at once."""
-    if name == caller.token.name:
+    if caller.token.actor == f"token:{name}":
         raise Forbidden("a token cannot revoke itself; use another admin token")
     await caller.backends.access.remove_token(caller.project, name)
     return Nothing()

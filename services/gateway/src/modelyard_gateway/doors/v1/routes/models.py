@@ -7,12 +7,15 @@ from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import imports, version
 from modelyard_contracts.failures import Failure
+from modelyard_gateway.doors.v1 import shown
 from modelyard_gateway.doors.v1.access import Reader, Writer
 from modelyard_gateway.doors.v1.conditions import IfMatch, IfNoneMatch, with_etag
 from modelyard_gateway.doors.v1.paths import MODEL
 from modelyard_gateway.doors.v1.replies import renamed, validated
 from modelyard_gateway.doors.v1.schemas.models import ModelChange, ModelRequest
 from modelyard_gateway.doors.v1.schemas.rules import AsSaid
+from modelyard_gateway.doors.v1.schemas.shown import ModelView
+from modelyard_gateway.doors.v1.sources import source_of
 from modelyard_gateway.following import IMPORT, followed
 
 router = APIRouter(prefix="/v1/{project_id}", tags=["models"])
@@ -21,8 +24,9 @@ router = APIRouter(prefix="/v1/{project_id}", tags=["models"])
 @router.post("/models", status_code=200)
 async def create_model(caller: Writer, body: Annotated[ModelRequest, AsSaid]) -> version.VersionCreated:
     """Register a version and import it. Answers at once as `publishing`; poll it until `published` or `failed`."""
+    source = await source_of(caller, body)
     try:
-        return await caller.ask(version.CREATE, validated(version.CreateVersion, body.call_fields()))
+        return await caller.ask(version.CREATE, validated(version.CreateVersion, body.call_fields(source)))
     except Failure as failure:
         raise renamed(failure, body.public_field) from failure
 
@@ -32,18 +36,16 @@ async def list_models(caller: Reader, query: Annotated[version.ListVersions, Que
     return await caller.backends.large_pages(caller.project, lambda: caller.relay(version.LIST, query))
 
 
-@router.get(MODEL, response_model=version.VersionView)
+@router.get(MODEL, response_model=ModelView)
 async def show_model(caller: Reader, model_id: str, known: IfNoneMatch) -> Response:
-    return with_etag(await caller.relay(version.GET, version.GetVersion(model_id=model_id)), known)
+    return with_etag(await caller.relay(version.GET, version.GetVersion(model_id=model_id), shown.model), known)
 
 
-@router.patch(MODEL)
-async def change_model(
-    caller: Writer, model_id: str, seen: IfMatch, body: Annotated[ModelChange, AsSaid]
-) -> version.VersionView:
-    """Change description, labels or links. What it is and where it came from never changes."""
+@router.patch(MODEL, response_model=ModelView)
+async def change_model(caller: Writer, model_id: str, seen: IfMatch, body: Annotated[ModelChange, AsSaid]) -> Response:
+    """Change description, labels, tags or links. What it is and where it came from never changes."""
     fields = {"model_id": model_id, "revisions": seen, **body.model_dump(exclude_none=True)}
-    return await caller.ask(version.UPDATE, validated(version.UpdateVersion, fields))
+    return await caller.relay(version.UPDATE, validated(version.UpdateVersion, fields), shown.model)
 
 
 @router.delete(MODEL, status_code=200)
@@ -103,7 +105,8 @@ async def model_import(caller: Reader, model_id: str) -> imports.ImportView:
 async def model_progress(caller: Reader, model_id: str) -> EventSourceResponse:
     """Server-sent events until the version is published or failed."""
 
-    async def read() -> version.VersionView:
-        return await caller.ask(version.GET, version.GetVersion(model_id=model_id))
+    async def read() -> ModelView:
+        view = await caller.ask(version.GET, version.GetVersion(model_id=model_id))
+        return ModelView.model_validate(shown.model(view.model_dump(mode="json")))
 
     return await followed(caller, IMPORT, read)

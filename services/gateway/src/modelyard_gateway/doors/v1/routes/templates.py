@@ -2,33 +2,34 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from modelyard_contracts.calls import templates
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.package import PackageConfig
-from modelyard_gateway.doors.v1 import examples
+from modelyard_gateway.doors.v1 import examples, shown
 from modelyard_gateway.doors.v1.access import Reader, Writer, authenticate
+from modelyard_gateway.doors.v1.schemas.shown import TemplateList, TemplateView
 
 router = APIRouter(prefix="/v1/{project_id}/models", tags=["templates"])
 schemas = APIRouter(prefix="/v1/schemas", tags=["templates"])
 
 
-@router.get("/template")
-async def list_templates(caller: Reader, query: Annotated[templates.ListTemplates, Query()]) -> templates.TemplateList:
+@router.get("/template", response_model=TemplateList)
+async def list_templates(caller: Reader, query: Annotated[templates.ListTemplates, Query()]) -> Response:
     """Built-in templates and this project's own."""
-    return await caller.ask(templates.LIST_TEMPLATES, query)
+    return await caller.relay(templates.LIST_TEMPLATES, query, shown.page_of_templates)
 
 
-@router.post("/template", status_code=200)
-async def create_template(caller: Writer, body: examples.Template) -> templates.TemplateView:
+@router.post("/template", status_code=200, response_model=TemplateView)
+async def create_template(caller: Writer, body: examples.Template) -> Response:
     """A template of this project: with it an import needs no config.json."""
-    return await caller.ask(templates.CREATE_TEMPLATE, body)
+    return await caller.relay(templates.CREATE_TEMPLATE, body, shown.template)
 
 
-@router.get("/template/{template_id}")
-async def show_template(caller: Reader, template_id: str) -> templates.TemplateView:
-    return await caller.ask(templates.GET_TEMPLATE, templates.GetTemplate(template_id=template_id))
+@router.get("/template/{template_id}", response_model=TemplateView)
+async def show_template(caller: Reader, template_id: str) -> Response:
+    return await caller.relay(templates.GET_TEMPLATE, templates.GetTemplate(template_id=template_id), shown.template)
 
 
 @router.delete("/template/{template_id}", status_code=200)

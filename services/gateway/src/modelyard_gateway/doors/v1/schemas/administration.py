@@ -1,4 +1,4 @@
-"""Bodies and answers of the gateway's own business: projects, tokens, dead letters."""
+"""Bodies and answers of the gateway's own business: projects, tokens, access keys, dead letters."""
 
 from pydantic import BaseModel, Field
 
@@ -31,6 +31,38 @@ class TokenReply(BaseModel):
 
 class TokenListReply(BaseModel):
     tokens: list[TokenReply]
+
+
+class AccessKeyRequest(TokenRequest):
+    """Named as a token is; the names of tokens and of access keys are apart."""
+
+
+class RotationRequest(HttpModel):
+    """`former_seconds`: how long the pair that is replaced works on; 0 ends every former pair at once."""
+
+    former_seconds: int = Field(default=86_400, ge=0, le=30 * 86_400)
+
+
+class FormerPairReply(BaseModel):
+    access_key_id: str
+    expires_at: int
+
+
+class AccessKeyReply(BaseModel):
+    """`secret_access_key` is shown this once and never again. `former` are the pairs that work still."""
+
+    name: str
+    project: str
+    role: Role
+    created_at: int
+    created_by: str
+    access_key_id: str
+    secret_access_key: str | None = None
+    former: list[FormerPairReply]
+
+
+class AccessKeyListReply(BaseModel):
+    access_keys: list[AccessKeyReply]
 
 
 class DeadLetterReply(BaseModel):
