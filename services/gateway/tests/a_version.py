@@ -25,6 +25,7 @@ def a_version(**changed: Any) -> version.VersionView:
         "created_by": "token:ann",
         "project": "default",
         "install_type": EVERY,
+        "specification": version.Specification(),
         "source": StorageSource(location=Location(bucket="training", prefix="digits/V001/")),
         "model_docs": (),
         "config": None,

@@ -329,16 +329,6 @@ async def test_a_version_that_is_not_published_yet_has_the_same_fields(yard) -> 
     assert read_by_terraform(publishing)["initial_config"] is None
 
 
-async def test_a_row_of_the_list(yard) -> None:
-    row = version.VersionSummary.model_validate(a_version().model_dump(), extra="ignore")
-    yard.calls.answers[version.LIST.subject] = version.VersionPage(total_count=1, count=1, models=(row,))
-    page = (await yard.http.get(f"{MODELS}?exact_match=true", headers=await yard.token(Role.READER))).json()
-    [model] = page["models"]
-    assert (model["owner"], model["project"], model["model_source"]) == ("token:ann", "default", "custom")
-    assert (model["install_type"], model["market_flag"]) == (["real-time", "batch", "edge"], False)
-    assert [name for name, value in page.items() if isinstance(value, list)] == ["models"], "what their pager reads"
-
-
 async def test_templates_as_their_clients_read_them(yard) -> None:
     view = templates.TemplateView(
         template_name="t", model_type="ONNX", runtime="python3.12", infer_format="undefined", template_id="t",

@@ -10,6 +10,8 @@ from modelyard_contracts.shapes import ImageSource, Role, StorageSource, Templat
 from modelyard_gateway.doors.v1.schemas.models import ImageRequest, TemplateRequest
 from modelyard_testkit.refusals import refused
 
+from .a_version import a_version
+
 CREATED = version.VersionCreated(model_id="m", model_name="digits", model_version="0.0.1")
 ALIAS = "model-names/digits/aliases/champion"
 RULE = {"name": "n", "job_name": "d-*", "model_name": "digits"}
@@ -199,11 +201,7 @@ def test_public_bounds_are_those_of_the_contract(public, contract) -> None:
 
 
 async def test_a_version_has_an_entity_tag(yard) -> None:
-    yard.calls.answers[version.GET.subject] = version.VersionSummary(
-        model_id="m", revision=7, model_name="digits", model_version="0.0.1", model_status="published",
-        model_type="ONNX", model_size=1, description='{"model_id":"x","revision":9}', labels=(), source_type=None,
-        workspace_id=None, aliases=(), create_at=1, created_by="token:a",
-    )  # fmt: skip
+    yard.calls.answers[version.GET.subject] = a_version(revision=7, description='{"model_id":"x","revision":9}')
     token = await yard.token(Role.READER)
 
     async def shown(**headers: str) -> httpx.Response:

@@ -15,7 +15,9 @@ class GatewaySettings(ServiceSettings):
     access_master_key: SecretStr | None = Field(
         default=None, min_length=32, description="secrets of access keys are derived from it; without it there are none"
     )
-    access_signed_host: bool = Field(default=True, description="false: a signature may leave out the header Host")
+    access_signed_host: bool = Field(
+        default=False, description="true: a signature has to cover the header Host, which Terraform's leaves out"
+    )
     source_hosts: str = Field(
         default="", description="of object storage, `s3.team.example,obs.lab`: `https://bucket.host/…` names a bucket"
     )

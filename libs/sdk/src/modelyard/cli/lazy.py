@@ -58,7 +58,10 @@ GROUPS: dict[str, tuple[tuple[str, ...], str]] = {
     "rules": (("rules",), "Which completed runs become versions by themselves."),
     "dlq": (("operations",), "Dead letters: messages that no retry could settle."),
     "tokens": (("operations",), "Access tokens of this project."),
-    "access-keys": (("operations",), "Access keys of this project: what clients of Huawei Cloud sign their requests with."),
+    "access-keys": (
+        ("operations",),
+        "Access keys of this project: what clients of Huawei Cloud sign their requests with.",
+    ),
     "projects": (("operations",), "Projects of this yard."),
 }
 
