@@ -421,8 +421,8 @@ def page(kind: type[Any], name: str, *views: Any) -> Any:
     return kind(total_count=len(views) + 1, count=len(views), **{name: views})
 
 
-def summary_of(view: version.VersionView) -> version.VersionSummary:
-    return version.VersionSummary(**view.model_dump(include=set(version.VersionSummary.model_fields)))
+def summary_of(view: version.VersionView) -> version.VersionRow:
+    return version.VersionRow(**view.model_dump(include=set(version.VersionSummary.model_fields)))
 
 
 ALIAS = version.AliasView(

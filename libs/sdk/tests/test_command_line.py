@@ -225,6 +225,7 @@ def test_nobody_reads_to_the_end(
         "model_name": "n" * 60,
         "model_version": "0.0.1",
         "model_status": "published",
+        "create_at": 1,
         "model_type": "ONNX",
         "model_size": 1,
         "aliases": [],

@@ -11,7 +11,7 @@ from .conftest import Scripted
 from .gateway_replies import COMPETITION, CONVERSION, EVALUATION, JOB, LISTING, MODEL
 
 COMMANDS: dict[str, str] = {
-    "models list --name dig --status published --sort-by model_version": "digits  0.0.1    published  ONNX  74.7 KiB",
+    "models list --name dig --status published --sort-by model_version": "digits  0.0.1    ONNX  74.7 KiB",
     "models show digits": "onnx-int8-static",
     "models delete digits:0.0.1 --yes": "deleted",
     "models download digits --artifact openvino-fp16": "Downloaded and verified",

@@ -1,11 +1,14 @@
 """One version as tables: what it is, where it came from, what was found in it, its artifacts and its scores."""
 
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.table import Table
 
 from modelyard.cli.session import facts, moment, out, size, table
-from modelyard.client import Reply
+from modelyard.client import Client, Reply
+from modelyard.resources.models import Filters
 
 _SHOWN = 50
 
@@ -21,16 +24,18 @@ def render_model(model: Reply) -> None:
 def _head(model: Reply) -> list[tuple[str, Any]]:
     rows: list[tuple[str, Any]] = [
         ("id", model["model_id"]),
-        ("status", model["model_status"]),
+        ("status", _status(model)),
         ("type", model["model_type"]),
     ]
     if failure := model.get("failure"):
         rows.append(("reason", failure.get("reason")))
     rows += [("description", model["description"])] if model.get("description") else []
-    rows += [("labels", ", ".join(model["labels"]))] if model.get("labels") else []
+    rows += [("labels", ", ".join(_labels(model)))] if _labels(model) else []
+    rows += [("aliases", ", ".join(model["aliases"]))] if model.get("aliases") else []
     rows += [("link", f"{link['doc_name']}: {link['doc_url']}") for link in model.get("model_docs") or []]
     rows += [("source", words)] if (words := _source(model.get("source") or {})) else []
-    rows.append(("created by", model.get("created_by")))
+    created = moment(model["create_at"]) if model.get("create_at") else None
+    rows.append(("created", f"{created} by {model.get('created_by')}"))
     rows += [("scanned", words)] if (words := _scanned(model.get("scan") or {})) else []
     rows += _training(model.get("training") or {})
     rows += _image(model["artifacts"])
@@ -38,6 +43,13 @@ def _head(model: Reply) -> list[tuple[str, Any]]:
     rows += [("held by", "; ".join(model["in_use"]))] if model.get("in_use") else []
     rows += [("refused", _refused(each)) for each in model.get("refused") or []]
     return rows
+
+
+def _status(model: Reply) -> str:
+    if not model.get("archived_at"):
+        return str(model["model_status"])
+    until = f", deleted on {moment(model['expires_at'])}" if model.get("expires_at") else ""
+    return f"archived since {moment(model['archived_at'])}{until}"
 
 
 def _scanned(scan: Reply) -> str:
@@ -195,40 +207,116 @@ def _runs(evaluation: str, runs: list[Reply]) -> Table:
     return table(f"Evaluation {evaluation}", ("run", "artifact", "samples>", "accuracy>", "F1>", "AUC>"), rows)
 
 
-def render_page(page: Reply) -> None:
+def render_page(page: Reply, filters: Filters) -> None:
     """A page of the list. Without a cursor the gateway has counted them all."""
+    models = page["models"]
+    metrics = _metrics_shown(models, filters)
+    mixed = {model["model_status"] for model in models} != {"published"}
     rows = [
         (
             model["model_name"],
             model["model_version"],
-            model["model_status"],
+            *([model["model_status"]] if mixed else []),
             model["model_type"],
-            size(model["model_size"]),
-            ", ".join((*model["aliases"], *(f"#{label}" for label in model.get("labels") or ()))),
+            size(model["model_size"]) if model["model_size"] else None,
+            *(_metric(model, name) for name in metrics),
+            moment(model["create_at"])[:10],
+            ", ".join((*model["aliases"], *(f"#{label}" for label in _labels(model)))),
         )
-        for model in page["models"]
+        for model in models
     ]
     total = page.get("total_count")
     title = f"{page['count']} of {total} versions" if total is not None else f"{page['count']} versions"
-    out.print(table(title, ("name", "version", "status", "type", "size>", "aliases, #labels"), rows))
+    where = " and ".join(_asked(filters))
+    title += f" with {where}" if where else ""
+    status = ["status"] if mixed else []
+    columns = (
+        "name",
+        "version",
+        *status,
+        "type",
+        "size>",
+        *(f"{name}>" for name in metrics),
+        "created",
+        "aliases, #labels",
+    )
+    out.print(table(title, columns, rows))
+
+
+def _metrics_shown(models: list[Reply], filters: Filters) -> list[str]:
+    """Those that were asked about, else the one that most versions have."""
+    known = dict.fromkeys(name for model in models for name in model.get("metrics") or {})
+    said = f"{filters.get('where') or ''} {filters.get('sort_by') or ''}"
+    asked = [name for name in known if re.search(rf"(?<![\w/-]){re.escape(name)}(?![\w/-])", said)]
+    usual = sorted(
+        known, key=lambda name: (-sum(name in model["metrics"] for model in models), name != "accuracy", name)
+    )
+    return asked[:3] or usual[:1]
+
+
+def _metric(model: Reply, name: str) -> str | None:
+    value = (model.get("metrics") or {}).get(name)
+    return None if value is None else f"{value:.4g}"
+
+
+def _labels(model: Reply) -> list[str]:
+    return [*(model.get("labels") or ()), *(f"{key}={value}" for key, value in (model.get("tags") or {}).items())]
+
+
+def _asked(filters: Filters) -> Iterator[str]:
+    """What was looked for, so that an empty list says so."""
+    said = dict(filters)
+    words = {"model_name": "name", "model_version": "version", "model_status": "status", "model_type": "type"}
+    for key, value in said.items():
+        if value in (None, [], "") or key in {"exact_match", "sort_by", "order", "limit", "offset"}:
+            continue
+        if key == "where":
+            yield str(value)
+        elif key == "archived":
+            yield "archive"
+        elif key == "label":
+            yield from (f"label {label}" for label in ([value] if isinstance(value, str) else value))  # type: ignore[attr-defined]
+        else:
+            yield f"{words.get(key, key.replace('_', ' '))} {value}"
+
+
+def names_under(client: Client, model: str) -> dict[str, str]:
+    """Of all versions with the name of this one, by id, as long as they are there."""
+    name = client.models.show(model)["model_name"]
+    rows = client.models.every(model_name=name, exact_match=True, limit=1000)
+    return {row["model_id"]: f"{row['model_name']} {row['model_version']}" for row in rows}
 
 
 def render_deletion(preview: Reply) -> None:
     """What a delete would do."""
-    rows = [
-        (each["model_id"], f"{each['model_name']} {each['model_version']} would go") for each in preview["versions"]
-    ]
-    rows += [(each["model_id"], f"would stay: {each['error_message']}") for each in preview["kept"]]
-    out.print(table("Nothing was deleted", ("id", "result"), rows))
-    out.print(f"{preview['objects']} objects of {size(preview['bytes'])} would be freed.", highlight=False)
+    rows = [(f"{each['model_name']} {each['model_version']}", "would go") for each in preview["versions"]]
+    rows += [(_kept_name(each), f"would stay: {each['error_message']}") for each in preview["kept"]]
+    out.print(table("Nothing was deleted", ("version", "result"), rows))
+    out.print(
+        f"{preview['objects']} objects of {size(preview['bytes'])} would be freed{_until(preview)}.", highlight=False
+    )
     if preview["by_reference"]:
         out.print("What versions keep by reference stays where it lies.", highlight=False)
+    if preview["more"]:
+        out.print("The name has more versions than these.", highlight=False)
 
 
-def render_deleted(report: Reply) -> None:
-    rows = [(model, "deleted") for model in report["delete_success_list"]]
-    rows += [(kept["model_id"], f"kept: {kept['error_message']}") for kept in report["delete_failed_list"]]
-    out.print(table("Deletion", ("id", "result"), rows))
+def _kept_name(kept: Reply) -> str:
+    return f"{kept['model_name']} {kept['model_version']}" if kept.get("model_name") else str(kept["model_id"])
+
+
+def _until(reply: Reply) -> str:
+    return f" on {moment(reply['expires_at'])}; until then they can be restored" if reply.get("expires_at") else ""
+
+
+def render_deleted(report: Reply, names: Mapping[str, str], typed: str) -> None:
+    """`names` by id; without them it is the one that was typed."""
+    rows = [(names.get(model, typed), "deleted") for model in report["delete_success_list"]]
+    rows += [(_kept_name(kept), f"kept: {kept['error_message']}") for kept in report["delete_failed_list"]]
+    out.print(table("Deletion", ("version", "result"), rows))
+    if report.get("expires_at") and report["delete_success_list"]:
+        words = "What was published can be restored until"
+        out.print(f"{words} {moment(report['expires_at'])}: 'modelyard models restore NAME:VERSION'.", highlight=False)
 
 
 def render_history(reply: Reply) -> None:

@@ -6,7 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from modelyard.cli import completing
-from modelyard.cli.model_tables import render_deleted, render_deletion, render_history, render_model, render_page
+from modelyard.cli.model_tables import (
+    names_under,
+    render_deleted,
+    render_deletion,
+    render_history,
+    render_model,
+    render_page,
+)
 from modelyard.cli.session import AsJson, client_of, out, pair, show
 from modelyard.client import Client, Reply
 from modelyard.errors import TaskFailed
@@ -26,10 +33,8 @@ class Status(StrEnum):
     failed = "failed"
 
 
-class SortBy(StrEnum):
-    create_at = "create_at"
-    model_version = "model_version"
-    model_size = "model_size"
+SORTED_BY = {"created": "create_at", "version": "model_version", "size": "model_size"}
+"""What people say → what the gateway calls it; anything else is a metric."""
 
 
 class Order(StrEnum):
@@ -37,7 +42,9 @@ class Order(StrEnum):
     asc = "asc"
 
 
-@group.command("list", epilog="Example: modelyard models list --label candidate --sort-by model_version --all")
+@group.command(
+    "list", epilog="Example: modelyard models list --where 'accuracy > 0.9 and label = nightly' --sort-by accuracy"
+)
 def list_models(
     context: typer.Context,
     name: Annotated[str | None, typer.Option(help="Part of the model name.")] = None,
@@ -46,9 +53,17 @@ def list_models(
     status: Annotated[Status | None, typer.Option(help="Only these.")] = None,
     model_type: Annotated[str | None, typer.Option("--type", help="Only of this type, e.g. ONNX.")] = None,
     not_type: Annotated[str | None, typer.Option(help="Only of other types.")] = None,
-    label: Annotated[str | None, typer.Option(help="Only those that carry this label.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only those that carry this label; repeat for more.")] = None,
     description: Annotated[str | None, typer.Option(help="Part of the description.")] = None,
-    sort_by: Annotated[SortBy, typer.Option(help="By time, by number or by size.")] = SortBy.create_at,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            help="FIELD OPERATOR VALUE joined by and: any metric, name, version, status, type, label, tag.KEY, alias, "
+            "author, description, created, size; ~ means contains."
+        ),
+    ] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="Those in the archive instead.")] = False,
+    sort_by: Annotated[str, typer.Option(help="created, version, size, or a metric.")] = "created",
     order: Annotated[Order, typer.Option(help="Descending or ascending.")] = Order.desc,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many on a page.")] = 100,
     cursor: Annotated[str | None, typer.Option(help="next_cursor of the page before (see --json).")] = None,
@@ -67,7 +82,9 @@ def list_models(
         "not_model_type": not_type,
         "label": label,
         "description": description,
-        "sort_by": sort_by.value,
+        "where": where,
+        "archived": archived or None,
+        "sort_by": _sorted_by(sort_by),
         "order": order.value,
         "limit": 1000 if everything else limit,
     }
@@ -76,19 +93,24 @@ def list_models(
         _show_all(client, filters, as_json)
         return
     page = client.models.list(cursor=cursor, **filters)
-    show(page, as_json, render_page)
+    show(page, as_json, lambda page: render_page(page, filters))
     if not as_json and page.get("next_cursor"):
         out.print("There are more: --all shows every page.", highlight=False)
+
+
+def _sorted_by(said: str) -> str:
+    known = {**SORTED_BY, **{name: name for name in SORTED_BY.values()}}
+    return known.get(said) or f"metrics.{said.removeprefix('metrics.')}"
 
 
 def _show_all(client: Client, filters: Filters, as_json: bool) -> None:
     """For people page by page as they come."""
     if as_json:
         found = list(client.models.every(**filters))
-        show({"count": len(found), "total_count": len(found), "models": found}, as_json, render_page)
+        show({"count": len(found), "total_count": len(found), "models": found}, as_json, lambda _: None)
         return
     for page in client.models.pages(**filters):
-        render_page(page)
+        render_page(page, filters)
 
 
 @group.command("show", epilog="Example: modelyard models show digits@champion")
@@ -106,22 +128,26 @@ def update(
     description: Annotated[str | None, typer.Option(help="At most 100 characters; '' removes it.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="The new labels, 5 at most; repeat the option.")] = None,
     no_labels: Annotated[bool, typer.Option("--no-labels", help="Remove all labels.")] = False,
+    tag: Annotated[list[str] | None, typer.Option(help="key=value, the new tags, 20 at most; repeat.")] = None,
+    no_tags: Annotated[bool, typer.Option("--no-tags", help="Remove all tags.")] = False,
     doc: Annotated[list[str] | None, typer.Option(help="name=https://…, the new links, 3 at most; repeat.")] = None,
     no_docs: Annotated[bool, typer.Option("--no-docs", help="Remove all links.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Change description, labels or links of a version. What is not named stays."""
-    if (label and no_labels) or (doc and no_docs):
-        raise typer.BadParameter("either new ones or none: --label or --no-labels, --doc or --no-docs")
+    """Change description, labels, tags or links of a version. What is not named stays."""
+    if (label and no_labels) or (tag and no_tags) or (doc and no_docs):
+        raise typer.BadParameter("either new ones or none: --label or --no-labels, --tag or --no-tags, …")
     changes: dict[str, Any] = {}
     if description is not None:
         changes["description"] = description
     if label or no_labels:
         changes["labels"] = label or []
+    if tag or no_tags:
+        changes["tags"] = dict(map(pair, tag or []))
     if doc or no_docs:
         changes["model_docs"] = docs(doc)
     if not changes:
-        raise typer.BadParameter("say what shall change: --description, --label, --doc, …")
+        raise typer.BadParameter("say what shall change: --description, --label, --tag, --doc, …")
     show(client_of(context).models.update(model, **changes), as_json, render_model)
 
 
@@ -134,24 +160,45 @@ def docs(given: list[str] | None) -> list[dict[str, str]]:
 def delete_model(
     context: typer.Context,
     model: Model,
-    cascade: Annotated[bool, typer.Option(help="Every version of the name, 20 at most.")] = False,
+    cascade: Annotated[bool, typer.Option(help="Every version of the name.")] = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="For good and at once; also an archived version (by id or name:1.0.0).")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go and what would stay.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a version for good. One that is in use is kept, with the reason."""
+    """Delete a version; while it waits in the archive it can be restored. One that is in use is kept, with the
+    reason."""
     client = client_of(context)
-    identifier = model_id(client, model)
     if dry_run:
-        show(client.models.deletion(identifier, cascade=cascade), as_json, render_deletion)
+        show(client.models.deletion(model, cascade=cascade, purge=purge), as_json, render_deletion)
         return
     if not yes:
         what = f"every version of {model}'s name" if cascade else model
-        typer.confirm(f"Delete {what} with its artifacts for good?", abort=True, err=True)
-    report = client.models.delete(identifier, cascade=cascade)
-    show(report, as_json, render_deleted)
+        end = " for good" if purge else ""
+        typer.confirm(f"Delete {what} with its artifacts{end}?", abort=True, err=True)
+    names = names_under(client, model) if cascade and not as_json else {}
+    report = client.models.delete(model, cascade=cascade, purge=purge)
+    show(report, as_json, lambda report: render_deleted(report, names, model))
     if report["delete_failed_list"]:
         raise TaskFailed(f"{len(report['delete_failed_list'])} of the versions could not be deleted")
+
+
+@group.command("archive", epilog="Example: modelyard models archive digits:0.0.1")
+def archive(context: typer.Context, model: Model, as_json: AsJson = False) -> None:
+    """Take a version out of use with everything it has; 'models restore' brings it back."""
+    show(client_of(context).models.archive(model), as_json, render_model)
+
+
+@group.command("restore", epilog="Example: modelyard models restore digits:0.0.1")
+def restore(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="Id, or name:1.0.0; see 'models list --archived'.")],
+    as_json: AsJson = False,
+) -> None:
+    """Bring back a version from the archive, also one that was deleted while it waits there."""
+    show(client_of(context).models.restore(model), as_json, render_model)
 
 
 @group.command("history", epilog="Example: modelyard models history digits:0.0.1 --verify")

@@ -239,4 +239,6 @@ def _failure(version: Version, refusal: InUse) -> DeleteFailure:
         error_code=refusal.code,
         error_msg="the version is in use and cannot be deleted",
         error_message=refusal.message,
+        model_name=version.model_name,
+        model_version=version.model_version,
     )

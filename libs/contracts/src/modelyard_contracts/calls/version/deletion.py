@@ -24,6 +24,8 @@ class DeleteFailure(Shape):
     error_code: str
     error_msg: str
     error_message: str
+    model_name: str = ""
+    model_version: str = ""
 
 
 class DeleteReport(Shape):
