@@ -91,6 +91,7 @@ async def test_an_entry_asks_for_its_score(yard: Any, facts: Any) -> None:
         "dataset_id": "p1-hidden",
         "metric": "accuracy",
         "deadline": yard.now + 10 * 3_600_000,
+        "competition_title": "Digits",
     }
 
 

@@ -170,7 +170,7 @@ async def test_what_is_in_use_stays_and_says_why(register: Register, facts: Fact
     [failure] = report.delete_failed_list
     assert report.delete_success_list == ()
     assert (failure.model_id, failure.error_code) == (model_id, "ModelArts.3009")
-    assert "conversion k-1 to onnx-fp16 has not ended" in failure.error_message
+    assert "a conversion to onnx-fp16 has not ended" in failure.error_message
     await register.tell(register.reports.conversion_succeeded, facts.converted(model_id))
     assert (await register.delete(model_id)).delete_success_list == (model_id,)
 

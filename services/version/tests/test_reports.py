@@ -88,7 +88,7 @@ async def test_a_conversion_holds_and_then_adds_its_artifact(register: Register,
     await register.said()
     created = events.ConversionCreated(conversion_id="k-1", model_id=model_id, target="openvino-fp16", origin="plan")
     await register.tell(register.reports.conversion_created, created)
-    assert (await register.view(model_id)).in_use == ("conversion k-1 to openvino-fp16 has not ended",)
+    assert (await register.view(model_id)).in_use == ("a conversion to openvino-fp16 has not ended",)
     for _ in range(2):
         await register.tell(register.reports.conversion_succeeded, facts.converted(model_id))
     await register.tell(register.reports.conversion_created, created)  # delivered again, late

@@ -226,6 +226,7 @@ class EvaluationSucceeded(Shape):
     artifact_id: str
     target: str
     dataset_id: str
+    dataset_name: str | None = Field(default=None, description="unless it is hidden")
     samples: int
     metrics: dict[str, float] = Field(description="accuracy, macro precision, recall, f1, auc where defined")
     entry_id: str | None = Field(default=None, description="set when this run scored a competition entry")
@@ -286,6 +287,7 @@ class EntrySubmitted(Shape):
     dataset_id: str
     metric: str
     deadline: int | None = Field(default=None, description="of the competition, ms; until then the version is in use")
+    competition_title: str | None = None
 
 
 class EntryScored(Shape):

@@ -33,14 +33,14 @@ def _head(model: Reply) -> list[tuple[str, Any]]:
     rows += [("labels", ", ".join(_labels(model)))] if _labels(model) else []
     rows += [("aliases", ", ".join(model["aliases"]))] if model.get("aliases") else []
     rows += [("link", f"{link['doc_name']}: {link['doc_url']}") for link in model.get("model_docs") or []]
-    rows += [("source", words)] if (words := _source(model.get("source") or {})) else []
+    rows += [("source", words)] if (words := source_words(model.get("source") or {})) else []
     created = moment(model["create_at"]) if model.get("create_at") else None
     rows.append(("created", f"{created} by {model.get('created_by')}"))
-    rows += [("scanned", words)] if (words := _scanned(model.get("scan") or {})) else []
+    rows += [("scanned", words)] if (words := scanned_words(model.get("scan") or {})) else []
     rows += _training(model.get("training") or {})
     rows += _image(model["artifacts"])
     rows += _inside(model["artifacts"])
-    rows += [("held by", "; ".join(model["in_use"]))] if model.get("in_use") else []
+    rows += [("in use", "; ".join(model["in_use"]))] if model.get("in_use") else []
     rows += [("refused", _refused(each)) for each in model.get("refused") or []]
     return rows
 
@@ -52,7 +52,7 @@ def _status(model: Reply) -> str:
     return f"archived since {moment(model['archived_at'])}{until}"
 
 
-def _scanned(scan: Reply) -> str:
+def scanned_words(scan: Reply) -> str:
     """How much of it the scan has seen."""
     if not scan:
         return ""
@@ -73,7 +73,7 @@ def _refused(publication: Reply) -> str:
     return f"{where}: {publication['reason']}{code}"
 
 
-def _source(source: Reply) -> str:
+def source_words(source: Reply) -> str:
     """Where it came from, as one would type it."""
     kind = source.get("kind")
     if kind == "object-storage":
@@ -84,7 +84,7 @@ def _source(source: Reply) -> str:
         return f"template {source['template_id']}: {inputs}"
     if kind == "image":
         return f"image {source['reference']} {source['platform']}"
-    return f"{kind} {source.get('upload_id') or source.get('training_job_id')}" if kind else ""
+    return {"upload": "uploaded", "training": "training run"}.get(kind or "", kind or "")
 
 
 def place(location: Reply) -> str:
@@ -140,7 +140,7 @@ def _tables(model: Reply) -> list[Table]:
     if model["artifacts"]:
         made.append(artifacts_table(model["artifacts"]))
     for found in dict.fromkeys(evaluation["evaluation_id"] for evaluation in model["evaluations"]):
-        made.append(_runs(found, [each for each in model["evaluations"] if each["evaluation_id"] == found]))
+        made.append(_runs([each for each in model["evaluations"] if each["evaluation_id"] == found]))
     return made
 
 
@@ -176,6 +176,12 @@ def artifacts_table(artifacts: list[Reply]) -> Table:
     return made
 
 
+def _model_size(artifact: Reply) -> int:
+    """Without calibration data and logs, so that a conversion is compared with what it was made of."""
+    files = [file["size"] for file in artifact.get("files") or () if file["path"].startswith("model/")]
+    return sum(files) if files else int(artifact["size"])
+
+
 def _artifact_row(artifact: Reply) -> tuple[Any, ...]:
     parity, benchmark = artifact.get("parity") or {}, artifact.get("benchmark") or {}
     outputs = parity.get("outputs", [])
@@ -184,7 +190,7 @@ def _artifact_row(artifact: Reply) -> tuple[Any, ...]:
     mark = "*" if benchmark.get("noisy") else ""
     return (
         artifact["target"],
-        size(artifact["size"]),
+        size(_model_size(artifact)),
         parity.get("verdict"),
         f"{worst:.1e}" if worst is not None else None,
         f"{agreed}/{parity['samples']}" if agreed is not None else None,
@@ -193,7 +199,8 @@ def _artifact_row(artifact: Reply) -> tuple[Any, ...]:
     )
 
 
-def _runs(evaluation: str, runs: list[Reply]) -> Table:
+def _runs(runs: list[Reply]) -> Table:
+    dataset = runs[0].get("dataset_name") or f"dataset {runs[0]['dataset_id'][:8]}…"  # of an earlier release
     names = ("accuracy", "f1", "auc")
     rows = [
         (
@@ -204,7 +211,7 @@ def _runs(evaluation: str, runs: list[Reply]) -> Table:
         )
         for run in runs
     ]
-    return table(f"Evaluation {evaluation}", ("run", "artifact", "samples>", "accuracy>", "F1>", "AUC>"), rows)
+    return table(f"Evaluation on {dataset}", ("run", "artifact", "samples>", "accuracy>", "F1>", "AUC>"), rows)
 
 
 def render_page(page: Reply, filters: Filters) -> None:
@@ -317,31 +324,3 @@ def render_deleted(report: Reply, names: Mapping[str, str], typed: str) -> None:
     if report.get("expires_at") and report["delete_success_list"]:
         words = "What was published can be restored until"
         out.print(f"{words} {moment(report['expires_at'])}: 'modelyard models restore NAME:VERSION'.", highlight=False)
-
-
-def render_history(reply: Reply) -> None:
-    """One line for each change of each field."""
-    rows = []
-    for record in reply["records"]:
-        changes = [f"{name}: {_brief(change)}" for name, change in record["changes"].items() if _says(change)]
-        rows.append((record["seq"], moment(record["at"])[:16], record["by"], record["action"], "\n".join(changes)))
-    out.print(table(f"{len(rows)} changes", ("#>", "when (UTC)", "by", "what", "before → after"), rows))
-
-
-_NOTHING: tuple[Any, ...] = (None, "", [], {})
-
-
-def _says(change: Reply) -> bool:
-    return change.get("before") not in _NOTHING or change.get("after") not in _NOTHING
-
-
-def _brief(change: Reply) -> str:
-    before, after = (_cut(change.get(side)) for side in ("before", "after"))
-    return after if change.get("before") in _NOTHING else f"{before} → {after}"
-
-
-def _cut(value: Any, longest: int = 60) -> str:
-    if isinstance(value, list):
-        value = ", ".join(map(str, value))
-    text = "–" if value in _NOTHING else str(value)
-    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from modelyard.cli import completing
+from modelyard.cli.history_table import render_history
 from modelyard.cli.model_tables import (
     names_under,
     render_deleted,
     render_deletion,
-    render_history,
     render_model,
     render_page,
 )

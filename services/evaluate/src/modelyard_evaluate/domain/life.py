@@ -90,6 +90,7 @@ def _ended(run: Run) -> Message:
             artifact_id=run.artifact_id,
             target=run.target,
             dataset_id=run.dataset_id,
+            dataset_name=run.data.name if run.data and not run.data.hidden else None,
             samples=run.scores.samples,
             metrics=run.scores.metrics,
             entry_id=run.entry_id,

@@ -69,6 +69,7 @@ def submitted(entry: Entry, competition: Competition) -> Outcome[Entry]:
         dataset_id=competition.dataset_id,
         metric=competition.metric,
         deadline=competition.deadline,
+        competition_title=competition.title,
     )
     return Outcome(entry, ((ENTRY_SUBMITTED, fact),))
 

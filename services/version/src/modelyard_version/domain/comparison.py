@@ -19,8 +19,9 @@ Told = tuple[str, str, bool, str]
 def compared(versions: Sequence[Version]) -> Comparison:
     """The first is the baseline of the signature changes."""
     baseline, *others = versions
+    names = _names(versions)
     return Comparison(
-        versions=tuple(_summary(version) for version in versions),
+        versions=tuple(_summary(version, names) for version in versions),
         signature_changes=tuple(
             SignatureChange.model_validate(
                 {"model_id": other.model_id, "part": part, "name": name, "breaking": breaking, "message": message}
@@ -28,7 +29,7 @@ def compared(versions: Sequence[Version]) -> Comparison:
             for other in others
             for part, name, breaking, message in signature_changes(_signature(baseline), _signature(other))
         ),
-        differences=tuple(_differences(versions)),
+        differences=tuple(_differences(versions, names)),
     )
 
 
@@ -104,7 +105,7 @@ def _signature(version: Version) -> Signature | None:
     return inspection.signature
 
 
-def _summary(version: Version) -> ComparedVersion:
+def _summary(version: Version, names: Mapping[str, str]) -> ComparedVersion:
     inspection = _inspection(version)
     return ComparedVersion(
         model_id=version.model_id,
@@ -114,13 +115,19 @@ def _summary(version: Version) -> ComparedVersion:
         model_size=version.model_size,
         format=inspection.format if inspection else None,
         parameter_count=(inspection.parameter_count or None) if inspection else None,
-        metrics=_metrics(version),
+        metrics=_metrics(version, names),
         parameters=version.training.parameters if version.training else {},
         operators=inspection.operators if inspection else {},
     )
 
 
-def _metrics(version: Version) -> dict[str, float]:
+def _names(versions: Sequence[Version]) -> dict[str, str]:
+    """Of datasets, by id, as far as one of the versions knows them."""
+    runs = (run for version in versions for run in version.evaluations)
+    return {run.dataset_id: run.dataset_name for run in runs if run.dataset_name}
+
+
+def _metrics(version: Version, names: Mapping[str, str]) -> dict[str, float]:
     """`training.…`, `config.…`, and `evaluation.<dataset>.…` of the newest run of the source on each dataset: numbers
     on different data are not comparable."""
     found: dict[str, float] = {}
@@ -132,17 +139,18 @@ def _metrics(version: Version) -> dict[str, float]:
     source = version.source_artifact
     for run in version.evaluations:
         if source and run.artifact_id == source.artifact_id:
-            found.update({f"evaluation.{run.dataset_id}.{name}": value for name, value in run.metrics.items()})
+            dataset = names.get(run.dataset_id, run.dataset_id)
+            found.update({f"evaluation.{dataset}.{name}": value for name, value in run.metrics.items()})
     return found
 
 
-def _differences(versions: Sequence[Version]) -> Iterator[Difference]:
+def _differences(versions: Sequence[Version], names: Mapping[str, str]) -> Iterator[Difference]:
     """Only what is not the same for all; None where a version has no such thing."""
     for subject, look in _SUBJECTS.items():
         if told := _unlike(subject, [look(version) for version in versions]):
             yield told
     for word, collect in _TABLES.items():
-        tables = [collect(version) for version in versions]
+        tables = [collect(version, names) for version in versions]
         for name in sorted({name for table in tables for name in table}):
             if told := _unlike(f"{word} {name}", [table.get(name) for table in tables]):
                 yield told
@@ -177,9 +185,9 @@ def _signature_text(version: Version) -> str | None:
 _SUBJECTS: Mapping[str, Callable[[Version], Any]] = {
     "status": lambda version: version.model_status,
     "type": lambda version: version.model_type,
-    "format": lambda version: _summary(version).format,
+    "format": lambda version: _summary(version, {}).format,
     "size": lambda version: version.model_size,
-    "parameter count": lambda version: _summary(version).parameter_count,
+    "parameter count": lambda version: _summary(version, {}).parameter_count,
     "content": lambda version: version.source_artifact.digest if version.source_artifact else None,
     "producer": lambda version: (inspection.producer or None) if (inspection := _inspection(version)) else None,
     "signature": _signature_text,
@@ -187,9 +195,9 @@ _SUBJECTS: Mapping[str, Callable[[Version], Any]] = {
     "dataset": _dataset,
     "code": _code,
 }
-_TABLES: Mapping[str, Callable[[Version], Mapping[str, Any]]] = {
+_TABLES: Mapping[str, Callable[[Version, Mapping[str, str]], Mapping[str, Any]]] = {
     "metric": _metrics,
-    "parameter": lambda version: version.training.parameters if version.training else {},
-    "operator": lambda version: inspection.operators if (inspection := _inspection(version)) else {},
-    "opset": lambda version: inspection.opsets if (inspection := _inspection(version)) else {},
+    "parameter": lambda version, _: version.training.parameters if version.training else {},
+    "operator": lambda version, _: inspection.operators if (inspection := _inspection(version)) else {},
+    "opset": lambda version, _: inspection.opsets if (inspection := _inspection(version)) else {},
 }

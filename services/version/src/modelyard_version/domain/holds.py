@@ -21,7 +21,8 @@ def _holds(entry: Entry, now: int) -> bool:
 
 
 def _entry_words(entry: Entry) -> str:
+    called = repr(entry.title) if entry.title else entry.competition_id
     if entry.deadline is None:
-        return f"entered in competition {entry.competition_id}"
+        return f"entered in competition {called}"
     until = datetime.fromtimestamp(entry.deadline / 1000, UTC)
-    return f"entered in competition {entry.competition_id}, open until {until:%Y-%m-%d %H:%M} UTC"
+    return f"entered in competition {called}, open until {until:%Y-%m-%d %H:%M} UTC"

@@ -152,7 +152,7 @@ def _evaluation(run: EvaluationSummary) -> Parts:
     dataset = f"dataset:{run.dataset_id}"
     yield LineageNode(id=run.run_id, kind="evaluation", label=label, facts=facts)
     yield LineageEdge(source=run.artifact_id, target=run.run_id, relation="evaluated in")
-    yield LineageNode(id=dataset, kind="dataset", label=run.dataset_id)
+    yield LineageNode(id=dataset, kind="dataset", label=run.dataset_name or run.dataset_id)
     yield LineageEdge(source=dataset, target=run.run_id, relation="measured on")
 
 
@@ -163,7 +163,7 @@ def _listing(listing: Listing, model_id: str) -> Parts:
 
 def _entry(entry: Entry, model_id: str) -> Parts:
     facts = {"competition_id": entry.competition_id, "state": entry.state, "metric": entry.metric, "score": entry.score}
-    label = f"entry in {entry.competition_id}"
+    label = f"entry in {entry.title or entry.competition_id}"
     if entry.state == "rejected":
         label, facts["reason"] = f"{label}, rejected", entry.reason
     yield LineageNode(id=entry.entry_id, kind="entry", label=label, facts=facts)

@@ -78,7 +78,8 @@ class Refusal:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What is known of a competition entry. `deadline` in ms; None until `entry-submitted` has told it, which never
-    comes for one that a plan asked for in vain. `code` and `reason` say why it was rejected.
+    comes for one that a plan asked for in vain. `title` is the competition's. `code` and `reason` say why it was
+    rejected.
     """
 
     entry_id: str
@@ -90,6 +91,7 @@ class Entry:
     score: float | None = None
     code: str | None = None
     reason: str | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,5 +386,6 @@ def _merge(known: Entry | None, told: Entry) -> Entry:
         ended,
         metric=known.metric or told.metric,
         artifact_id=known.artifact_id or told.artifact_id,
+        title=known.title or told.title,
         deadline=told.deadline if known.deadline is None else known.deadline,
     )

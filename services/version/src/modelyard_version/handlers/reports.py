@@ -37,7 +37,7 @@ class ReportEvents:
         await self._note(envelope, fact.model_id, lambda v, now: domain.failed(v, fact, now))
 
     async def conversion_created(self, envelope: Envelope, fact: events.ConversionCreated) -> None:
-        work = Work(fact.conversion_id, f"conversion {fact.conversion_id} to {fact.target} has not ended")
+        work = Work(fact.conversion_id, f"a conversion to {fact.target} has not ended")
         await self._note(envelope, fact.model_id, lambda v, now: domain.work_began(v, work, now))
 
     async def conversion_succeeded(self, envelope: Envelope, fact: events.ConversionSucceeded) -> None:
@@ -50,7 +50,7 @@ class ReportEvents:
         await self._note(envelope, fact.model_id, lambda v, now: domain.work_ended(v, fact.conversion_id, now))
 
     async def evaluation_created(self, envelope: Envelope, fact: events.EvaluationCreated) -> None:
-        work = Work(fact.run_id, f"evaluation {fact.evaluation_id} {fact.version} has not ended")
+        work = Work(fact.run_id, f"its evaluation {fact.version} has not ended")
         await self._note(envelope, fact.model_id, lambda v, now: domain.work_began(v, work, now))
 
     async def evaluation_succeeded(self, envelope: Envelope, fact: events.EvaluationSucceeded) -> None:
@@ -77,7 +77,14 @@ class ReportEvents:
         await self._note(envelope, fact.model_id, lambda v, now: domain.refused(v, refusal, now))
 
     async def entry_submitted(self, envelope: Envelope, fact: events.EntrySubmitted) -> None:
-        entry = Entry(fact.entry_id, fact.competition_id, fact.artifact_id, fact.deadline, metric=fact.metric)
+        entry = Entry(
+            fact.entry_id,
+            fact.competition_id,
+            fact.artifact_id,
+            fact.deadline,
+            metric=fact.metric,
+            title=fact.competition_title,
+        )
         await self._note(envelope, fact.model_id, lambda v, now: domain.entered(v, entry, now))
 
     async def entry_scored(self, envelope: Envelope, fact: events.EntryScored) -> None:

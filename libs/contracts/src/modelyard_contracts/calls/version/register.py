@@ -149,6 +149,7 @@ class EvaluationSummary(Shape):
     artifact_id: str
     target: str
     dataset_id: str
+    dataset_name: str | None = None
     samples: int
     metrics: dict[str, float]
 
