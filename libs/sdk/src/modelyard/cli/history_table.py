@@ -18,18 +18,20 @@ def render_history(reply: Reply) -> None:
 
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
+_ENDED = {"work": "ended"}
 _QUIET = {"plan", "install_type"}  # said by nobody in particular; the JSON has them
 
 
 def _line(name: str, change: Reply) -> str:
     """Nothing where neither side says anything."""
-    before, after = (None if change.get(side) in _NOTHING else change[side] for side in ("before", "after"))
+    nothing = (*_NOTHING, 0) if name == "model_size" else _NOTHING
+    before, after = (None if change.get(side) in nothing else change[side] for side in ("before", "after"))
     if (before is None and after is None) or (name in _QUIET and before is None and not _said(after)):
         return ""
     kind, _, identifier = name.partition(" ")
     if identifier:  # an element of a list: what it is says more than its id
         words = _element(kind, identifier, after or before or {})
-        return words if after and not before else f"{words}: {'changed' if after else 'no longer'}"
+        return words if before is None else f"{words}: {'changed' if after else _ENDED.get(kind, 'no longer')}"
     told = [_short(name, value) for value in (before, after)]
     return f"{name}: {told[1]}" if before is None else f"{name}: {' → '.join(told)}"
 

@@ -217,6 +217,12 @@ def _runs(runs: list[Reply]) -> Table:
 def render_page(page: Reply, filters: Filters) -> None:
     """A page of the list. Without a cursor the gateway has counted them all."""
     models = page["models"]
+    where = " and ".join(_asked(filters))
+    kind = "archived versions" if filters.get("archived") else "versions"
+    if not models:
+        words = f"No {kind} with {where}." if where else f"No {kind}; see 'modelyard import --help'."
+        out.print(words, highlight=False, markup=False)
+        return
     metrics = _metrics_shown(models, filters)
     mixed = {model["model_status"] for model in models} != {"published"}
     rows = [
@@ -233,8 +239,7 @@ def render_page(page: Reply, filters: Filters) -> None:
         for model in models
     ]
     total = page.get("total_count")
-    title = f"{page['count']} of {total} versions" if total is not None else f"{page['count']} versions"
-    where = " and ".join(_asked(filters))
+    title = f"{page['count']} of {total} {kind}" if total is not None else f"{page['count']} {kind}"
     title += f" with {where}" if where else ""
     status = ["status"] if mixed else []
     columns = (
@@ -275,12 +280,10 @@ def _asked(filters: Filters) -> Iterator[str]:
     said = dict(filters)
     words = {"model_name": "name", "model_version": "version", "model_status": "status", "model_type": "type"}
     for key, value in said.items():
-        if value in (None, [], "") or key in {"exact_match", "sort_by", "order", "limit", "offset"}:
+        if value in (None, [], "") or key in {"exact_match", "archived", "sort_by", "order", "limit", "offset"}:
             continue
         if key == "where":
             yield str(value)
-        elif key == "archived":
-            yield "archive"
         elif key == "label":
             yield from (f"label {label}" for label in ([value] if isinstance(value, str) else value))  # type: ignore[attr-defined]
         else:

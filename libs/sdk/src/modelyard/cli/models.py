@@ -1,5 +1,6 @@
 """`modelyard models …`: the register."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -14,10 +15,10 @@ from modelyard.cli.model_tables import (
     render_model,
     render_page,
 )
-from modelyard.cli.session import AsJson, client_of, out, pair, show
+from modelyard.cli.session import AsJson, client_of, err, out, pair, show
 from modelyard.client import Client, Reply
 from modelyard.errors import TaskFailed
-from modelyard.references import model_id
+from modelyard.references import meant, model_id
 from modelyard.resources.models import Filters
 
 group = typer.Typer(no_args_is_help=True, help="List, show, change, compare, verify, download and delete versions.")
@@ -94,8 +95,19 @@ def list_models(
         return
     page = client.models.list(cursor=cursor, **filters)
     show(page, as_json, lambda page: render_page(page, filters))
+    if where and not as_json and not page["models"]:
+        _hint(client, where)
     if not as_json and page.get("next_cursor"):
         out.print("There are more: --all shows every page.", highlight=False)
+
+
+def _hint(client: Client, where: str) -> None:
+    """Nothing was found: perhaps no version has such a metric."""
+    known = {name for model in client.models.list(limit=1000)["models"] for name in model["metrics"]}
+    for condition in re.split(r"\s+and\s+", where, flags=re.IGNORECASE):
+        metric = re.match(r"\s*(?:metrics\.)?([^\s<>=!~]+)\s*[<>=]", condition)
+        if metric and metric[1] not in known and (others := meant(metric[1], known)):
+            err.print(f"No version has a metric {metric[1]!r}; {others}", highlight=False, markup=False)
 
 
 def _sorted_by(said: str) -> str:
