@@ -20,6 +20,7 @@ import fairness
 import machine
 import publishing
 import register
+import searching
 import startup
 import stores
 import transfers
@@ -32,6 +33,7 @@ _MEASURES = {
     "conversions": conversions,
     "transfers": transfers,
     "register": register,
+    "searching": searching,
     "stores": stores,
     "mlflow": beside_mlflow,
     "delivery": delivery,

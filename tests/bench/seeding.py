@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import random
 from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from modelyard_contracts.calls.version import Specification
 from modelyard_contracts.events import ImportSucceeded
@@ -13,11 +17,18 @@ from modelyard_store.documents import Body, Documents
 from modelyard_store.opening import open_documents
 from modelyard_version.domain.numbers import number_of, order_of
 from modelyard_version.domain.versions import GENESIS, Version, VersionOutcome, published
+from modelyard_version.repository.derived import derived
 from modelyard_version.repository.versions import COLLECTIONS, VERSIONS, VersionRepository
 
 _GOLDEN = Path(__file__).parents[2] / "libs/contracts/golden/modelyard.evt.import.succeeded.v1.json"
+_VERSION = TypeAdapter(Version)
 _PER_NAME = 50
 _AT_ONCE = 500
+YEAR_BEGAN = 1_735_689_600_000  # 2025-01-01
+YEAR = 365 * 86_400_000  # ms
+LABELS = {"nightly": 0.3, "reviewed": 0.05, "candidate": 0.01, "incident": 0.001}
+"""Each with the share of versions that carry it."""
+WORDS = ("retrained", "baseline", "distilled", "experimental", "handwriting")
 
 
 async def seed(file: Path, have: int, want: int) -> list[str]:
@@ -32,13 +43,14 @@ async def seed(file: Path, have: int, want: int) -> list[str]:
         bodies = {}
         for place in range(start, min(start + _AT_ONCE, len(ids))):
             name, order = divmod(have + place, _PER_NAME)
-            bodies[ids[place]] = template_body | {
-                "model_id": ids[place],
-                "model_name": f"seeded-{name:06}",
-                "model_version": number_of(order + 1),
-                "version_order": order + 1,
-                "create_at": template_body["create_at"] + place,
-            }
+            bodies[ids[place]] = _varied(
+                template_body,
+                model_id=ids[place],
+                model_name=f"seeded-{name:06}",
+                model_version=number_of(order + 1),
+                version_order=order + 1,
+                create_at=template_body["create_at"] + place,
+            )
         await asyncio.gather(*(documents.add(VERSIONS, id, body) for id, body in bodies.items()))
     await documents.close()
     return [template.model_id, *ids]
@@ -56,20 +68,55 @@ async def seed_beside(url: str, name: str, versions: int, names: int) -> list[st
     ids = [new_id() for _ in wanted]
     for start in range(0, len(ids), _AT_ONCE):
         bodies = {
-            id: template_body
-            | {
-                "model_id": id,
-                "model_name": model_name,
-                "model_version": number_of(number),
-                "version_order": number,
-                "create_at": template_body["create_at"] + number,
-                "labels": ["rare"] if model_name == name and number % 200 == 0 else [],
-            }
+            id: _varied(
+                template_body,
+                model_id=id,
+                model_name=model_name,
+                model_version=number_of(number),
+                version_order=number,
+                create_at=template_body["create_at"] + number,
+                labels=["rare"] if model_name == name and number % 200 == 0 else [],
+            )
             for id, (model_name, number) in zip(ids[start : start + _AT_ONCE], wanted[start:], strict=False)
         }
         await asyncio.gather(*(documents.add(VERSIONS, id, body) for id, body in bodies.items()))
     await documents.close()
     return ids
+
+
+async def seed_searched(file: Path, versions: int) -> None:
+    """One year of versions, as many each day: accuracies spread evenly, labels from frequent to rare, some words."""
+    documents = open_documents(f"sqlite:///{file}")
+    await documents.open(COLLECTIONS)
+    template = _template(0)
+    await VersionRepository(documents, lambda: None).add(VersionOutcome(template), Cause("seed"))
+    template_body = await _body(documents, template.model_id)
+    chance = random.Random(1)
+    numbers = range(versions - 1)
+    for start in range(0, len(numbers), _AT_ONCE):
+        bodies = {}
+        for number in numbers[start : start + _AT_ONCE]:
+            name, order = divmod(number, _PER_NAME)
+            id = new_id()
+            bodies[id] = _varied(
+                template_body,
+                model_id=id,
+                model_name=f"seeded-{name:06}",
+                model_version=number_of(order + 1),
+                version_order=order + 1,
+                create_at=YEAR_BEGAN + number * YEAR // versions,
+                description=" ".join(chance.choices(WORDS, weights=(50, 30, 15, 4, 1), k=3)),
+                labels=[label for label, share in LABELS.items() if chance.random() < share],
+                training={**template_body["training"], "metrics": {"accuracy": round(chance.random(), 6)}},
+            )
+        await asyncio.gather(*(documents.add(VERSIONS, id, body) for id, body in bodies.items()))
+    await documents.close()
+
+
+def _varied(template: Body, **fields: Any) -> Body:
+    """Another version, with what lists look for (`derived`)."""
+    body = template | fields | {"home": template["project"]}
+    return body | derived(_VERSION.validate_python(body, extra="ignore"))
 
 
 async def _body(documents: Documents, model_id: str) -> Body:

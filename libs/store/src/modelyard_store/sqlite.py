@@ -23,13 +23,10 @@ from modelyard_store.documents import (
     Body,
     Collection,
     Condition,
-    Contains,
     Document,
     Duplicate,
     Has,
-    Measures,
     Query,
-    Sort,
     Stale,
     StoreUnavailable,
 )
@@ -94,7 +91,7 @@ class SqliteDocuments:
 
         def read() -> list[Document]:
             with self._snapshot():
-                hits = self._hits(collection, query.where, query.sort)
+                hits = self._hits(collection, query.where)
                 rows = self._rows(*sqlite_sql.select(collection, query, hits))
             if sqlite_sql.kept_aside(collection, query.only):
                 shown = (dict(zip(query.only, row[2:], strict=True)) for row in rows)
@@ -125,7 +122,7 @@ class SqliteDocuments:
         rules.check_query(collection, query)
 
         def read() -> str | None:
-            sql, values = sqlite_sql.select(collection, query, self._hits(collection, query.where, query.sort))
+            sql, values = sqlite_sql.select(collection, query, self._hits(collection, query.where))
             return _index_used(collection, [row[3] for row in self._rows(f"EXPLAIN QUERY PLAN {sql}", values)])
 
         return await self._off_loop(read)
@@ -189,33 +186,16 @@ class SqliteDocuments:
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
         return self._connection().execute(sql, values).fetchall()
 
-    def _hits(
-        self, collection: Collection, where: Sequence[Condition], sort: Sequence[Sort] = ()
-    ) -> sqlite_sql.Hits | None:
-        """The rows that one condition leaves, if they are few: the query then starts from them. Where several have
-        indexes of their own and none leaves few, the rows that those leave together."""
+    def _hits(self, collection: Collection, where: Sequence[Condition]) -> sqlite_sql.Hits | None:
+        """The rows that one condition leaves, if they are few: the query then starts from them."""
         findable = sqlite_sql.findable(where)
-        if not findable or (len(findable) == 1 and isinstance(findable[0], Has)):
+        if len(findable) == 1 and isinstance(findable[0], Has):
             return None  # the walk along a list's own index stops at the end of the page
         for wanted in findable:
-            rows = self._found(collection, where, wanted, sqlite_sql.FEW)
+            rows = [row[0] for row in self._rows(*sqlite_sql.hits(collection, where, wanted))]
             if len(rows) <= sqlite_sql.FEW:
-                return sqlite_sql.Hits((wanted,), tuple(rows))
-        if len(findable) == 1 and (isinstance(findable[0], Contains) or _orders(findable[0], sort)):
-            return None  # as above; a text is found again by its own index
-        known: dict[Condition, list[int]] = {}
-        for wanted in findable:
-            rows = self._found(collection, where, wanted, sqlite_sql.MANY)
-            if len(rows) <= sqlite_sql.MANY:
-                known[wanted] = rows
-        if not known:
-            return None
-        return sqlite_sql.Hits(tuple(known), tuple(set.intersection(*map(set, known.values()))))
-
-    def _found(
-        self, collection: Collection, where: Sequence[Condition], wanted: sqlite_sql.Findable, most: int
-    ) -> list[int]:
-        return [row[0] for row in self._rows(*sqlite_sql.hits(collection, where, wanted, most))]
+                return sqlite_sql.Hits(wanted, tuple(rows))
+        return None
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -267,10 +247,6 @@ def _unless_stale(changed: int, document: Document) -> None:
 def _document(row: tuple[str, int, str], only: tuple[str, ...] = ()) -> Document:
     found = json.loads(row[2])  # what lies there was checked on its way in
     return Document(row[0], row[1], dict(zip(only, found, strict=False)) if only else found)
-
-
-def _orders(wanted: sqlite_sql.Findable, sort: Sequence[Sort]) -> bool:
-    return isinstance(wanted, Measures) and bool(sort) and sort[0].field == wanted.path
 
 
 def _index_used(collection: Collection, plan: Sequence[str]) -> str | None:

@@ -8,7 +8,7 @@ last `k` is the name and `number` the number. Called by
 """
 
 from modelyard_store.documents import Collection, Index
-from modelyard_store.sqlite_sql import member_table, path_of, raw, value_of
+from modelyard_store.sqlite_sql import by_document, member_table, path_of, raw, value_of
 
 
 def tables(collection: Collection) -> dict[str, list[str]]:
@@ -76,13 +76,14 @@ def _number_statements(collection: Collection, index: Index) -> list[str]:
 
     def forget(row: str) -> str:
         same = "".join(f"k{number}={of(row, value_of(field))} AND " for number, field in enumerate(index.fields[:-1]))
-        held = f"({keys[-1]},number) IN (SELECT key,value FROM json_each({row}.body,'{path}'))"  # noqa: S608 - checked names
+        held = f"{keys[-1]} IN (SELECT key FROM json_each({row}.body,'{path}'))"  # noqa: S608 - checked names
         return f'DELETE FROM "{name}" WHERE {same}{held} AND doc={row}.id;'  # noqa: S608 - checked names
 
     insert = f'INSERT INTO "{name}"({columns},owner)'
     new, old = (",".join(of(row, raw(field)) for field in index.fields) for row in ("new", "old"))
     return [
         f'CREATE TABLE "{name}" ({columns},owner,PRIMARY KEY ({columns})) WITHOUT ROWID',
+        f'CREATE INDEX "{by_document(collection, index)}" ON "{name}"({",".join(keys)},doc)',
         f"{insert} {rows('document')}",
         f'CREATE TRIGGER "{name} add" AFTER INSERT ON {table} BEGIN {insert} {rows("new")}; END',
         f'CREATE TRIGGER "{name} remove" AFTER DELETE ON {table} BEGIN {forget("old")} END',

@@ -36,7 +36,8 @@ def _declare_kept_tables(connection: sqlite3.Connection, collection: Collection)
     for name in sorted({*wanted, *(row[0] for row in found)}):
         statements = wanted.get(name, [])
         mine = {trigger: sql for trigger, sql in triggers.items() if trigger.startswith(name)}
-        there = {*_existing(connection, "table", name).values(), *mine.values()}
+        own = (*_existing(connection, "table", name).values(), *_existing(connection, "index", name).values())
+        there = {*own, *mine.values()}
         if there == {statement for statement in statements if statement.startswith("CREATE")}:
             continue
         for trigger in mine:

@@ -50,27 +50,25 @@ def member_table(collection: Collection, index: Index) -> str:
     return f"{collection.name} members ({','.join(index.fields)})"
 
 
+def by_document(collection: Collection, index: Index) -> str:
+    """The index by which the number of one document is looked up."""
+    return f"{member_table(collection, index)} by document"
+
+
 OUTBOX = f"{raw('outbox')}>0"
 
 
 FEW: Final = 500
 """Documents for which a condition holds, up to which reading each of them is cheaper than walking along an index."""
-MANY: Final = 20_000
-"""Up to which it is cheaper to know them all than to look into each document that an index comes to."""
-
 Findable = Contains | Has | Measures
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The rows of all documents for which some of a query's conditions hold."""
+    """The rows of all documents for which one of a query's conditions holds."""
 
-    of: tuple[Condition, ...]
+    of: Condition
     rows: tuple[int, ...]
-
-    @property
-    def few(self) -> bool:
-        return len(self.rows) <= FEW
 
 
 def findable(where: Sequence[Condition]) -> list[Findable]:
@@ -79,18 +77,21 @@ def findable(where: Sequence[Condition]) -> list[Findable]:
     return [*texts, *(each for each in where if isinstance(each, Measures | Has))]
 
 
-def hits(collection: Collection, where: Sequence[Condition], wanted: Findable, most: int) -> Clause:
-    """The rows for which it holds; `most` + 1 of them if there are more."""
-    limit = f"LIMIT {most + 1}"
+def hits(collection: Collection, where: Sequence[Condition], wanted: Findable) -> Clause:
+    """The rows for which it holds; FEW + 1 of them if there are more."""
+    limit = f"LIMIT {FEW + 1}"
     if isinstance(wanted, Contains):
         text, values = _matches(collection, wanted)
         return f"SELECT rowid FROM {_text_table(collection)} WHERE {text} {limit}", values  # noqa: S608 - names are checked
     index = _index_of(collection, where, wanted)
-    same = {each.field: each.value for each in where if isinstance(each, Equals)}
-    before = index.fields[: index.fields.index(wanted.field)]
-    clauses: list[Clause] = [(f"k{number}=?", [same[name]]) for number, name in enumerate(before)]
-    text, values = _all([*clauses, _in_table(index, wanted)])
+    text, values = _all([*_before(index, where, wanted.field), _in_table(index, wanted)])
     return f'SELECT owner FROM "{member_table(collection, index)}" WHERE {text} {limit}', values  # noqa: S608 - as above
+
+
+def _before(index: Index, where: Sequence[Condition], field: str) -> list[Clause]:
+    """What the query says of the fields before this one, about the columns of the index's table."""
+    same = {each.field: each.value for each in where if isinstance(each, Equals)}
+    return [(f"k{number}=?", [same[name]]) for number, name in enumerate(index.fields[: index.fields.index(field)])]
 
 
 def _index_of(collection: Collection, where: Sequence[Condition], wanted: Has | Measures) -> Index:
@@ -146,7 +147,7 @@ def _content(collection: Collection, only: tuple[str, ...]) -> tuple[str, str]:
 
 def count(collection: Collection, where: Sequence[Condition], found: Hits | None = None) -> Clause:
     start = _start(collection, where, (), found)
-    text, values = _all(_conditions(collection, where, start, found))
+    text, values = _all(_conditions(collection, where, start, found, walking=False))
     return f"SELECT count(*) FROM {start.tables} WHERE {text}", [*start.values, *values]  # noqa: S608 - names are checked
 
 
@@ -164,10 +165,10 @@ class _Start:
 def _start(collection: Collection, where: Sequence[Condition], sort: Sequence[SortBy], found: Hits | None) -> _Start:
     """Few hits come first; else a table of texts or numbers, one that also has the order if there is one. CROSS JOIN
     keeps the planner from turning them round."""
-    if found and found.few:
+    if found:
         tables = f"(SELECT value AS hit FROM json_each(?)) CROSS JOIN {collection.name} ON row=hit"  # noqa: S608 - names of ours
         return _Start(tables, values=(json.dumps(found.rows),))
-    by = _leading(where, sort, found)
+    by = _leading(where, sort)
     if by is None:
         return _Start(collection.name)
     index = _index_of(collection, where, by)
@@ -176,18 +177,17 @@ def _start(collection: Collection, where: Sequence[Condition], sort: Sequence[So
         usable = member_indexes(collection, where, by.field)
         behind = {each: (*each.fields[each.fields.index(by.field) + 1 :], "id") for each in usable}
         index = next((each for each in usable if behind[each][: len(order)] == order), index)
-    names = {"id": "doc", **{name: f"k{number}" for number, name in enumerate(index.fields)}}
+    table = f'"{member_table(collection, index)}"'
+    names = {"id": f"{table}.doc", **{name: f"{table}.k{number}" for number, name in enumerate(index.fields)}}
     if isinstance(by, Measures):
-        names[by.path] = "number"
-    return _Start(f'"{member_table(collection, index)}" CROSS JOIN {collection.name} ON row=owner', names, by, index)
+        names[by.path] = f"{table}.number"
+    return _Start(f"{table} CROSS JOIN {collection.name} ON row=owner", names, by, index)
 
 
-def _leading(where: Sequence[Condition], sort: Sequence[SortBy], found: Hits | None) -> Has | Measures | None:
-    """The number that orders, else the first text in a list whose documents are not known already."""
+def _leading(where: Sequence[Condition], sort: Sequence[SortBy]) -> Has | Measures | None:
+    """The number that orders, else the first text in a list."""
     ordering = (each for each in where if isinstance(each, Measures) and sort and each.path == sort[0].field)
-    known = found.of if found else ()
-    listed = (each for each in where if isinstance(each, Has) and each not in known)
-    return next(ordering, None) or next(listed, None)
+    return next(ordering, None) or next((each for each in where if isinstance(each, Has)), None)
 
 
 def _value(field: str, names: Names) -> str:
@@ -198,17 +198,36 @@ def _all(clauses: Sequence[Clause]) -> Clause:
     return " AND ".join(text for text, _ in clauses) or "1", [value for _, values in clauses for value in values]
 
 
-def _conditions(collection: Collection, where: Sequence[Condition], start: _Start, found: Hits | None) -> list[Clause]:
-    """The one that the query starts from looks into its table; others into the documents at hand."""
+def _conditions(
+    collection: Collection, where: Sequence[Condition], start: _Start, found: Hits | None, *, walking: bool = True
+) -> list[Clause]:
+    """The one that the query starts from looks into its table. Others are looked up for each document that a walk comes
+    to, which ends with the page; whoever counts comes to all, and is told of all for which they hold."""
     clauses: list[Clause] = []
     for each in where:
         if start.by is not None and each == start.by and start.index is not None:
             clauses.append(_in_table(start.index, start.by))
-        elif not (found and each in found.of):
-            clauses.append(condition(collection, each, start.names))
-    if found and not found.few:
-        clauses.append(("row IN (SELECT value FROM json_each(?))", [json.dumps(found.rows)]))
+        elif not (found and each == found.of):
+            looked_up = _looked_up(collection, where, each, start.names) if walking else None
+            clauses.append(looked_up or condition(collection, each, start.names))
     return clauses
+
+
+def _looked_up(collection: Collection, where: Sequence[Condition], wanted: Condition, names: Names) -> Clause | None:
+    """Whether it holds for the document at hand, without reading its body."""
+    if isinstance(wanted, Contains):
+        column = f"c{collection.substrings.index(wanted.field)}"
+        held = f"SELECT instr(lower_text({column}),lower_text(?)) FROM {_text_table(collection)} WHERE rowid=row"  # noqa: S608 - names are checked
+        return f"({held})>0", [wanted.text]
+    if not isinstance(wanted, Has | Measures):
+        return None
+    index = _index_of(collection, where, wanted)
+    behind = index.fields[index.fields.index(wanted.field) + 1 :]
+    ordered = [(f"own.k{index.fields.index(name)}={_value(name, names)}", list[Scalar]()) for name in behind]
+    own: list[Clause] = [(f"own.doc={_value('id', names)}", [])]
+    text, values = _all([*_before(index, where, wanted.field), *ordered, *own, _in_table(index, wanted)])
+    by = f' INDEXED BY "{by_document(collection, index)}"' if isinstance(wanted, Measures) else ""
+    return f'EXISTS (SELECT 1 FROM "{member_table(collection, index)}" AS own{by} WHERE {text})', values  # noqa: S608 - as above
 
 
 def condition(collection: Collection, wanted: Condition, names: Names) -> Clause:

@@ -245,8 +245,10 @@ class VersionRepository:
         return await self._versions.find(query)
 
     async def page(self, project: str, wanted: ListVersions) -> Written[VersionPage]:
-        """One page of rows, how many there are on all pages unless the page has a cursor, and where the next begins.
-        It ends early where the rows fill a message. Raises BadCursor and BadWhere."""
+        """One page of rows, how many there are on all pages unless the page has a cursor or a `where` whose rows go on
+        behind it, and where the next begins. It ends early where the rows fill a message.
+
+        Raises BadCursor and BadWhere."""
         compared = comparisons(wanted.where) if wanted.where is not None else ()
         where = tuple(_conditions(archive_of(project) if wanted.archived else project, wanted, compared))
         sort = (Sort(_sorted_by(wanted.sort_by), descending=wanted.order == "desc"),)
@@ -257,9 +259,10 @@ class VersionRepository:
         rows = await self._fitting(found[: wanted.limit])
         more = len(found) > len(rows)
         total = None
-        if after is None:  # the last page tells the total; counting costs time per match
-            last = not more and (rows or not wanted.offset)
-            total = wanted.offset + len(rows) if last else await self._documents.count(VERSIONS, where)
+        if after is None and not more and (rows or not wanted.offset):  # the last page tells the total
+            total = wanted.offset + len(rows)
+        elif after is None and wanted.where is None:  # counting costs time per match
+            total = await self._documents.count(VERSIONS, where)
         cursor = cursor_after(wanted, _position(query, found[len(rows) - 1])) if more else None
         ends = f'"count":{len(rows)},"models":[{",".join(rows)}],"next_cursor":{json.dumps(cursor)}'
         return Written(f'{{"total_count":{json.dumps(total)},{ends}}}')

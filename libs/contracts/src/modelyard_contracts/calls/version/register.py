@@ -234,7 +234,8 @@ class ListVersions(Page):
 
 
 class VersionPage(Shape):
-    """`next_cursor` is None on the last page. With a cursor nothing is counted and `total_count` is None."""
+    """`next_cursor` is None on the last page. With a cursor nothing is counted and `total_count` is None, and with
+    `where` unless this page has them all."""
 
     total_count: int | None
     count: int
