@@ -38,6 +38,7 @@ class ImportHandlers:
             source=requested.source,
             destination=requested.destination,
             assembly=requested.assembly,
+            original=requested.original,
             created_at=self.now(),
             correlationid=envelope.correlationid,
         )

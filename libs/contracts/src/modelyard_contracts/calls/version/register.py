@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, field_serializ
 
 from modelyard_contracts.calls.call import Call, Page
 from modelyard_contracts.package import MODEL_TYPES, PackageConfig
-from modelyard_contracts.shapes import Artifact, Plan, ScanReport, Shape, Source, TrainingRef
+from modelyard_contracts.shapes import Artifact, EvaluationSummary, Plan, ScanReport, Shape, Source, TrainingRef
 
 NAME = r"^[A-Za-z0-9\u4e00-\u9fff_-]{1,64}$"
 VERSION = r"^(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)$"
@@ -119,17 +119,6 @@ class VersionSummary(Shape):
     aliases: tuple[str, ...]
     create_at: int
     created_by: str
-
-
-class EvaluationSummary(Shape):
-    evaluation_id: str
-    version: str
-    run_id: str
-    artifact_id: str
-    target: str
-    dataset_id: str
-    samples: int
-    metrics: dict[str, float]
 
 
 class RefusedPublication(Shape):
