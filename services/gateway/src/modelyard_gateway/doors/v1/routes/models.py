@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import imports, version
 from modelyard_contracts.failures import Failure
-from modelyard_gateway.doors.v1.access import Reader, Writer
+from modelyard_gateway.doors.v1.access import Reader, SourceToken, Writer, may_read
 from modelyard_gateway.doors.v1.conditions import IfMatch, IfNoneMatch, with_etag
 from modelyard_gateway.doors.v1.paths import MODEL
 from modelyard_gateway.doors.v1.replies import renamed, validated
@@ -19,8 +19,12 @@ router = APIRouter(prefix="/v1/{project_id}", tags=["models"])
 
 
 @router.post("/models", status_code=200)
-async def create_model(caller: Writer, body: Annotated[ModelRequest, AsSaid]) -> version.VersionCreated:
+async def create_model(
+    request: Request, caller: Writer, body: Annotated[ModelRequest, AsSaid], source_token: SourceToken = None
+) -> version.VersionCreated:
     """Register a version and import it. Answers at once as `publishing`; poll it until `published` or `failed`."""
+    if body.promotion is not None and body.promotion.project != caller.project:
+        await may_read(request, source_token, body.promotion.project)
     try:
         return await caller.ask(version.CREATE, validated(version.CreateVersion, body.call_fields()))
     except Failure as failure:

@@ -1,4 +1,4 @@
-"""Bodies and queries of the register: what a version shall be called, and which of the five places it comes from."""
+"""Bodies and queries of the register: what a version shall be called, and which of the six places it comes from."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -8,6 +8,7 @@ from modelyard_contracts.calls import version
 from modelyard_contracts.shapes import (
     ImageSource,
     Plan,
+    PromotionSource,
     Source,
     StorageSource,
     TemplateInput,
@@ -15,6 +16,7 @@ from modelyard_contracts.shapes import (
     TrainingSource,
     UploadSource,
 )
+from modelyard_gateway.doors.v1.schemas.administration import PROJECT
 from modelyard_gateway.doors.v1.schemas.rules import (
     ConfigFile,
     Folder,
@@ -71,11 +73,21 @@ class ImageRequest(HttpModel):
         return ImageSource(**fields, config_location=location_of(folder), config_file=file)
 
 
-SOURCES = ("source_location", "upload_id", "training_job_id", "template", "image")
+TAKEN = ("description", "labels", "tags", "model_docs", "install_type", "specification")
+
+
+class PromotionRequest(HttpModel):
+    """A version of this project, or of another one, for which `X-Source-Token` has a token."""
+
+    project: str = Field(pattern=PROJECT)
+    model_id: Id
+
+
+SOURCES = ("source_location", "upload_id", "training_job_id", "template", "image", "promotion")
 
 
 class ModelRequest(HttpModel):
-    """One import: what it shall be called, and exactly one of the five places it comes from."""
+    """One import: what it shall be called, and exactly one of the six places it comes from."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -102,6 +114,7 @@ class ModelRequest(HttpModel):
                         "config": {"model_algorithm": "translation", "model_type": "Image"},
                     },
                 },
+                {"model_name": "digits-eu", "promotion": {"project": "default", "model_id": "0197…"}},
             ]
         }
     )
@@ -114,6 +127,7 @@ class ModelRequest(HttpModel):
     training_job_id: Id | None = None
     template: TemplateRequest | None = None
     image: ImageRequest | None = None
+    promotion: PromotionRequest | None = None
     description: version.Description = ""
     labels: version.Labels = ()
     tags: version.Tags = {}
@@ -146,6 +160,10 @@ class ModelRequest(HttpModel):
             return self.template.source()
         if self.image is not None:
             return self.image.source()
+        if self.promotion is not None:
+            given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+            fields = {**self.promotion.model_dump(), "takes": [name for name in TAKEN if name not in given]}
+            return PromotionSource.model_validate(fields)
         raise AssertionError("the rule above lets nobody come here")
 
     def public_field(self, field: str) -> str:
@@ -153,8 +171,9 @@ class ModelRequest(HttpModel):
         part = field.removeprefix("source.")
         if part == field:
             return field
-        if self.template is not None or self.image is not None:
-            return f"{'template' if self.template else 'image'}.{part}"
+        for name in ("template", "image", "promotion"):
+            if getattr(self, name) is not None:
+                return f"{name}.{part}"
         return "source_location" if part == "location" else part
 
     def call_fields(self) -> dict[str, object]:
