@@ -72,6 +72,8 @@ def _source(source: Reply) -> str:
         return f"template {source['template_id']}: {inputs}"
     if kind == "image":
         return f"image {source['reference']} {source['platform']}"
+    if kind == "promotion":
+        return f"{source['model_name']} {source['model_version']} of project {source['project']} ({source['model_id']})"
     return f"{kind} {source.get('upload_id') or source.get('training_job_id')}" if kind else ""
 
 
