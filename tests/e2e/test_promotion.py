@@ -92,7 +92,7 @@ def test_a_reader_promotes_what_was_proved_and_it_outlives_its_original(
 
     again = _promoted(reader, production, original["model_id"], name="elsewhere", labels=["eu"])
     assert (again["model_name"], again["model_version"], again["labels"]) == ("elsewhere", "0.0.1", ["eu"])
-    third = _promoted(production, staging, "elsewhere", name="back")
+    third = _promoted(production, staging, again["model_id"], name="back")
     assert [artifact["made_in"] for artifact in third["artifacts"]] == [None, None]
 
     staging.get(f"models/{original['model_id']}/deletion")
@@ -104,6 +104,28 @@ def test_a_reader_promotes_what_was_proved_and_it_outlives_its_original(
     assert production.models.lineage(copy["model_id"]) == graph
     further = production.conversions.create(copy["model_id"], "onnx-fp16")
     assert production.conversions.wait(further["conversion_id"])["artifact"]["parity"]["verdict"] == "passed"
+
+
+def test_a_plan_is_carried_out_on_every_artifact_that_came_along(
+    yard: Yard, staging: Client, production: Client, reader: Client
+) -> None:
+    """As if all had been made there: each is measured on data of the project it came to."""
+    place = put(yard, "training", f"{STAGING}/package", trained().files)
+    model_id = imported(staging, model_name="planned", source_location=place)["model_id"]
+    staging.conversions.wait(staging.conversions.create(model_id, "openvino-fp16")["conversion_id"])
+    eventually(lambda: len(staging.models.show(model_id)["artifacts"]) == 2, "the conversion in the register")
+    held_out = put(yard, "datasets", f"{PRODUCTION}/held-out", images(1))
+    dataset_id = production.datasets.storage("held-out", held_out)["dataset_id"]
+    plan = {"evaluate": [{"dataset_id": dataset_id}], "publish": [{"channel": "gallery"}]}
+    copy = _promoted(reader, production, model_id, plan=plan)
+
+    def measured() -> list[dict[str, Any]] | None:
+        runs: list[dict[str, Any]] = production.models.show(copy["model_id"])["evaluations"]
+        return runs if len(runs) == 2 else None
+
+    runs = eventually(measured, "an evaluation of each artifact")
+    assert {run["target"] for run in runs} == {"source", "openvino-fp16"}
+    assert {(run["dataset_id"], run["made_in"]) for run in runs} == {(dataset_id, None)}
 
 
 def test_nobody_promotes_without_a_right_on_both_sides(
