@@ -31,15 +31,18 @@ def place(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the README has it: the stack's `data` and the `sample`."""
     made = tmp_path_factory.mktemp("place")
     (made / "data").symlink_to(yard.data)
+    with yard.project("production") as other:
+        there = {"gateway_url": other.connection.url, "token": other.connection.token, "project": "production"}
+    (made / "production.json").write_text(json.dumps(there))
     subprocess.run([PROGRAM, "sample", "sample"], cwd=made, env=yard.environment(), check=True)
     return made
 
 
 def test_every_way_in(yard: Yard, place: Path, reference: str) -> None:
     steps = blocks(section(README.read_text("utf-8"), "Every way in"), "sh")
-    assert len(steps) == 5
+    assert len(steps) == 6
     said = run("\n".join(steps).replace(SPOKEN_OF, reference), place, yard.environment())
-    assert said.count("published") == 6
+    assert said.count("published") == 8
     run("\n".join(blocks(section(README.read_text("utf-8"), "Versions"), "sh")), place, yard.environment())
     assert "<svg" in (place / "lineage.svg").read_text("utf-8")
 
@@ -70,7 +73,7 @@ def test_the_page_by_command_line_and_curl(yard: Yard, place: Path, prepared: st
     page = IMPORT_PAGE.read_text("utf-8")
     steps = [block.replace(SPOKEN_OF, reference) for block in blocks(page, "sh") + blocks(page, "bash")]
     said = run("\n".join([prepared, *steps]), place, yard.environment())
-    assert said.count('"model_id"') == 5
+    assert said.count('"model_id"') == 6
     assert "made by" in said
 
 

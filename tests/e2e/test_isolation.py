@@ -250,6 +250,23 @@ def test_no_source_reaches_into_another_project(yard: Yard, stranger: Client, ow
         assert stranger.delete(f"models/{model_id}")["delete_success_list"] == [model_id]
 
 
+def test_a_promotion_reaches_no_further_than_the_second_token(yard: Yard, stranger: Client, owned: Owned) -> None:
+    """An id of another project is nobody's, wherever it is said to be, and it cannot be told whether it exists."""
+    header = {"Authorization": f"Bearer {stranger.connection.token}", "X-Source-Token": stranger.connection.token}
+
+    def ask(project: str, model_id: str) -> httpx.Response:
+        body = {"model_name": "stolen", "promotion": {"project": project, "model_id": model_id}}
+        return yard.http("POST", f"/v1/{THEIRS}/models", headers=header, json=body)
+
+    for project in (MINE, "no-such-project"):
+        for model_id in (owned.model_id, "no-such-model"):
+            refused(ask(project, model_id), 403, "ModelArts.9403")
+    own, nothing = ask(THEIRS, owned.model_id), ask(THEIRS, "no-such-model")
+    refused(own, 404, "ModelArts.3001")
+    assert _shape(own.json()) == _shape(nothing.json())
+    assert stranger.get("models", model_name="stolen")["total_count"] == 0
+
+
 def test_datasets_do_not_reach_into_another_project(stranger: Client, owned: Owned) -> None:
     for folder in (owned.folder, owned.upload_folder):
         with pytest.raises(Refused) as caught:

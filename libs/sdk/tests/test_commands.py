@@ -42,6 +42,7 @@ COMMANDS: dict[str, str] = {
     f"models compare digits {MODEL} digits@champion": "wants float32",
     "models files digits --artifact openvino-fp16": "digest sha256:cdcd",
     "models verify digits": "as the manifest says",
+    "models copy digits:0.0.1 --name digits-eu --label eu": "published",
     "models lineage digits --svg SVG": "lineage.svg",
     "trace --dataset s3://datasets/digits/": "training-job digits-mlp V001",
     "trace --code abc --svg SVG": "lineage.svg",

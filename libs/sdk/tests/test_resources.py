@@ -63,6 +63,7 @@ TAKES_A_VERSION: dict[str, Callable[[Client, str, Path], Any]] = {
     "verify": lambda client, version, _: client.models.verify(version)["intact"],
     "files": lambda client, version, _: client.models.files(version, "openvino-fp16")["files"],
     "download": lambda client, version, folder: client.models.download(version, folder)[0].name == "数字.onnx",
+    "copy": lambda client, version, _: client.models.copy(version, "digits-eu")["model_id"] == MODEL,
     "wait": lambda client, version, _: client.imports.wait(version)["model_status"] == "published",
     "convert": lambda client, version, _: client.conversions.create(version, "onnx-int8-static")["conversion_id"],
     "conversions": lambda client, version, _: client.conversions.list(model=version)["conversions"],

@@ -152,7 +152,7 @@ async def test_each_source_arrives_as_it_was_said(yard, way) -> None:
 @pytest.mark.parametrize(
     ("fields", "field", "rule"),
     [
-        ({}, "source_location, upload_id, training_job_id, template, image", "missing"),
+        ({}, "source_location, upload_id, training_job_id, template, image, promotion", "missing"),
         ({"upload_id": "u", "training_job_id": "t"}, "upload_id, training_job_id", "exactly one"),
         ({"upload_id": "u", "source_copy": False}, "source_copy", "only with source_location"),
         ({"source_location": "s3://bucket/" + "x" * 900}, "source_location", "string_pattern_mismatch"),
@@ -173,6 +173,13 @@ async def test_each_source_arrives_as_it_was_said(yard, way) -> None:
         ({"image": {"reference": "a", "config": {}, "platform": "Windows"}}, "image.platform", None),
         ({"image": {"reference": "x" * 501, "config": {}}}, "image.reference", "string_too_long"),
         ({"upload_id": ""}, "upload_id", "string_too_short"),
+        ({"promotion": {"project": "staging"}}, "promotion.model_id", "missing"),
+        ({"promotion": {"project": "archived/p1", "model_id": "m"}}, "promotion.project", "string_pattern_mismatch"),
+        (
+            {"upload_id": "u", "promotion": {"project": "a", "model_id": "m"}},
+            "upload_id, promotion",
+            "exactly one",
+        ),
     ],
 )
 async def test_one_source_and_its_rules(yard, fields, field, rule) -> None:

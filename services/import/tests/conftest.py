@@ -12,7 +12,7 @@ import pytest
 from modelyard_bus.connection import Bus
 from modelyard_contracts.catalogue import IMPORT_FETCH, VERSION_REQUESTED
 from modelyard_contracts.envelope import Envelope
-from modelyard_contracts.events import Assembly, VersionRequested
+from modelyard_contracts.events import Assembly, Original, VersionRequested
 from modelyard_contracts.jobs import ImportJob
 from modelyard_contracts.shapes import Location, Source, StorageSource
 from modelyard_import.domain.images import Registries
@@ -88,7 +88,11 @@ class Yard:
         return Location(bucket=bucket, prefix=prefix)
 
     def requested(
-        self, source: Source, model_id: str | None = None, assembly: Assembly | None = None
+        self,
+        source: Source,
+        model_id: str | None = None,
+        assembly: Assembly | None = None,
+        original: Original | None = None,
     ) -> tuple[Envelope, VersionRequested]:
         model_id = model_id or str(uuid.uuid4())
         destination = Location(bucket=self.buckets["artifacts"], prefix=f"{PROJECT}/models/{model_id}/source/")
@@ -99,13 +103,16 @@ class Yard:
             source=source,
             destination=destination,
             assembly=assembly,
+            original=original,
         )
         return envelope(VERSION_REQUESTED.subject, model_id, fact.model_dump(mode="json")), fact
 
-    async def wait_for(self, source: Source | Location, assembly: Assembly | None = None) -> Import:
+    async def wait_for(
+        self, source: Source | Location, assembly: Assembly | None = None, original: Original | None = None
+    ) -> Import:
         """A waiting import of this source."""
         source = StorageSource(location=source) if isinstance(source, Location) else source
-        message, fact = self.requested(source, assembly=assembly)
+        message, fact = self.requested(source, assembly=assembly, original=original)
         await ImportHandlers(self.repository, self.clock).requested(message, fact)
         return await self.known(fact.model_id)
 

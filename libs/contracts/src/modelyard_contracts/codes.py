@@ -127,7 +127,7 @@ VERSION_GONE: Final = _code(3062, Kind.CONFLICT, "the version was deleted meanwh
 NOT_PUBLISHED: Final = _code(
     3070,
     Kind.CONFLICT,
-    "the version is not published, so it cannot be downloaded, converted, evaluated, listed or entered",
+    "the version is not published, so it cannot be downloaded, converted, evaluated, promoted, listed or entered",
     "wait, or see why it failed",
 )
 LISTED_ALREADY: Final = _code(3071, Kind.CONFLICT, "listed already, in other words", "withdraw that listing first")

@@ -11,6 +11,7 @@ from modelyard_contracts.shapes import (
     CodeRef,
     DatasetRef,
     Declared,
+    EvaluationSummary,
     Location,
     Plan,
     ScanReport,
@@ -60,6 +61,17 @@ class Assembly(Shape):
     folders: tuple[PlacedFolder, ...]
 
 
+class Original(Shape):
+    """What a promotion brings along, as it was when that was asked for. Ids of artifacts are already those of the copy,
+    locations still where the files lie."""
+
+    config: PackageConfig
+    artifacts: tuple[Artifact, ...] = Field(description="the source first")
+    evaluations: tuple[EvaluationSummary, ...] = ()
+    training: TrainingRef | None = None
+    scan: ScanReport | None = None
+
+
 class VersionRequested(Shape):
     """A version document exists as `publishing`; the import service shall fetch what it names."""
 
@@ -70,6 +82,7 @@ class VersionRequested(Shape):
     destination: Location = Field(description="where the source artifact's files belong")
     assembly: Assembly | None = Field(default=None, description="set exactly for a template source")
     declared: Declared = Declared()
+    original: Original | None = Field(default=None, description="set exactly for a promotion")
 
 
 class ImportStarted(Shape):
@@ -78,6 +91,8 @@ class ImportStarted(Shape):
 
 
 class ImportSucceeded(Shape):
+    """`artifacts` beside the source, and `evaluations`, are what a promotion has brought along."""
+
     import_id: str
     model_id: str
     artifact: Artifact
@@ -85,6 +100,8 @@ class ImportSucceeded(Shape):
     config_sha256: str
     scan: ScanReport | None = None
     training: TrainingRef | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    evaluations: tuple[EvaluationSummary, ...] = ()
 
 
 class ImportFailed(Shape):

@@ -69,6 +69,12 @@ class ContainerImage(Shape):
     created: str = ""
 
 
+MadeIn = Annotated[
+    str | None,
+    Field(description="the project where it was made, if that is not this one; ids in it mean things of that project"),
+]
+
+
 class Finding(Shape):
     """Something a scan noticed. `dangerous` refuses the package, `suspicious` is kept and shown."""
 
@@ -98,6 +104,7 @@ class ScanReport(Shape):
     sniffed: int = Field(default=0, description="files of which only both ends were looked at")
     partly_read: tuple[PartlyRead, ...] = Field(default=(), description="the first 200 of those, and why")
     findings: tuple[Finding, ...] = ()
+    made_in: MadeIn = None
 
 
 class Inspection(Shape):
@@ -229,6 +236,20 @@ class Artifact(Shape):
     parity: Parity | None = None
     benchmark: Benchmark | None = None
     created_at: int
+    made_in: MadeIn = None
+
+
+class EvaluationSummary(Shape):
+    evaluation_id: str
+    version: str
+    run_id: str
+    artifact_id: str
+    target: str
+    dataset_id: str
+    dataset_name: str | None = None
+    samples: int
+    metrics: dict[str, float]
+    made_in: MadeIn = None
 
 
 class DatasetRef(Shape):
@@ -353,6 +374,21 @@ class Asked(Shape):
     source_job_version: str | None = Field(default=None, max_length=100)
 
 
+class PromotionSource(Shape):
+    """A version of the register, of any project: that the caller may read it there is what the gateway has seen to.
+
+    `takes` names what the request leaves to the original; name and number of that are filled in when it is found.
+    """
+
+    kind: Literal["promotion"] = "promotion"
+    project: str = Field(min_length=1, max_length=63)
+    model_id: str = Field(min_length=1, max_length=64)
+    model_name: str | None = None
+    model_version: str | None = None
+    takes: tuple[Literal["description", "labels", "tags", "model_docs", "install_type", "specification"], ...] = ()
+
+
 Source = Annotated[
-    StorageSource | UploadSource | TrainingSource | TemplateSource | ImageSource, Field(discriminator="kind")
+    StorageSource | UploadSource | TrainingSource | TemplateSource | ImageSource | PromotionSource,
+    Field(discriminator="kind"),
 ]

@@ -45,6 +45,11 @@ def find_connection(file: Path | None = None, project: str | None = None) -> Con
     raise ConnectionNotFound(f"no gateway is named: {NEXT_STEP}")
 
 
+def connection_in(file: Path) -> Connection:
+    """What this file says, whatever the environment says. Raises ConnectionNotFound."""
+    return _from_file(file, None, str(file))
+
+
 def kept_file() -> Path:
     """Where `modelyard login` keeps what it was told, in XDG_CONFIG_HOME or ~/.config."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "modelyard" / "connection.json"

@@ -58,9 +58,12 @@ class Gateway:
         """Below the project; what is None is left out of the query."""
         return self._send("GET", path, params=_given(query))
 
-    def post(self, path: str, body: Any, *, idempotency_key: str | None = None) -> Reply:
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        return self._send("POST", path, json=body, headers=headers)
+    def post(
+        self, path: str, body: Any, *, idempotency_key: str | None = None, source_token: str | None = None
+    ) -> Reply:
+        """`source_token`: one of another project, which a version is promoted from."""
+        given = {"Idempotency-Key": idempotency_key, "X-Source-Token": source_token}
+        return self._send("POST", path, json=body, headers={name: value for name, value in given.items() if value})
 
     def patch(self, path: str, body: Any, *, revision: int | None = None) -> Reply:
         """With `revision` only if that is still the newest."""

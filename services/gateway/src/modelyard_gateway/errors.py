@@ -1,5 +1,7 @@
 """The refusals that the gateway makes itself."""
 
+from typing import Final
+
 from modelyard_contracts import codes
 from modelyard_contracts.failures import Failure, FailureKind
 
@@ -39,8 +41,22 @@ class TooManyFormerPairs(Failure):
 
 
 class Forbidden(Failure):
-    def __init__(self, message: str) -> None:
-        super().__init__(FailureKind.FORBIDDEN, codes.FORBIDDEN, message)
+    def __init__(self, message: str, *, field: str | None = None, rule: str | None = None) -> None:
+        super().__init__(FailureKind.FORBIDDEN, codes.FORBIDDEN, message, field=field, rule=rule)
+
+
+SOURCE_HEADER: Final = "X-Source-Token"
+OF_SOURCE: Final = "a token of the source project"
+
+
+class SourceTokenNeeded(Failure):
+    """None was given for the other project, or one that nobody has."""
+
+    def __init__(self, project: str) -> None:
+        message = f"project {project!r} is read with a token of its own: send a valid one as '{SOURCE_HEADER}: <token>'"
+        super().__init__(
+            FailureKind.UNAUTHENTICATED, codes.UNAUTHENTICATED, message, field=SOURCE_HEADER, rule=OF_SOURCE
+        )
 
 
 class NotFound(Failure):

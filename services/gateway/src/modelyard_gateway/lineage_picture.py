@@ -76,6 +76,8 @@ def _details(node: LineageNode) -> str:
     """What one most wants to know of it, from its facts; those come from other services and may be anything."""
     facts = node.facts
     words: list[Any] = [facts.get("status"), facts.get("state"), facts.get("model_type"), facts.get("format")]
+    if facts.get("project"):
+        words.append(f"in project {facts['project']}")
     if isinstance(facts.get("size"), int):
         words.append(_bytes(min(facts["size"], 2**63)))
     if isinstance(facts.get("metrics"), dict):

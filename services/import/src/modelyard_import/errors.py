@@ -42,6 +42,15 @@ class SourceRefused(Failure):
         super().__init__(kind, codes.BAD_SOURCE, message, field=field, rule=rule)
 
 
+class OriginalLost(Failure):
+    """What shall be promoted is not whole any more: it was deleted meanwhile, or somebody has written to its files."""
+
+    def __init__(self, original: str, problems: tuple[Problem, ...]) -> None:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        message = f"{original} cannot be copied, it was deleted or damaged: {problems[0].message}{more}"
+        super().__init__(FailureKind.UNPROCESSABLE, codes.BAD_SOURCE, message, problems=problems)
+
+
 class PackageTooLarge(Failure):
     def __init__(self, message: str, *, rule: str) -> None:
         super().__init__(FailureKind.TOO_LARGE, codes.BAD_SOURCE, message, field="source.location", rule=rule)

@@ -185,6 +185,29 @@ class CopyOfAuto(Failure):
         super().__init__(FailureKind.FORBIDDEN, codes.FORBIDDEN, message, field=field, rule="source_type auto")
 
 
+class OriginalMissing(Failure):
+    def __init__(self, model_id: str, project: str) -> None:
+        message = f"no model {model_id!r} in project {project!r}"
+        super().__init__(FailureKind.NOT_FOUND, codes.NOT_FOUND, message, field="source.model_id", rule="exists")
+
+
+class OriginalUnfit(Failure):
+    """`state`: what the version is that shall be promoted, and perhaps what would help."""
+
+    def __init__(self, model_id: str, state: str) -> None:
+        message = f"version {model_id} is {state}"
+        super().__init__(
+            FailureKind.CONFLICT, codes.NOT_PUBLISHED, message, field="source.model_id", rule="published, not archived"
+        )
+
+
+class OriginalTooLarge(Failure):
+    def __init__(self, model_id: str, size: int, most: int) -> None:
+        message = f"the description of version {model_id} (files, inputs, proofs, evaluations) has {size} bytes"
+        rule = f"at most {most} bytes of description"
+        super().__init__(FailureKind.TOO_LARGE, codes.BAD_SOURCE, message, field="source.model_id", rule=rule)
+
+
 class ReferenceChanged(Failure):
     """The version holds files by reference, and they are not what was imported."""
 

@@ -69,7 +69,7 @@ def storage(
     details = _details(version, description, label, doc)
     client = client_of(context)
     made = client.imports.storage(name, location, by_reference=by_reference, **details)
-    _finish(client, made, no_wait, as_json)
+    finish(client, made, no_wait, as_json)
 
 
 @group.command("upload", epilog="Example: modelyard import upload ./digits --name digits")
@@ -89,7 +89,7 @@ def upload(
     client = client_of(context)
     with Transfer(f"uploading {folder.name}") as transfer:
         made = client.imports.upload(name, folder, progress=transfer, begun=transfer.begun, **details)
-    _finish(client, made, no_wait, as_json)
+    finish(client, made, no_wait, as_json)
 
 
 @group.command("training", epilog="Example: modelyard import training digits-mlp V003 --name digits")
@@ -109,7 +109,7 @@ def training(
     """Bring in what a finished training run has made, with its metrics, parameters, dataset and code."""
     details = _details(version, description, label, doc)
     client = client_of(context)
-    _finish(client, client.imports.training(name, job, run, latest=latest, **details), no_wait, as_json)
+    finish(client, client.imports.training(name, job, run, latest=latest, **details), no_wait, as_json)
 
 
 @group.command(
@@ -135,7 +135,7 @@ def template(
     details = _details(version, description, label, doc)
     inputs = dict(map(pair, given))
     client = client_of(context)
-    _finish(client, client.imports.template(name, template, inputs, infer_format=mode, **details), no_wait, as_json)
+    finish(client, client.imports.template(name, template, inputs, infer_format=mode, **details), no_wait, as_json)
 
 
 @group.command("image", epilog="Example: modelyard import image ghcr.io/team/app:1.4 --config config.json --name app")
@@ -156,10 +156,10 @@ def image(
     details = _details(version, description, label, doc)
     wanted: dict[str, Any] | str = config if config.startswith("s3://") else json_file(Path(config))
     client = client_of(context)
-    _finish(client, client.imports.image(name, reference, wanted, platform=platform, **details), no_wait, as_json)
+    finish(client, client.imports.image(name, reference, wanted, platform=platform, **details), no_wait, as_json)
 
 
-def _finish(client: Client, made: Reply, no_wait: bool, as_json: bool) -> None:
+def finish(client: Client, made: Reply, no_wait: bool, as_json: bool) -> None:
     """Follow the import. What was refused is shown as well: it says everything that is wrong."""
     identifier = made["model_id"]
     if no_wait:

@@ -43,8 +43,8 @@ GROUPS: dict[str, tuple[tuple[str, ...], str]] = {
         "'import s3://…' and 'import FOLDER' work without naming the way.",
     ),
     "models": (
-        ("models", "aliases", "comparison", "lineage", "model_files"),
-        "List, show, change, compare, verify, download and delete versions.",
+        ("models", "aliases", "comparison", "lineage", "model_files", "promotion"),
+        "List, show, change, compare, verify, download, copy, promote and delete versions.",
     ),
     "aliases": (("aliases",), "champion, staging, …: show, move and remove them; who held one when."),
     "templates": (("templates",), "Templates: engine, runtime and input/output mode, fixed once."),

@@ -84,6 +84,8 @@ def source_words(source: Reply) -> str:
         return f"template {source['template_id']}: {inputs}"
     if kind == "image":
         return f"image {source['reference']} {source['platform']}"
+    if kind == "promotion":
+        return f"{source['model_name']} {source['model_version']} of project {source['project']}"
     return {"upload": "uploaded", "training": "training run"}.get(kind or "", kind or "")
 
 

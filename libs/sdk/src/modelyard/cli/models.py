@@ -21,7 +21,9 @@ from modelyard.errors import TaskFailed
 from modelyard.references import meant, model_id
 from modelyard.resources.models import Filters
 
-group = typer.Typer(no_args_is_help=True, help="List, show, change, compare, verify, download and delete versions.")
+group = typer.Typer(
+    no_args_is_help=True, help="List, show, change, compare, verify, download, copy, promote and delete versions."
+)
 Model = Annotated[
     str,
     typer.Argument(help="Id, name (its newest version), name:1.0.0 or name@alias.", autocompletion=completing.models),

@@ -2,12 +2,15 @@
 
 import builtins
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 from modelyard.client import Client, Reply, at
-from modelyard.errors import NotFoundHere
+from modelyard.connection import Connection, connection_in
+from modelyard.errors import NotFoundHere, NotUsable
 from modelyard.references import archived_id, artifact_id, model_id
+from modelyard.resources.imports import Details
 from modelyard.transfer import download
 from modelyard.transfer.line import Begun, Progress, not_told
 
@@ -20,6 +23,13 @@ def all_links(page: Callable[[str | None], Reply]) -> Reply:
         further = page(after)
         files, after = files + further["files"], further.get("next_after")
     return {**reply, "files": files, "next_after": None}
+
+
+def _client_of(to: Client | Connection | Path | str) -> AbstractContextManager[Client]:
+    """A client that is given stays open."""
+    if isinstance(to, Client):
+        return nullcontext(to)
+    return Client(to if isinstance(to, Connection) else connection_in(Path(to)))
 
 
 class Filters(TypedDict, total=False):
@@ -116,6 +126,36 @@ class Models:
         if identifier is None:
             raise NotFoundHere(f"no archived model {model!r}; see 'modelyard models list --archived'")
         return self._client.post(at("models", identifier, "restore"), {})
+
+    def copy(self, model: str, name: str, **details: Unpack[Details]) -> Reply:
+        """Under another name of this project, with artifacts, proofs and evaluations. `client.imports.wait` follows it.
+
+        What `details` leave out is the original's.
+        """
+        return self.promote(model, self._client, name=name, **details)
+
+    def promote(
+        self, model: str, to: Client | Connection | Path | str, *, name: str | None = None, **details: Unpack[Details]
+    ) -> Reply:
+        """To another project of the same yard, with artifacts, proofs and evaluations. `to`: a client or connection of
+        that project, or its connection.json. `imports.wait` of such a client follows it.
+
+        Without `name` it keeps its own; what `details` leave out is the original's. Raises NotUsable when `to` is
+        another yard, ConnectionNotFound.
+        """
+        found = self.show(model)
+        source = self._client.connection
+        given = {field: value for field, value in details.items() if value is not None}
+        promotion = {"project": source.project, "model_id": found["model_id"]}
+        with _client_of(to) as target:
+            if target.connection.url.rstrip("/") != source.url.rstrip("/"):  # whose token is a secret of this one
+                raise NotUsable(
+                    f"{target.connection.url} is not the gateway {source.url}: a version is promoted within one yard; "
+                    "between two, download it and import it"
+                )
+            body = {"model_name": name or found["model_name"], **given, "promotion": promotion}
+            other = target.connection.project != source.project
+            return target.post("models", body, source_token=source.token if other else None)
 
     def history(self, model: str, *, after: int = 0) -> Iterator[Reply]:
         """Every change, oldest first, from the record behind number `after` on; also of a deleted version."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from modelyard_contracts.calls.imports import ImportState, ImportView
 from modelyard_contracts.catalogue import IMPORT_FAILED, IMPORT_FETCH, IMPORT_STARTED, IMPORT_SUCCEEDED
-from modelyard_contracts.events import Assembly, ImportFailed, ImportStarted, ImportSucceeded
+from modelyard_contracts.events import Assembly, ImportFailed, ImportStarted, ImportSucceeded, Original
 from modelyard_contracts.failures import Failure, Problem
 from modelyard_contracts.jobs import ImportJob
 from modelyard_contracts.outcome import Outcome
@@ -33,7 +33,8 @@ class Import:
     """How one version comes in. Sizes are bytes, instants ms since 1970 UTC.
 
     `folder` is where the newest attempt writes, below `destination`. `pins` (a digest of the source objects) and
-    `files` are what the next attempt needs to go on there; without `pins` there is nothing to go on with.
+    `files` are what the next attempt needs to go on there; without `pins` there is nothing to go on with. `brought` are
+    the artifacts beside the source that a promotion has copied.
     """
 
     import_id: str
@@ -46,6 +47,7 @@ class Import:
     created_at: int
     assembly: Assembly | None = None
     declared: Declared = NOTHING_DECLARED
+    original: Original | None = None
     correlationid: str | None = None
     state: ImportState = "waiting"
     attempt: int = 0
@@ -56,6 +58,7 @@ class Import:
     total_bytes: int | None = None
     copied_bytes: int = 0
     artifact: Artifact | None = None
+    brought: tuple[Artifact, ...] = ()
     code: str | None = None
     reason: str | None = None
     problems: tuple[Problem, ...] = ()
@@ -127,10 +130,13 @@ def interrupt(job: Import, reason: str, *, now: int) -> Outcome[Import]:
 
 def succeed(job: Import, fact: ImportSucceeded, *, now: int) -> Outcome[Import]:
     artifact = fact.artifact
+    every = (artifact, *fact.artifacts)
+    files, size = sum(len(each.files) for each in every), sum(each.size for each in every)
     done = replace(
-        job, state="succeeded", artifact=artifact, finished_at=now, copied_bytes=artifact.size, pins=None, files=()
-    )
-    text = f"succeeded: {len(artifact.files)} files, {artifact.size} bytes, {artifact.digest}"
+        job, state="succeeded", artifact=artifact, brought=fact.artifacts, finished_at=now, copied_bytes=size,
+        pins=None, files=(),
+    )  # fmt: skip
+    text = f"succeeded: {files} files, {size} bytes, {artifact.digest}"
     return Outcome(_logged(done, (LogLine(now, text),)), ((IMPORT_SUCCEEDED, fact),))
 
 

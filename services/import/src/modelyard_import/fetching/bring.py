@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelyard_contracts.events import ImportSucceeded
-from modelyard_contracts.shapes import FileEntry, ImageSource
+from modelyard_contracts.shapes import FileEntry, ImageSource, PromotionSource
 from modelyard_formats.package.check import PackageReport
 from modelyard_import.domain.imports import Import, attempt_location
 from modelyard_import.domain.layout import Layout
@@ -24,6 +24,7 @@ from modelyard_import.fetching.listing import Package, PackageLimits, list_packa
 from modelyard_import.fetching.notes import Notes
 from modelyard_import.fetching.origin import Origin, origin_of
 from modelyard_import.fetching.pinning import Pinning
+from modelyard_import.fetching.promotion import promote
 from modelyard_import.fetching.reading import Reading, read_by_inspection, sniff
 from modelyard_import.fetching.resuming import open_folder
 from modelyard_import.fetching.room import Room
@@ -47,6 +48,8 @@ class Bring:
 
     async def __call__(self, attempt: Attempt[Import], notes: Notes) -> ImportSucceeded:
         """Raises Failure for a package or place that is refused; anything else is worth another attempt."""
+        if isinstance(source := attempt.value.source, PromotionSource):
+            return await promote(attempt, source, notes, objects=self.objects)
         origin, package = await self._found(attempt.value, notes)
         job = await open_folder(attempt, package.layout, notes, objects=self.objects)
         target = origin.parts[0].location if origin.by_reference else attempt_location(job)

@@ -35,8 +35,11 @@ class Pass:
 
 
 class Notes:
+    """`passes`: how often every byte is gone through; once where it is copied and not read."""
+
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
+        self.passes = 2
         self._lines: list[LogLine] = []
         self._files: dict[str, FileState] = {}
         self._passes: dict[tuple[str, str], Pass] = {}
@@ -50,7 +53,7 @@ class Notes:
     @property
     def copied_bytes(self) -> int:
         """Every byte is read once and copied once, and counts when both is done: half after one of them."""
-        return sum(each.weighed for each in self._passes.values()) // 2
+        return sum(each.weighed for each in self._passes.values()) // self.passes
 
     @property
     def upload_ids(self) -> dict[str, str]:

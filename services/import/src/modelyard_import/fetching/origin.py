@@ -9,6 +9,7 @@ from modelyard_contracts.shapes import (
     Declared,
     ImageSource,
     Location,
+    PromotionSource,
     StorageSource,
     TemplateSource,
     TrainingRef,
@@ -79,8 +80,8 @@ async def _origin_of(job: Import, repository: Repository, places: Places) -> Ori
                     "the template was not resolved", rule="a known template", field="source.template_id"
                 )
             return _assembled(job, job.assembly, places)
-        case ImageSource():
-            raise ValueError("an image does not lie in folders")
+        case ImageSource() | PromotionSource():
+            raise ValueError(f"of this source no folder is fetched: {job.source.kind}")
 
 
 def _agreed(job: Import, location: Location, places: Places, field: str = "source.location") -> Location:

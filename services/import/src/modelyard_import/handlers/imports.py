@@ -39,6 +39,7 @@ class ImportHandlers:
             destination=requested.destination,
             assembly=requested.assembly,
             declared=requested.declared,
+            original=requested.original,
             created_at=self.now(),
             correlationid=envelope.correlationid,
         )

@@ -52,11 +52,13 @@ class Sweeping:
         if job.artifact is None or job.deleted:
             await self.objects.remove_prefix(whole.bucket, whole.prefix)
             return
-        kept = _keys_of(job.artifact) if job.artifact.location.bucket == whole.bucket else frozenset[str]()
+        kept = {key for each in (job.artifact, *job.brought) for key in _keys_of(each, whole.bucket)}
         async for found in self.objects.list(whole.bucket, whole.prefix):
             if found.key not in kept:
                 await self.objects.remove(whole.bucket, found.key)
 
 
-def _keys_of(artifact: Artifact) -> frozenset[str]:
-    return frozenset(artifact.location.prefix + file.path for file in artifact.files)
+def _keys_of(artifact: Artifact, bucket: str) -> frozenset[str]:
+    """Of what lies in the bucket."""
+    files = artifact.files if artifact.location.bucket == bucket else ()
+    return frozenset(artifact.location.prefix + file.path for file in files)

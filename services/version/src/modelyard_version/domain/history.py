@@ -32,9 +32,9 @@ _LISTS: Final[Mapping[str, tuple[str, str, frozenset[str]]]] = {
     "artifacts": (
         "artifact",
         "artifact_id",
-        frozenset({"kind", "format", "target", "size", "digest", "conversion_id"}),
+        frozenset({"kind", "format", "target", "size", "digest", "conversion_id", "made_in"}),
     ),
-    "evaluations": ("evaluation", "run_id", frozenset({"version", "artifact_id", "dataset_id", "metrics"})),
+    "evaluations": ("evaluation", "run_id", frozenset({"version", "artifact_id", "dataset_id", "metrics", "made_in"})),
     "work": ("work", "id", frozenset({"words"})),
     "listings": ("listing", "listing_id", frozenset({"title"})),
     "refusals": ("refusal", "listing_id", frozenset({"title", "code", "reason"})),

@@ -4,7 +4,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from modelyard_contracts.calls.version import EvaluationSummary, Lineage, LineageEdge, LineageNode
-from modelyard_contracts.shapes import Artifact, ImageSource, StorageSource, TemplateSource, TrainingRef
+from modelyard_contracts.shapes import (
+    Artifact,
+    ImageSource,
+    PromotionSource,
+    StorageSource,
+    TemplateSource,
+    TrainingRef,
+)
 from modelyard_version.domain.origins import reaches
 from modelyard_version.domain.versions import Entry, Listing, Version
 
@@ -16,7 +23,8 @@ Parts = Iterator[LineageNode | LineageEdge]
 
 def lineage(versions: Iterable[Version], bucket: str, cut: str | None = None) -> Lineage:
     """Datasets and code → training job → version → artifacts → evaluations and entries; version → listings; image and
-    template → version; and from an artifact to the versions that were imported from it, if both are among `versions`.
+    template → version; from an artifact to the versions that were imported from it, if both are among `versions`; and
+    from an original to what it was promoted as, with what made the original before it.
 
     A version whose part would make the graph too large is left out, and `cut` says so.
     """
@@ -62,7 +70,8 @@ class _Graph:
 
 def _parts(version: Version) -> Parts:
     if version.training:
-        yield from _training(version.training, version.model_id)
+        original = version.source.model_id if isinstance(version.source, PromotionSource) else None
+        yield from _training(version.training, original or version.model_id)
     yield from _source(version)
     label = f"{version.model_name} {version.model_version}"
     yield LineageNode(id=version.model_id, kind="version", label=label, facts=_version_facts(version))
@@ -89,7 +98,15 @@ def _version_facts(version: Version) -> dict[str, Any]:
 
 
 def _origins(version: Version, known: dict[str, Version], bucket: str) -> Parts:
-    """From the artifact of another version that this one was imported from."""
+    """From the artifact of another version that this one was imported from, or from its original, of which nothing but
+    its name is told when it is not among those known: of another project, or gone."""
+    if isinstance(version.source, PromotionSource):
+        source = version.source
+        if source.model_id not in known:
+            label, facts = f"{source.model_name} {source.model_version}", {"project": source.project}
+            yield LineageNode(id=source.model_id, kind="version", label=label, facts=facts)
+        relation = "copied as" if source.project == version.owner else "promoted as"
+        yield LineageEdge(source=source.model_id, target=version.model_id, relation=relation)
     for reach in reaches(version.source, version.project, bucket):
         origin = known.get(reach.model_id or "")
         if origin is None or origin is version:
@@ -137,7 +154,7 @@ def _training(training: TrainingRef, model_id: str) -> Parts:
 
 def _artifact(artifact: Artifact, version: Version) -> Parts:
     facts = artifact.model_dump(
-        include={"format", "target", "size", "digest", "conversion_id", "by_reference"}, exclude_none=True
+        include={"format", "target", "size", "digest", "conversion_id", "by_reference", "made_in"}, exclude_none=True
     )
     yield LineageNode(id=artifact.artifact_id, kind="artifact", label=artifact.target, facts=facts)
     yield LineageEdge(source=version.model_id, target=artifact.artifact_id, relation="holds")
@@ -147,7 +164,7 @@ def _artifact(artifact: Artifact, version: Version) -> Parts:
 
 
 def _evaluation(run: EvaluationSummary) -> Parts:
-    facts = run.model_dump(include={"evaluation_id", "version", "samples", "metrics"})
+    facts = run.model_dump(include={"evaluation_id", "version", "samples", "metrics", "made_in"}, exclude_none=True)
     label = f"{run.version} on {run.target}"
     dataset = f"dataset:{run.dataset_id}"
     yield LineageNode(id=run.run_id, kind="evaluation", label=label, facts=facts)

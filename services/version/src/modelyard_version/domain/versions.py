@@ -24,6 +24,7 @@ from modelyard_contracts.events import (
     EvaluationSucceeded,
     ImportFailed,
     ImportSucceeded,
+    Original,
     VersionArchived,
     VersionChanged,
     VersionDeleted,
@@ -107,8 +108,8 @@ class Version:
     """One version of a model. Sizes are bytes, instants ms since 1970 UTC; `model_size` is the source artifact's.
 
     `keyed`: made with an idempotency key, so that the key has to answer for it for ever. `settled` holds ids of ended
-    work and withdrawn listings, newest last. `evaluated_on` are ids of datasets, `imported_from` of versions whose
-    files were copied. `history_*` tell of the newest record (domain/history.py).
+    work and withdrawn listings, newest last. `evaluated_on` are ids of datasets, `imported_from` of versions of the
+    project whose files were copied. `history_*` tell of the newest record (domain/history.py).
 
     `home` is the project in which it has its number, for ever. `project` is the same, or where an archived or deleted
     one lies: no query of a real project finds it there.
@@ -205,7 +206,11 @@ def updated(version: Version, request: UpdateVersion, now: int) -> VersionOutcom
 
 
 def requested(
-    version: Version, bucket: str, assembly: Assembly | None = None, declared: Declared = NOTHING_DECLARED
+    version: Version,
+    bucket: str,
+    assembly: Assembly | None = None,
+    declared: Declared = NOTHING_DECLARED,
+    original: Original | None = None,
 ) -> VersionOutcome:
     fact = VersionRequested(
         **_named(version),
@@ -213,8 +218,9 @@ def requested(
         destination=Location(bucket=bucket, prefix=f"{folder_of(version.project, version.model_id)}source/"),
         assembly=assembly,
         declared=declared,
+        original=original,
     )
-    return VersionOutcome(version, ((catalogue.VERSION_REQUESTED, fact),), "created")
+    return VersionOutcome(version, ((catalogue.VERSION_REQUESTED, fact),), "promoted" if original else "created")
 
 
 def published(version: Version, fact: ImportSucceeded, now: int) -> VersionOutcome | None:
@@ -227,7 +233,9 @@ def published(version: Version, fact: ImportSucceeded, now: int) -> VersionOutco
         config=fact.config,
         model_type=TEMPLATE if version.model_type == TEMPLATE else fact.config.model_type,
         model_size=artifact.size,
-        artifacts=(artifact,),
+        artifacts=(artifact, *fact.artifacts),
+        evaluations=fact.evaluations,
+        evaluated_on=tuple(dict.fromkeys(run.dataset_id for run in fact.evaluations)),
         training=fact.training,
         scan=fact.scan,
         updated_at=now,
@@ -239,7 +247,8 @@ def published(version: Version, fact: ImportSucceeded, now: int) -> VersionOutco
         size=artifact.size,
         plan=version.plan,
     )
-    return VersionOutcome(done, ((catalogue.VERSION_PUBLISHED, said),), "published")
+    more = ((catalogue.ARTIFACT_ADDED, _added(version, each)) for each in fact.artifacts)
+    return VersionOutcome(done, ((catalogue.VERSION_PUBLISHED, said), *more), "published")
 
 
 def failed(version: Version, fact: ImportFailed, now: int) -> VersionOutcome | None:
@@ -269,8 +278,7 @@ def converted(version: Version, fact: ConversionSucceeded, now: int) -> VersionO
     if version.model_status != "published" or version.artifact(artifact.artifact_id):
         return None
     done = replace(_settle(version, fact.conversion_id, now), artifacts=(*version.artifacts, artifact))
-    said = ArtifactAdded(**_named(version), artifact_id=artifact.artifact_id, target=artifact.target, plan=version.plan)
-    return VersionOutcome(done, ((catalogue.ARTIFACT_ADDED, said),), "artifact-added")
+    return VersionOutcome(done, ((catalogue.ARTIFACT_ADDED, _added(version, artifact)),), "artifact-added")
 
 
 def evaluated(version: Version, fact: EvaluationSucceeded, now: int) -> VersionOutcome | None:
@@ -363,6 +371,10 @@ def deleted(version: Version, bucket: str, now: int) -> VersionOutcome:
     said = VersionDeleted(**_named(version))
     says = ((catalogue.VERSION_DELETED, said), (catalogue.VERSION_PURGE, purge))
     return VersionOutcome(tombstone, says, "deleted")
+
+
+def _added(version: Version, artifact: Artifact) -> ArtifactAdded:
+    return ArtifactAdded(**_named(version), artifact_id=artifact.artifact_id, target=artifact.target, plan=version.plan)
 
 
 def _named(version: Version) -> dict[str, str]:

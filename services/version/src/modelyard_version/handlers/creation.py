@@ -34,13 +34,15 @@ class CreationCalls:
         if context.idempotency_key and (made := await self.versions.any(model_id)):
             return _repeated(made, request)  # also when its template or origin is gone since
         highest = await self._known(context.project, request.model_name)
-        arranged = await self.arranging.arrange(context.project, request)
+        arranged = await self.arranging.arrange(context.project, request, model_id)
         cause = Cause.asked(context)
         for _ in range(ATTEMPTS):
             number = request.model_version or _next(highest, request.model_name)
-            version = _publishing(context, request, arranged, model_id=model_id, number=number, now=self.now())
+            digest, now = request_digest(request), self.now()
+            version = _publishing(context, arranged, digest, model_id=model_id, number=number, now=now)
+            told = requested(version, self.bucket, arranged.assembly, request.declared, arranged.original)
             try:
-                await self.versions.add(requested(version, self.bucket, arranged.assembly, request.declared), cause)
+                await self.versions.add(told, cause)
                 return _created(version)
             except Duplicate as duplicate:
                 if made := await self.versions.any(model_id):
@@ -71,8 +73,9 @@ def _next(highest: int | None, model_name: str) -> str:
 
 
 def _publishing(
-    context: CallContext, request: CreateVersion, arranged: Arrangement, *, model_id: str, number: str, now: int
+    context: CallContext, arranged: Arrangement, request_digest: str, *, model_id: str, number: str, now: int
 ) -> Version:
+    request = arranged.request
     return Version(
         model_id=model_id,
         project=context.project,
@@ -86,7 +89,7 @@ def _publishing(
         created_by=context.actor,
         create_at=now,
         updated_at=now,
-        request_digest=request_digest(request),
+        request_digest=request_digest,
         keyed=context.idempotency_key is not None,
         description=request.description,
         labels=request.labels,

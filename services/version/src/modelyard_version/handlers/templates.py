@@ -9,7 +9,7 @@ from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
 from modelyard_contracts.calls.version import CreateVersion, InstallType
-from modelyard_contracts.events import Assembly
+from modelyard_contracts.events import Assembly, Original
 from modelyard_contracts.runtimes import RUNTIMES
 from modelyard_contracts.shapes import TemplateSource
 from modelyard_store.documents import Duplicate
@@ -32,10 +32,13 @@ OWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """What a request comes to. `assembly` is set exactly for a template source; `imported_from` are ids of versions."""
+    """What a request comes to. `assembly` is set exactly for a template source, `original` for a promotion, whose
+    `request` has what it leaves to that; `imported_from` are ids of versions of the project."""
 
+    request: CreateVersion
     install_type: tuple[InstallType, ...]
     assembly: Assembly | None = None
+    original: Original | None = None
     imported_from: tuple[str, ...] = ()
 
 
@@ -55,7 +58,7 @@ class TemplateCalls:
         allowed = domain.install_types(request.install_type, mode)
         if allowed is None:
             raise NoBatch(mode.infer_format if mode else "")
-        return Arrangement(allowed, assembly)
+        return Arrangement(request, allowed, assembly)
 
     async def create(self, context: CallContext, request: calls.CreateTemplate) -> calls.TemplateView:
         """Raises TemplateRefused, TemplateExists, TooManyTemplates, KeyReused."""

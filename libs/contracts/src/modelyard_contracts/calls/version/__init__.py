@@ -82,7 +82,6 @@ from modelyard_contracts.calls.version.register import (
     VERSION,
     CreateVersion,
     Description,
-    EvaluationSummary,
     GetVersion,
     InstallType,
     Label,
@@ -104,6 +103,7 @@ from modelyard_contracts.calls.version.register import (
     VersionSummary,
     VersionView,
 )
+from modelyard_contracts.shapes import EvaluationSummary
 
 __all__ = [
     "ALIAS",

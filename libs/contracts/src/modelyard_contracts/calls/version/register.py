@@ -7,7 +7,17 @@ from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, field_serializ
 
 from modelyard_contracts.calls.call import Call, Page
 from modelyard_contracts.package import MODEL_TYPES, PackageConfig
-from modelyard_contracts.shapes import Artifact, Asked, Declared, Plan, ScanReport, Shape, Source, TrainingRef
+from modelyard_contracts.shapes import (
+    Artifact,
+    Asked,
+    Declared,
+    EvaluationSummary,
+    Plan,
+    ScanReport,
+    Shape,
+    Source,
+    TrainingRef,
+)
 
 NAME = r"^[A-Za-z0-9\u4e00-\u9fff_-]{1,64}$"
 VERSION = r"^(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)$"
@@ -140,18 +150,6 @@ class VersionRow(VersionSummary):
     publishable_flag: bool = Field(default=False, description="it is published, so the gallery takes it")
     tunable: Literal[False] = False
     market_flag: Literal[False] = False
-
-
-class EvaluationSummary(Shape):
-    evaluation_id: str
-    version: str
-    run_id: str
-    artifact_id: str
-    target: str
-    dataset_id: str
-    dataset_name: str | None = None
-    samples: int
-    metrics: dict[str, float]
 
 
 class RefusedPublication(Shape):

@@ -16,7 +16,7 @@ from modelyard_gateway.domain import AccessKey, Token, access_secret_of
 from modelyard_gateway.doors.v1.queries import misplaced_parameters
 from modelyard_gateway.doors.v1.replies import invalid
 from modelyard_gateway.edge import Admitted, Read
-from modelyard_gateway.errors import Forbidden, Unauthenticated
+from modelyard_gateway.errors import OF_SOURCE, SOURCE_HEADER, Forbidden, SourceTokenNeeded, Unauthenticated
 from modelyard_gateway.json_bounds import misfits
 from modelyard_gateway.signatures import NOTHING, Claim, is_signed
 from modelyard_gateway.texts import misfitting_texts
@@ -66,7 +66,27 @@ async def authenticate(request: Request) -> Token:
     secret = presented_secret(request)
     if not secret:
         raise Unauthenticated
-    if token := await backends_of(request).lookups.token_of(secret):
+    return await _token_of(request, secret)
+
+
+async def may_read(request: Request, secret: str | None, project: str) -> None:
+    """That the caller has a token of another project too, with whatever role. Nothing but the project goes on from
+    here. Raises Failure naming the header."""
+    if not secret:
+        raise SourceTokenNeeded(project)
+    try:
+        token = await _token_of(request, secret)
+    except Unauthenticated as error:
+        raise SourceTokenNeeded(project) from error
+    if token.project != project:
+        message = f"the token in {SOURCE_HEADER} belongs to another project than {project!r}"
+        raise Forbidden(message, field=SOURCE_HEADER, rule=OF_SOURCE)
+
+
+async def _token_of(request: Request, secret: str) -> Token:
+    """Raises Unauthenticated, or TooManyAttempts for who goes on guessing."""
+    backends = backends_of(request)
+    if token := await backends.lookups.token_of(secret):
         return token
     raise await _guessed(request, Unauthenticated())
 
@@ -139,6 +159,12 @@ async def _json_of(request: Request) -> Any:
         return None
 
 
+SourceToken = Annotated[
+    str | None,
+    Header(
+        alias=SOURCE_HEADER, description="a token, of any role, of the other project that a version is promoted from"
+    ),
+]
 Reader = Annotated[Caller, Depends(caller_with(Role.READER))]
 Writer = Annotated[Caller, Depends(caller_with(Role.WRITER))]
 Publisher = Annotated[Caller, Depends(caller_with(Role.PUBLISHER))]

@@ -34,6 +34,8 @@ async def source_of(caller: Caller, body: ModelRequest) -> Source:
     _check_code(body, (location,) if location else (), hosts)
     if location is not None:
         return StorageSource(location=location, source_copy=body.source_copy in (True, "true"))
+    if body.promotion is not None:
+        return body.promotion.source({name for name in body.model_fields_set if getattr(body, name) is not None})
     if body.image is not None:
         return body.image.source(body.declared)
     return _by_id(body) or ImageSource(reference=body.source_location or "", config=usual_for_images(body.declared))

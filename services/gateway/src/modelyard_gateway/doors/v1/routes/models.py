@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import imports, version
 from modelyard_contracts.failures import Failure
 from modelyard_gateway.doors.v1 import shown
-from modelyard_gateway.doors.v1.access import Reader, Writer
+from modelyard_gateway.doors.v1.access import Reader, SourceToken, Writer, may_read
 from modelyard_gateway.doors.v1.conditions import IfMatch, IfNoneMatch, with_etag
 from modelyard_gateway.doors.v1.paths import MODEL
 from modelyard_gateway.doors.v1.replies import renamed, validated
@@ -22,8 +22,12 @@ router = APIRouter(prefix="/v1/{project_id}", tags=["models"])
 
 
 @router.post("/models", status_code=200)
-async def create_model(caller: Writer, body: Annotated[ModelRequest, AsSaid]) -> version.VersionCreated:
+async def create_model(
+    request: Request, caller: Writer, body: Annotated[ModelRequest, AsSaid], source_token: SourceToken = None
+) -> version.VersionCreated:
     """Register a version and import it. Answers at once as `publishing`; poll it until `published` or `failed`."""
+    if body.promotion is not None and body.promotion.project != caller.project:
+        await may_read(request, source_token, body.promotion.project)
     source = await source_of(caller, body)
     try:
         return await caller.ask(version.CREATE, validated(version.CreateVersion, body.call_fields(source)))
@@ -67,16 +71,16 @@ async def preview_deletion(
     return await caller.ask(version.PREVIEW_DELETION, request)
 
 
-@router.post(f"{MODEL}/archive")
-async def archive_model(caller: Writer, model_id: str) -> version.VersionView:
+@router.post(f"{MODEL}/archive", response_model=ModelView)
+async def archive_model(caller: Writer, model_id: str) -> Response:
     """Take a version out of use with everything it has; what holds it against deletion holds it here too."""
-    return await caller.ask(version.ARCHIVE, version.ArchiveVersion(model_id=model_id))
+    return await caller.relay(version.ARCHIVE, version.ArchiveVersion(model_id=model_id), shown.model)
 
 
-@router.post(f"{MODEL}/restore")
-async def restore_model(caller: Writer, model_id: str) -> version.VersionView:
+@router.post(f"{MODEL}/restore", response_model=ModelView)
+async def restore_model(caller: Writer, model_id: str) -> Response:
     """Bring back an archived version, or a deleted one while it waits."""
-    return await caller.ask(version.RESTORE, version.RestoreVersion(model_id=model_id))
+    return await caller.relay(version.RESTORE, version.RestoreVersion(model_id=model_id), shown.model)
 
 
 @router.get(f"{MODEL}/files")

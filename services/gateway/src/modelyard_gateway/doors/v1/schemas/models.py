@@ -1,4 +1,4 @@
-"""Bodies and queries of the register: what a version shall be called, and which of the five places it comes from."""
+"""Bodies and queries of the register: what a version shall be called, and which of the six places it comes from."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Self
@@ -8,7 +8,8 @@ from pydantic_core import InitErrorDetails
 
 from modelyard_contracts.calls import version
 from modelyard_contracts.package import IMAGE
-from modelyard_contracts.shapes import ImageSource, Plan, Source
+from modelyard_contracts.shapes import ImageSource, Plan, PromotionSource, Source
+from modelyard_gateway.doors.v1.schemas.administration import PROJECT
 from modelyard_gateway.doors.v1.schemas.declared import FIELDS, TEMPLATE, DeclaredFields, said_in
 from modelyard_gateway.doors.v1.schemas.places import Place, is_place
 from modelyard_gateway.doors.v1.schemas.rules import ConfigFile, HttpModel, all_at_once, broken, location_of, one_of
@@ -64,12 +65,27 @@ class ImageRequest(HttpModel):
         return ImageSource(**fields, config_location=location_of(folder), config_file=file)
 
 
-SOURCES = ("source_location", "upload_id", "training_job_id", "template", "image")
+TAKEN = ("description", "labels", "tags", "model_docs", "install_type", "specification")
+
+
+class PromotionRequest(HttpModel):
+    """A version of this project, or of another one, for which `X-Source-Token` has a token."""
+
+    project: str = Field(pattern=PROJECT)
+    model_id: Id
+
+    def source(self, given: set[str]) -> PromotionSource:
+        """`given`: fields that the body says itself; the others are taken from the original."""
+        takes = [name for name in TAKEN if name not in given]
+        return PromotionSource.model_validate({**self.model_dump(), "takes": takes})
+
+
+SOURCES = ("source_location", "upload_id", "training_job_id", "template", "image", "promotion")
 _SPOKEN = ("source_location", "source_copy", "model_type", *TEXTS)
 
 
 class ModelRequest(DeclaredFields):
-    """One import: what it shall be called, exactly one of the five places it comes from, and what is said of the
+    """One import: what it shall be called, exactly one of the six places it comes from, and what is said of the
     package itself."""
 
     model_config = ConfigDict(
@@ -105,6 +121,7 @@ class ModelRequest(DeclaredFields):
                     "runtime": "python3.6",
                     "initial_config": '{"model_algorithm": "image_classification"}',
                 },
+                {"model_name": "digits-eu", "promotion": {"project": "default", "model_id": "0197…"}},
             ]
         }
     )
@@ -127,6 +144,7 @@ class ModelRequest(DeclaredFields):
     training_job_id: Id | None = None
     template: TemplateRequest | None = None
     image: ImageRequest | None = None
+    promotion: PromotionRequest | None = None
     description: version.Description = ""
     labels: version.Labels = ()
     tags: Tags = Field(default={}, description="labels with a value: an object, or a list of `{key, value}`")
@@ -155,8 +173,9 @@ class ModelRequest(DeclaredFields):
         part = field.removeprefix("source.")
         if part == field:
             return field
-        if self.template is not None or self.image is not None:
-            return f"{'template' if self.template else 'image'}.{part}"
+        for name in ("template", "image", "promotion"):
+            if getattr(self, name) is not None:
+                return f"{name}.{part}"
         return "source_location" if part in {"location", "reference"} else part
 
     def call_fields(self, source: Source) -> dict[str, object]:
