@@ -49,6 +49,8 @@ def test_models_missing_twice_empty_or_half():
     ]
     assert messages(config, ("model/a.onnx", 1), ("model/b.xml", 1), ("model/b.bin", 1))[0].startswith("2 models")
     assert messages(config, ("model/a.onnx", 0)) == ["model/a.onnx is empty"]
+    params = ("model/a-symbol.json", 1), ("model/a-0000.params", 0)
+    assert messages(config, *params) == ["model/a-0000.params is empty"]
     assert messages(config, ("model/a.xml", 1)) == ["a.xml has no a.bin beside it"]
     assert refusal(check_listing([config])).code == "ModelArts.3017"
 
