@@ -1,6 +1,7 @@
 """One call in, one call out: `modelyard.save` and `modelyard.load`, for notebooks and short scripts."""
 
 import sys
+import warnings
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -10,23 +11,42 @@ from modelyard.client import Client, Reply
 from modelyard.connection import Connection, find_connection
 from modelyard.loading import LoadedModel
 from modelyard.resources.imports import Details
+from modelyard.transfer import Contents
 
 
-def save(name: str, folder: str | Path, *, connection: Connection | None = None, **details: Unpack[Details]) -> Reply:
+def save(
+    name: str,
+    folder: str | Path,
+    *,
+    hidden: bool = False,
+    connection: Connection | None = None,
+    **details: Unpack[Details],
+) -> Reply:
     """Import a package of this machine (docs/package.md) and wait; the published version.
+
+    What of the folder is not sent is warned of before anything moves, and stands in `left_out` of the reply; with
+    `hidden` files that begin with a dot go too.
 
     Raises NotFoundHere when the folder is no package, Refused naming field and rule, TaskFailed with every problem that
     was found in it, and ConnectionNotFound. The same call again goes on where a broken line has left it.
     """
     with Client(connection or find_connection()) as client, _Line(f"importing {name}") as line:
-        made = client.imports.upload(name, Path(folder), progress=line, begun=line.begun, **details)
-        return client.imports.wait(made["model_id"], lambda reply: line.say(str(reply["model_status"])))
+        made = client.imports.upload(
+            name, Path(folder), hidden=hidden, progress=line, begun=line.begun, chosen=_warn, **details
+        )
+        published = client.imports.wait(made["model_id"], lambda reply: line.say(str(reply["model_status"])))
+        return {**published, "left_out": made["left_out"]}
 
 
 def load(model: str, *, target: str | None = None, connection: Connection | None = None) -> LoadedModel:
     """`Client.load` with the connection that the command line would use."""
     with Client(connection or find_connection()) as client, _Line(f"loading {model}") as line:
         return client.load(model, target=target, progress=line, begun=line.begun)
+
+
+def _warn(contents: Contents) -> None:
+    if notice := contents.notice():
+        warnings.warn(notice, stacklevel=4)
 
 
 class _Line:

@@ -77,6 +77,7 @@ def upload(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="A local package: config.json and the model (docs/package.md).")],
     name: Name,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Files that begin with a dot go too, .git never.")] = False,
     version: Version = None,
     description: Description = "",
     label: Labels = None,
@@ -88,7 +89,9 @@ def upload(
     details = _details(version, description, label, doc)
     client = client_of(context)
     with Transfer(f"uploading {folder.name}") as transfer:
-        made = client.imports.upload(name, folder, progress=transfer, begun=transfer.begun, **details)
+        made = client.imports.upload(
+            name, folder, hidden=hidden, progress=transfer, begun=transfer.begun, chosen=transfer.chosen, **details
+        )
     _finish(client, made, no_wait, as_json)
 
 
@@ -162,17 +165,18 @@ def image(
 def _finish(client: Client, made: Reply, no_wait: bool, as_json: bool) -> None:
     """Follow the import. What was refused is shown as well: it says everything that is wrong."""
     identifier = made["model_id"]
+    sent = {"left_out": made["left_out"]} if "left_out" in made else {}
     if no_wait:
-        show(client.models.show(identifier), as_json, render_model)
+        show(client.models.show(identifier) | sent, as_json, render_model)
         return
     text = f"importing {made['model_name']} {made['model_version']}"
     try:
         with following(text, _note(client, identifier)) as tell:
             reply = client.imports.wait(identifier, tell)
     except TaskFailed as failed:
-        show(failed.reply, as_json, render_model)
+        show((failed.reply or {}) | sent, as_json, render_model)
         raise
-    show(reply, as_json, render_model)
+    show(reply | sent, as_json, render_model)
 
 
 def _note(client: Client, identifier: str) -> Callable[[Reply], str]:

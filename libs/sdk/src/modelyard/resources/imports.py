@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict, Unpack
 from modelyard.client import Client, Reply, at
 from modelyard.errors import NotFoundHere
 from modelyard.references import model_id, template_id, training_run
-from modelyard.transfer import upload
+from modelyard.transfer import Chosen, files_below, nobody_told, upload
 from modelyard.transfer.line import Begun, Progress, not_told
 
 
@@ -45,12 +45,23 @@ class Imports:
         *,
         progress: Progress = lambda _: None,
         begun: Begun = not_told,
+        chosen: Chosen = nobody_told,
+        hidden: bool = False,
         **details: Unpack[Details],
     ) -> Reply:
-        """A package on this machine. Raises NotFoundHere, and TaskFailed naming the file that was not taken."""
-        if folder.is_dir() and not any((folder / inner / "config.json").is_file() for inner in ("", "model")):
-            raise NotFoundHere(f"{folder} is no model package: it has neither config.json nor model/config.json")
-        return self.uploaded(model_name, upload(self._client, folder, progress, begun), **details)
+        """A package on this machine. `left_out` of the reply lists what of the folder was not sent, each with `path`
+        and `reason`; `chosen` hears it before anything moves. With `hidden` files that begin with a dot go too.
+
+        Raises NotFoundHere, and TaskFailed naming the file that was not taken.
+        """
+        contents = files_below(folder, hidden=hidden)
+        chosen(contents)
+        if not any(config in contents.files for config in ("config.json", "model/config.json")):
+            hint = "; of the Hugging Face cache name one of snapshots/" if (folder / "snapshots").is_dir() else ""
+            message = f"{folder} is no model package: it has neither config.json nor model/config.json{hint}"
+            raise NotFoundHere(message)
+        made = self.uploaded(model_name, upload(self._client, contents, progress, begun), **details)
+        return {**made, "left_out": contents.told()}
 
     def uploaded(self, model_name: str, upload_id: str, **details: Unpack[Details]) -> Reply:
         """A package that was uploaded before."""
