@@ -70,7 +70,7 @@ def test_a_snapshot_of_the_hugging_face_cache(tmp_path: Path) -> None:
 
 def test_the_whole_repository_is_no_package(client: Client, tmp_path: Path) -> None:
     repository = cached(tmp_path).parent.parent
-    with pytest.raises(NotFoundHere, match="is no model package.* name one of snapshots/"):
+    with pytest.raises(NotFoundHere, match=r"is no model package.* name one of snapshots/"):
         client.imports.upload("digits", repository)
 
 

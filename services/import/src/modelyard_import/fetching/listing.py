@@ -125,12 +125,11 @@ async def _laid_out(objects: Objects, origin: Origin) -> tuple[Layout, list[Prob
             message = f"{part.field}: nothing lies below {part.place}"
             problems.append(Problem(message=message, field=part.field, rule="a folder with files"))
         files.extend(found)
-    own = {file.path for file in files if file.path.startswith("model/") and file.path.endswith("/config.json")}
-    for path in sorted(own):
-        rule = "no config.json: the template takes its place"
-        problems.append(Problem(message=f"{path} is not for templates", file=path, rule=rule))
+    if any(file.path == CONFIG_FILE for file in files):
+        rule = f"no {CONFIG_FILE}: the template takes its place"
+        problems.append(Problem(message=f"{CONFIG_FILE} is not for templates", file=CONFIG_FILE, rule=rule))
     written = (WrittenFile(CONFIG_FILE, _config_bytes(origin.config)),) if origin.config else ()
-    return Layout(tuple(file for file in files if file.path not in own), written=written), problems
+    return Layout(tuple(file for file in files if file.path != CONFIG_FILE), written=written), problems
 
 
 def _config_bytes(config: PackageConfig | None) -> bytes:
