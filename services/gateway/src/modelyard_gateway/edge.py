@@ -22,6 +22,7 @@ LARGE: Final = 16 * 1024  # bytes
 TURN: Final = 0.02  # seconds for the others, after a large body was looked through
 BODY_WITHIN: Final = 20.0  # seconds from head to end
 MOST_VALUES: Final = 10_000  # in one body
+_FEWER_FILES: Final = "of an upload every file has three: pack many files into one archive, many samples into one .npz"
 MOST_PARAMETERS: Final = 100  # in one query
 _STREAM: Final = b"text/event-stream"
 
@@ -79,7 +80,7 @@ class Edge:
         try:
             _within_bounds(request, self.max_body_bytes)
             body = await _body_of(request, self.max_body_bytes)
-            await self._look_through(body)
+            await self._look_through(body, request.url.path)
         except Failure:
             if answer.place is not None:
                 await asyncio.sleep(PAUSE)
@@ -89,7 +90,7 @@ class Edge:
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS or (400 <= answer.status < 500 and len(body) >= LARGE):
             await asyncio.sleep(PAUSE)
 
-    async def _look_through(self, body: bytes) -> None:
+    async def _look_through(self, body: bytes, path: str) -> None:
         """Large bodies one after the other, with the others' turn in between. Raises Crowded."""
         if len(body) < LARGE:
             too_much = crowded(body, MOST_VALUES)
@@ -98,7 +99,8 @@ class Edge:
                 too_much = crowded(body, MOST_VALUES)
                 await asyncio.sleep(TURN)
         if too_much:
-            raise Crowded("values", "body", MOST_VALUES)
+            advice = _FEWER_FILES if path.endswith("/uploads") else "send less at once"
+            raise Crowded("values (fields, items, objects and lists)", "body", MOST_VALUES, advice)
 
 
 class _Answer:

@@ -176,8 +176,11 @@ def _listing_problems(layout: Layout, model_type: str | None) -> tuple[Problem, 
 def _check_size(layout: Layout, limits: PackageLimits, place: str) -> None:
     count, total = len(layout.sizes), layout.total_bytes
     if count > limits.max_files:
-        message = f"the package in {place} has {count} files; pack many samples into one .npz"
-        raise PackageTooLarge(message, rule=f"at most {limits.max_files} files")
+        samples = sum(not path.startswith("model/") for path, _ in layout.sizes)
+        advice = "samples into one .npz" if 2 * samples > count else "data files of model/ into one archive"
+        message = f"the package in {place} has {count:,} files, {samples:,} of them in calibration_data/; at most "
+        message += f"{limits.max_files:,} can be kept: pack {advice}"
+        raise PackageTooLarge(message, rule=f"at most {limits.max_files:,} files")
     if total > limits.max_bytes:
-        message = f"the package in {place} has {total} bytes"
-        raise PackageTooLarge(message, rule=f"at most {limits.max_bytes} bytes")
+        message = f"the package in {place} has {total:,} bytes, at most {limits.max_bytes:,} are taken"
+        raise PackageTooLarge(message, rule=f"at most {limits.max_bytes:,} bytes")
