@@ -41,6 +41,7 @@ def test_every_pattern_of_a_request_has_words() -> None:
     [
         ("POST", "models", {"model_name": "two words", "upload_id": "u", "description": "a & b"}),
         ("POST", "models", {"model_name": "a", "source_location": "https://example.org/a"}),
+        ("POST", "models/check", {"model_name": "two words", "model_version": "1.0"}),
         ("POST", "tokens", {"name": "a b", "role": "reader"}),
         ("PUT", "model-names/digits/aliases/1st", {"model_version": "1.0"}),
         ("POST", "datasets", {"name": "a/b", "source_location": "s3://b"}),
