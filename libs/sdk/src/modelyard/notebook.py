@@ -19,34 +19,40 @@ def save(
     folder: str | Path,
     *,
     hidden: bool = False,
+    model_type: str | None = None,
+    algorithm: str | None = None,
     connection: Connection | None = None,
     **details: Unpack[Details],
 ) -> Reply:
-    """Import a package of this machine (docs/package.md) and wait; the published version.
+    """Import a package of this machine (docs/package.md), or one model file, and wait; the published version.
 
     What of the folder is not sent is warned of before anything moves, and stands in `left_out` of the reply; with
-    `hidden` files that begin with a dot go too.
+    `hidden` files that begin with a dot go too. Of one file `model_type` follows from its ending, and `algorithm` is
+    predict_analysis.
 
     Raises NotFoundHere when the folder is no package, Refused naming field and rule, TaskFailed with every problem that
     was found in it, and ConnectionNotFound. The same call again goes on where a broken line has left it.
     """
     with Client(connection or find_connection()) as client, _Line(f"importing {name}") as line:
         made = client.imports.upload(
-            name, Path(folder), hidden=hidden, progress=line, begun=line.begun, chosen=_warn, **details
+            name,
+            Path(folder),
+            hidden=hidden,
+            model_type=model_type,
+            algorithm=algorithm,
+            progress=line,
+            begun=line.begun,
+            chosen=line.chosen,
+            **details,
         )
         published = client.imports.wait(made["model_id"], lambda reply: line.say(str(reply["model_status"])))
-        return {**published, "left_out": made["left_out"]}
+        return {**published, "left_out": made["left_out"], "notes": made["notes"]}
 
 
 def load(model: str, *, target: str | None = None, connection: Connection | None = None) -> LoadedModel:
     """`Client.load` with the connection that the command line would use."""
     with Client(connection or find_connection()) as client, _Line(f"loading {model}") as line:
         return client.load(model, target=target, progress=line, begun=line.begun)
-
-
-def _warn(contents: Contents) -> None:
-    if notice := contents.notice():
-        warnings.warn(notice, stacklevel=4)
 
 
 class _Line:
@@ -63,6 +69,12 @@ class _Line:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._longest:
             sys.stderr.write("\n")
+
+    def chosen(self, contents: Contents) -> None:
+        if self._watched and contents.notes:
+            sys.stderr.write("\n".join(contents.notes) + "\n")
+        if contents.left_out:  # nobody would notice it otherwise
+            warnings.warn(contents.notice() or "", stacklevel=4)
 
     def begun(self, total: int, arrived: int) -> None:
         self._total, self._moved = total, arrived

@@ -75,8 +75,16 @@ def storage(
 @group.command("upload", epilog="Example: modelyard import upload ./digits --name digits")
 def upload(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A local package: config.json and the model (docs/package.md).")],
+    folder: Annotated[
+        Path, typer.Argument(help="A folder with config.json and the model (docs/package.md), or one model file.")
+    ],
     name: Name,
+    model_type: Annotated[
+        str | None, typer.Option("--type", help="Of one file: its model_type; by its ending when omitted.")
+    ] = None,
+    algorithm: Annotated[
+        str | None, typer.Option("--algorithm", help="Of one file: its model_algorithm; predict_analysis when omitted.")
+    ] = None,
     hidden: Annotated[bool, typer.Option("--hidden", help="Files that begin with a dot go too, .git never.")] = False,
     version: Version = None,
     description: Description = "",
@@ -90,7 +98,15 @@ def upload(
     client = client_of(context)
     with Transfer(f"uploading {folder.name}") as transfer:
         made = client.imports.upload(
-            name, folder, hidden=hidden, progress=transfer, begun=transfer.begun, chosen=transfer.chosen, **details
+            name,
+            folder,
+            hidden=hidden,
+            model_type=model_type,
+            algorithm=algorithm,
+            progress=transfer,
+            begun=transfer.begun,
+            chosen=transfer.chosen,
+            **details,
         )
     _finish(client, made, no_wait, as_json)
 
@@ -165,7 +181,7 @@ def image(
 def _finish(client: Client, made: Reply, no_wait: bool, as_json: bool) -> None:
     """Follow the import. What was refused is shown as well: it says everything that is wrong."""
     identifier = made["model_id"]
-    sent = {"left_out": made["left_out"]} if "left_out" in made else {}
+    sent = {name: made[name] for name in ("left_out", "notes") if name in made}
     if no_wait:
         show(client.models.show(identifier) | sent, as_json, render_model)
         return

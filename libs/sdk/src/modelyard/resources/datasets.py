@@ -42,7 +42,7 @@ class Datasets:
         contents = files_below(folder)
         chosen(contents)
         made = self._create(name, kind, hidden, upload_id=upload(self._client, contents, progress, begun))
-        return {**made, "left_out": contents.told()}
+        return {**made, **contents.told()}
 
     def list(self, *, name: str | None = None, limit: int | None = None, offset: int | None = None) -> Reply:
         """`datasets`, `count` and `total_count`."""

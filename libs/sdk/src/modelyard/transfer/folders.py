@@ -4,7 +4,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from modelyard.errors import NotFoundHere, TaskFailed
 
@@ -23,23 +23,24 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What of `place` is sent: where each file lies, by the path it gets."""
+    """What of `place` is sent: where each file lies, by the path it gets. `notes` say what is not as it lies there."""
 
     place: Path
     files: dict[str, Path]
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
 
-    def told(self) -> list[dict[str, str]]:
-        """What is left out, as a reply has it."""
-        return [{"path": each.path, "reason": each.reason} for each in self.left_out]
+    def told(self) -> dict[str, Any]:
+        """What is left out and the notes, as a reply has them."""
+        left_out = [{"path": each.path, "reason": each.reason} for each in self.left_out]
+        return {"left_out": left_out, "notes": list(self.notes)}
 
     def notice(self) -> str | None:
-        """The same in one text: the first names, and how many there are."""
-        if not self.left_out:
-            return None
+        """The notes, and the first names of what is left out, in one text."""
         lines = [f"  {each.path}: {each.reason}" for each in self.left_out[:SHOWN]]
         more = len(self.left_out) - SHOWN
-        return "\n".join(["not sent:", *lines, *([f"  and {more:,} more"] if more > 0 else [])])
+        listed = ["not sent:", *lines, *([f"  and {more:,} more"] if more > 0 else [])] if lines else []
+        return "\n".join([*self.notes, *listed]) or None
 
 
 Chosen = Callable[[Contents], None]
@@ -93,14 +94,19 @@ def _below(folder: Path, hidden: bool) -> Iterator[tuple[str, Path | str]]:
             elif path.name.startswith(".") and not hidden:
                 yield shown, "hidden"
             elif stat.S_ISLNK(kind):
-                yield shown, _behind(path, roots)
+                yield shown, _followed(path, roots)
             elif stat.S_ISDIR(kind):
                 waiting.append(path)
             else:
                 yield shown, path if stat.S_ISREG(kind) else "no regular file"
 
 
-def _behind(link: Path, roots: tuple[Path, ...]) -> Path | str:
+def behind(path: Path, folder: Path) -> Path | str:
+    """A file of the folder, or what a link of it leads to, by the rules of `files_below`; or why it may not be sent."""
+    return _followed(path, (folder.resolve(), *_cache_of(folder.resolve())))
+
+
+def _followed(link: Path, roots: tuple[Path, ...]) -> Path | str:
     """The file that a link leads to, or why it is not followed. Reads names only."""
     try:
         target = link.resolve(strict=True)
