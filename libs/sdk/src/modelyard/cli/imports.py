@@ -205,6 +205,8 @@ def _note(client: Client, identifier: str) -> Callable[[Reply], str]:
             view = client.imports.show(identifier)
         except Refused:  # it has not begun
             return "waiting"
+        if reason := view.get("waits_for"):
+            return f"tries again, {view['attempt']} so far: {reason}"
         if not view.get("total_bytes"):
             return str(view["state"])
         return f"{size(view['copied_bytes'])} of {size(view['total_bytes'])}"
