@@ -52,7 +52,7 @@ async def _beside_s3(
         (source / "model" / "weights.bin").touch()  # another time of change is another upload
 
         async def send(ids: list[str] = ids) -> None:
-            ids.append(await asyncio.to_thread(transfer.upload, client, source, lambda _: None))
+            ids.append(await asyncio.to_thread(transfer.upload, client, transfer.files_below(source), lambda _: None))
 
         async def send_bare(turn: int = turn) -> None:
             await objects.upload(bucket, f"bench/{turn}", source / "model" / "weights.bin")

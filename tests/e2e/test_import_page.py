@@ -15,6 +15,7 @@ from .test_readme import README, ROOT, blocks, run, section
 
 IMPORT_PAGE = ROOT / "docs/import.md"
 SPOKEN_OF = "ghcr.io/team/translator:1.4"
+IN_README = "ghcr.io/ggml-org/llama.cpp:server"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.servers]
 
@@ -41,7 +42,7 @@ def place(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_way_in(yard: Yard, place: Path, reference: str) -> None:
     steps = blocks(section(README.read_text("utf-8"), "Every way in"), "sh")
     assert len(steps) == 6
-    said = run("\n".join(steps).replace(SPOKEN_OF, reference), place, yard.environment())
+    said = run("\n".join(steps).replace(IN_README, reference), place, yard.environment())
     assert said.count("published") == 8
     run("\n".join(blocks(section(README.read_text("utf-8"), "Versions"), "sh")), place, yard.environment())
     assert "<svg" in (place / "lineage.svg").read_text("utf-8")

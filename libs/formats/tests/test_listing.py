@@ -32,9 +32,14 @@ def test_nothing_at_all():
     assert refusal(check_listing([])).code == "ModelArts.3015"
 
 
-def test_config_in_the_wrong_place_or_twice():
+def test_config_in_the_wrong_place():
     assert messages(GOOD[1], ("model/a/config.json", 1)) == ["model/config.json is missing; found model/a/config.json"]
-    assert messages(*GOOD, ("model/a/config.json", 1)) == ["there is a second config.json: model/a/config.json"]
+
+
+@pytest.mark.parametrize("part", ["1_Pooling", "unet", "text_encoder/deeper"])
+def test_a_part_of_a_model_has_its_own_config(part):
+    """As sentence-transformers and diffusers write it; it is data, however large."""
+    assert messages(*GOOD, (f"model/{part}/config.json", 2**21)) == []
 
 
 def test_config_too_large():
@@ -49,6 +54,8 @@ def test_models_missing_twice_empty_or_half():
     ]
     assert messages(config, ("model/a.onnx", 1), ("model/b.xml", 1), ("model/b.bin", 1))[0].startswith("2 models")
     assert messages(config, ("model/a.onnx", 0)) == ["model/a.onnx is empty"]
+    params = ("model/a-symbol.json", 1), ("model/a-0000.params", 0)
+    assert messages(config, *params) == ["model/a-0000.params is empty"]
     assert messages(config, ("model/a.xml", 1)) == ["a.xml has no a.bin beside it"]
     assert refusal(check_listing([config])).code == "ModelArts.3017"
 

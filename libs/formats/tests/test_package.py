@@ -42,6 +42,19 @@ def test_good_packages(tmp_path, build, name, files):
     assert found.failure() is None
 
 
+@pytest.mark.parametrize(
+    ("build", "file"), [(models.with_external_data, "weights.bin"), (models.openvino_ir, "model.bin")]
+)
+def test_empty_weights_beside_a_model_are_named(tmp_path, build, file):
+    root = models.package(tmp_path, build)
+    (root / "model" / file).write_bytes(b"")
+    (root / "model" / "__init__.py").write_bytes(b"")  # empty as it should be
+    problems = check_package(root).problems
+    assert problems
+    assert file in problems[0].message
+    assert "is empty" in problems[0].message
+
+
 def test_the_child_answers_with_the_report(tmp_path):
     models.package(tmp_path)
     reply = inspect_package({"root": str(tmp_path)})

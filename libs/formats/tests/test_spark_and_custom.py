@@ -144,3 +144,28 @@ def test_a_config_may_say_what_the_file_does_not(tmp_path: Path) -> None:
     }
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     assert check_package(tmp_path).problems == ()
+
+
+@pytest.mark.parametrize("weights", ["weights.bin", "a.safetensors", "deep/Z.PT", "model.onnx.data", "zzz.gguf"])
+def test_empty_weights_are_refused_wherever_they_stand(tmp_path: Path, weights: str) -> None:
+    """Neither the alphabet nor a first file that is not empty decides."""
+    found = package(tmp_path, "Custom", {"a.txt": b"x", weights: b"", "zz.txt": b"x"})
+    assert [(problem.file, problem.message) for problem in found.problems] == [
+        (f"model/{weights}", f"model/{weights} is empty")
+    ]
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "code/__init__.py", ".gitkeep", "data.csv", "notes.txt", "a.json"])
+def test_what_may_be_empty_may_be_so_anywhere(tmp_path: Path, name: str) -> None:
+    assert package(tmp_path, "Custom", {name: b"", "weights.bin": b"x"}).problems == ()
+
+
+def test_nothing_but_empty_files_is_no_model(tmp_path: Path) -> None:
+    found = package(tmp_path, "Custom", {"__init__.py": b"", "notes.txt": b""})
+    assert [problem.message for problem in found.problems] == ["model/__init__.py is empty", "model/notes.txt is empty"]
+
+
+def test_empty_parquet_is_refused_and_an_empty_mark_is_not(tmp_path: Path) -> None:
+    files = spark(main=PIPELINE, s0=FOREST)
+    data = "spark_model/stages/0_rfc_2/data/part-0.snappy.parquet"
+    assert [p.file for p in package(tmp_path, "Spark_MLlib", files | {data: b""}).problems] == [f"model/{data}"]

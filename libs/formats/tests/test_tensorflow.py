@@ -115,6 +115,16 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     assert problem.file == "model/variables/variables.data-00000-of-00001"
 
 
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_shard_that_is_empty_or_cut_off_is_named(tmp_path: Path, size: int) -> None:
+    root = package(tmp_path, "saved_model")
+    data = root / "model/variables/variables.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:size])
+    (problem,) = check_package(root).problems
+    assert problem.file == "model/variables/variables.data-00000-of-00001"
+    assert f"it has {size} bytes" in problem.message
+
+
 def test_one_model_of_two_kinds(tmp_path: Path) -> None:
     root = package(tmp_path, "saved_model")
     shutil.copy(FIXTURES / "frozen.pb", root / "model" / "frozen.pb")

@@ -91,7 +91,7 @@ def test_exit_code_2_for_wrong_usage(run: Callable[..., Any], tmp_path: Path, ga
         ("trace", "--name", "n", "--code", "c"): "give exactly one of",
         ("rules", "dry-run"): "name a rule, or give --job-name",
         ("templates", "create", str(tmp_path / "plan.json")): "holds no JSON",
-        ("import", str(tmp_path / "no-package"), "--name", "x"): "is no model package",
+        ("import", str(tmp_path / "no-package"), "--name", "x"): "holds no files",
         ("--connection", str(tmp_path / "missing.json"), "models", "list"): "cannot be read",
     }
     for arguments, words in wrong.items():

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from modelyard import Client, GatewayUnreachable
-from modelyard.transfer import download, upload
+from modelyard.transfer import download, files_below, upload
 from modelyard.transfer import line as lines
 
 from .conftest import Scripted, Uploads
@@ -133,14 +133,14 @@ def test_an_upload_goes_on_where_it_was_cut(
     uploads.part_size, uploads.reach, line.budget = PART, line.reach, 6 * PART
     first, second = Moved(), Moved()
     with pytest.raises(GatewayUnreachable, match="run the same command again to go on"):
-        upload(client, folder, first, first.begun)
+        upload(client, files_below(folder), first, first.begun)
     line.settle()
     arrived = sum(map(len, gateway.stored.values()))
     assert 0 < arrived < SIZE
     assert first.total <= arrived + 2  # parts that were cut are taken back
     before = dict(gateway.received)
     line.budget, line.up = None, True
-    assert upload(client, folder, second, second.begun) == "u 1"
+    assert upload(client, files_below(folder), second, second.begun) == "u 1"
     assert uploads.arrived("weights.bin") == (folder / "weights.bin").read_bytes()
     received = {name: count - before.get(name, 0) for name, count in gateway.received.items()}
     assert sum(received.values()) == SIZE + 2 - arrived == second.sent
@@ -161,7 +161,7 @@ def test_a_short_break_needs_nobody(
             line.cut()
             line.up = True
 
-    upload(client, folder, progress)
+    upload(client, files_below(folder), progress)
     assert uploads.arrived("weights.bin") == (folder / "weights.bin").read_bytes()
     assert moved.total == SIZE + 2
     assert sum(gateway.received.values()) <= SIZE + 2 + 4 * PART  # the parts that were under way, not what was there
@@ -173,7 +173,7 @@ def test_links_that_are_too_old_are_asked_for_again(
     uploads.part_size, stale = PART, iter(range(100))
     gateway.storage_status["old"] = 403
     uploads.reach = lambda url: gateway.storage("old") if next(stale) < 12 else url
-    upload(client, folder, Moved())
+    upload(client, files_below(folder), Moved())
     assert uploads.arrived("weights.bin") == (folder / "weights.bin").read_bytes()
 
 
@@ -197,24 +197,24 @@ def test_ctrl_c_leaves_what_has_arrived(
     with monkeypatch.context() as patched:
         patched.setattr("modelyard.transfer.line.wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            upload(client, folder, progress)
+            upload(client, files_below(folder), progress)
     line.cut()
     line.settle()
     line.up = True
     arrived = sum(map(len, gateway.stored.values()))
-    upload(client, folder, second, second.begun)
+    upload(client, files_below(folder), second, second.begun)
     assert second.said == [(SIZE + 2, arrived)]
     assert second.sent == SIZE + 2 - arrived
 
 
 def test_an_expired_upload_begins_anew(client: Client, gateway: Scripted, uploads: Uploads, folder: Path) -> None:
-    assert upload(client, folder, Moved()) == "u 1"
+    assert upload(client, files_below(folder), Moved()) == "u 1"
     again = Moved()
-    assert upload(client, folder, again, again.begun) == "u 1"
+    assert upload(client, files_below(folder), again, again.begun) == "u 1"
     assert again.said == [(SIZE + 2, SIZE + 2)]  # nothing is sent, nothing is completed twice
     assert [asked.path for asked in gateway.asked].count("uploads/u 1/complete") == 1
     uploads.expired |= {"u 1"}
-    assert upload(client, folder, Moved()) == "u 2"
+    assert upload(client, files_below(folder), Moved()) == "u 2"
     assert uploads.arrived("weights.bin", "u 2") == (folder / "weights.bin").read_bytes()
 
 
@@ -229,7 +229,7 @@ def test_an_upload_that_expires_while_it_is_sent(
 
     uploads.reach, gateway.storage_status["gone"] = reach, 404
     moved = Moved()
-    assert upload(client, folder, moved, moved.begun) == "u 2"
+    assert upload(client, files_below(folder), moved, moved.begun) == "u 2"
     assert moved.said == [(SIZE + 2, 0)] * 2
 
 
@@ -247,7 +247,7 @@ def test_the_answer_to_complete_is_lost(client: Client, gateway: Scripted, uploa
         return reply
 
     gateway.on("POST uploads", begun)
-    assert upload(client, folder, Moved()) == "u 1"
+    assert upload(client, files_below(folder), Moved()) == "u 1"
 
 
 class Sink:
@@ -273,7 +273,7 @@ def test_memory_stays_flat(client: Client, uploads: Uploads, tmp_path: Path, mon
     uploads.part_size = 32 << 20
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    upload(client, tmp_path, Moved())
+    upload(client, files_below(tmp_path), Moved())
     tracemalloc.stop()
     assert 0 < sink.most - before < 8 << 20
 

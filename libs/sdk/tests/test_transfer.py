@@ -37,7 +37,8 @@ def test_what_belongs_to_a_folder(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text("x")
     (tmp_path / "link").symlink_to("/etc/hostname")
-    assert list(files_below(tmp_path)) == ["b.txt", "模型/数字 1\u3000.onnx"]
+    found = files_below(tmp_path)
+    assert list(found.files) == ["b.txt", "模型/数字 1\u3000.onnx"]
     with pytest.raises(NotFoundHere, match="is not a folder"):
         files_below(tmp_path / "b.txt")
     (tmp_path / "empty").mkdir()
@@ -58,7 +59,7 @@ def test_whole_files_of_any_name_and_size(client: Client, gateway: Scripted, upl
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     heard = Heard()
-    assert upload(client, tmp_path, heard, heard.begun) == "u 1"
+    assert upload(client, files_below(tmp_path), heard, heard.begun) == "u 1"
     assert {name: uploads.arrived(name) for name in contents} == contents
     assert (heard.total, heard.said) == (3_000_002, [(3_000_002, 0)])
     begun = gateway.asked[0]
@@ -76,7 +77,7 @@ def test_parts_are_exact_slices_and_report_their_etags(
     (tmp_path / "big").write_bytes(content)
     uploads.part_size = PART
     heard = Heard()
-    upload(client, tmp_path, heard)
+    upload(client, files_below(tmp_path), heard)
     slices = [gateway.stored[f"u 1/big.{part}"] for part in range(1, parts + 1)]
     assert [len(piece) for piece in slices[:-1]] == [PART] * (parts - 1)
     assert b"".join(slices) == content
@@ -94,7 +95,7 @@ def test_storage_refuses_a_file(
     gateway.storage_status["u 1/sub/a.onnx.1"] = status
     heard = Heard()
     with pytest.raises(TaskFailed, match=rf"^sub/a\.onnx: storage did not take it \(HTTP {status}\); run the same com"):
-        upload(client, tmp_path, heard)
+        upload(client, files_below(tmp_path), heard)
     assert uploads.completed == {}
     assert heard.total == 0
     assert len(gateway.storage_headers) == (2 if status == 403 else 4)  # an URL may be too old; a server may be busy
@@ -108,7 +109,7 @@ def test_after_a_failure_nothing_more_is_begun(
         (tmp_path / name).write_bytes(b"x")
     gateway.storage_status["u 1/000.1"] = 403
     with pytest.raises(TaskFailed, match=r"^000: "):
-        upload(client, tmp_path, Heard())
+        upload(client, files_below(tmp_path), Heard())
     assert len(gateway.stored) < 150
 
 
@@ -118,7 +119,7 @@ def test_storage_is_not_there(client: Client, gateway: Scripted, uploads: Upload
     with pytest.raises(
         GatewayUnreachable, match=r"^a: storage at 127\.0\.0\.1:9 did not take it: .*; run the same command"
     ) as unreachable:
-        upload(client, tmp_path, Heard())
+        upload(client, files_below(tmp_path), Heard())
     assert "secret" not in str(unreachable.value)
 
 
@@ -133,7 +134,7 @@ def test_a_file_that_shrinks_while_it_is_sent(
 
     uploads.reach = cut
     with pytest.raises(TaskFailed, match=r"^a became shorter while it was sent"):
-        upload(client, tmp_path, Heard())
+        upload(client, files_below(tmp_path), Heard())
 
 
 def test_a_file_that_changes_while_it_is_sent(
@@ -147,9 +148,9 @@ def test_a_file_that_changes_while_it_is_sent(
 
     uploads.reach = touched
     with pytest.raises(TaskFailed, match=r"^a changed while it was sent"):
-        upload(client, tmp_path, Heard())
+        upload(client, files_below(tmp_path), Heard())
     assert uploads.completed == {}
-    upload(client, tmp_path, Heard())  # another file by now, and so another upload
+    upload(client, files_below(tmp_path), Heard())  # another file by now, and so another upload
     assert set(uploads.completed) == {"u 2"}
 
 

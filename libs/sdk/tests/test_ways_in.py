@@ -140,12 +140,15 @@ def test_progress_without_a_terminal(
 def test_how_far_an_import_is(yard: Scripted, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelyard.cli.progress._EVERY", 0.0)
     path = f"GET models/{MODEL}"
-    yard.on(path, *[model(model_status="publishing", artifacts=())] * 3, model())
-    view = {"state": "running", "total_bytes": None, "copied_bytes": 0}
-    yard.on(f"{path}/import", 404, view, view | {"total_bytes": 4096, "copied_bytes": 1024})
+    yard.on(path, *[model(model_status="publishing", artifacts=())] * 4, model())
+    view = {"state": "running", "attempt": 2, "total_bytes": None, "copied_bytes": 0, "waits_for": None}
+    away = "registry ghcr.io does not answer: timed out"
+    copied = view | {"total_bytes": 4096, "copied_bytes": 1024}
+    yard.on(f"{path}/import", 404, view, view | {"waits_for": away}, copied)
     lines = run("import", "s3://b/x/", "--name", "digits").err.splitlines()
     begin = "importing digits 0.0.1: "
-    assert lines == [begin + text for text in ("waiting", "running", "1.0 KiB of 4.0 KiB", "published")]
+    again = f"tries again, 2 so far: {away}"
+    assert lines == [begin + text for text in ("waiting", "running", again, "1.0 KiB of 4.0 KiB", "published")]
     yard.asked.clear()
     run("import", "s3://b/x/", "--name", "digits", "--json")
     assert not [asked for asked in yard.asked if asked.path.endswith("/import")]

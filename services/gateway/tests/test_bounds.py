@@ -45,7 +45,17 @@ async def roomy(yard):
 async def test_more_values_than_anybody_needs_are_refused_unread(yard, roomy, body) -> None:
     reply = await roomy.post(MODELS, headers=await yard.token(Role.WRITER), json=body)
     [problem] = refused(reply, 400, "ModelArts.3037")
-    assert (problem["field"], problem["rule"]) == ("body", "at most 10,000 values")
+    assert (problem["field"], problem["rule"]) == (
+        "body",
+        "at most 10,000 values (fields, items, objects and lists)",
+    )
+
+
+async def test_thousands_of_files_get_advice_about_files(yard, roomy) -> None:
+    body = {"files": [{"path": f"model/{number}", "size": 1} for number in range(5_000)]}
+    reply = await roomy.post("/v1/default/uploads", headers=await yard.token(Role.WRITER), json=body)
+    [problem] = refused(reply, 400, "ModelArts.3037")
+    assert "pack many files into one archive" in problem["message"] + reply.json()["error_msg"]
 
 
 async def test_nor_in_a_text_of_json(yard, roomy) -> None:
@@ -269,3 +279,28 @@ async def test_who_sends_a_large_body_in_vain_is_answered_and_then_waits_in_its_
     over.set()
     await asking
     assert left
+
+
+async def test_parameters_of_a_run_that_nobody_can_keep(yard, roomy) -> None:
+    run = {
+        "job_id": "j",
+        "job_name": "digits",
+        "job_version": "V001",
+        "status": "completed",
+        "output": {"bucket": "training", "prefix": "digits/V001/"},
+        "parameters": {"seen": "x" * 270_000},
+    }
+    body = {
+        "specversion": "1.0",
+        "id": "e-1",
+        "source": "training/digits",
+        "type": "modelyard.evt.training.completed.v1",
+        "time": "2026-11-22T10:00:00Z",
+        "subject": "j",
+        "project": "default",
+        "data": run,
+    }
+    reply = await roomy.post("/v1/default/training-jobs/events", headers=await yard.token(Role.WRITER), json=body)
+    [problem] = refused(reply, 400, "ModelArts.3037")
+    assert problem["field"] == "data.parameters"
+    assert "270,012 bytes of JSON, at most 262,144" in problem["message"]

@@ -69,6 +69,15 @@ async def test_external_data_beside_the_model_is_fine(yard: Yard, tmp_path: Path
     assert "1/model/weights.bin" in await yard.keys_of(done)
 
 
+async def test_parts_of_a_model_keep_their_own_config(yard: Yard, tmp_path: Path) -> None:
+    folder = models.package(tmp_path / "p")
+    (folder / "model" / "1_Pooling").mkdir()
+    (folder / "model" / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    done = await yard.bring_in(await yard.put_folder(folder, yard.buckets["training"], "parts/"))
+    assert done.state == "succeeded", done.reason
+    assert "1/model/1_Pooling/config.json" in await yard.keys_of(done)
+
+
 async def test_a_large_model_is_hashed_whole_and_inspected_in_part(yard: Yard, tmp_path: Path) -> None:
     build = partial(models.random_model, megabytes=40)
     folder = models.package(tmp_path / "p", build, config={"model_algorithm": "x", "model_type": "ONNX"})

@@ -322,6 +322,8 @@ async def test_a_registry_that_stays_down_ends_the_import_with_its_name(yard: Ya
     waiting = await yard.wait_for(source(gone))
     with pytest.raises(Retry, match=f"registry {gone.host} does not answer"):
         await yard.fetcher().fetch(*yard.job(waiting))
+    shown = view(await yard.known(waiting.model_id))
+    assert str(shown.waits_for).startswith(f"registry {gone.host} does not answer: ")
     envelope, job = yard.job(waiting)
     with handling(Delivery(envelope, attempt=12, last=True), "import-fetch"):
         await yard.fetcher().fetch(envelope, job)

@@ -89,7 +89,11 @@ def test_an_attempt_goes_on_where_there_is_word_of_the_one_before_and_else_begin
     assert abandon(half).pins is None
     assert succeed(report(half, Progress(pins="x", files=half.files)), FACT, now=4).value.files == ()
     assert "attempt 2" in view(running(2)).log[0]
-    assert "store away" in view(interrupt(running(), "store away", now=3).value).log[-1]
+    left = interrupt(running(), "store away", now=3).value
+    assert "store away" in view(left).log[-1]
+    assert view(left).waits_for == "store away"
+    assert view(report(left, Progress(None, 0, ()))).waits_for == "store away"
+    assert view(report(left, Progress(100, 0, ()))).waits_for is None
 
 
 def test_a_deleted_version_cancels_what_has_not_ended_and_nothing_else() -> None:

@@ -67,6 +67,14 @@ async def test_a_config_of_ones_own_is_not_for_templates(yard: Yard, tmp_path: P
     assert_refused(await bring_in(yard, places), "model/config.json is not for templates")
 
 
+async def test_a_part_of_the_model_may_have_one(yard: Yard, tmp_path: Path) -> None:
+    places = await inputs(yard, tmp_path)
+    await yard.objects.put(yard.buckets["training"], "parts/model/1_Pooling/config.json", b"{}")
+    done = await bring_in(yard, places)
+    assert done.state == "succeeded", done.reason
+    assert "1/model/1_Pooling/config.json" in await yard.keys_of(done)
+
+
 async def test_every_empty_folder_is_named_at_once(yard: Yard) -> None:
     nothing = Location(bucket=yard.buckets["training"], prefix="nothing/")
     done = await bring_in(yard, {"model_folder": nothing, "samples": nothing})

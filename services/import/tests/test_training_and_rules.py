@@ -209,6 +209,16 @@ async def test_a_parameter_that_no_store_keeps_is_kept_as_a_text(desk: Desk) -> 
     assert [warning.partition(":")[0] for warning in run.warnings] == ["parameters.clip", "parameters.seeds.1"]
 
 
+async def test_too_many_parameters_do_not_lose_the_run(desk: Desk) -> None:
+    await desk.rule()
+    await desk.training.heard(*event(parameters={"seen": "x" * 900_000, "clip": float("inf")}, metrics={"a": 1.0}))
+    run = (await desk.training.list(by(), ListTrainingJobs())).training_jobs[0].training
+    assert run.parameters == {}
+    [warning] = run.warnings
+    assert "900,030 bytes of JSON, at most 262,144" in warning
+    assert warning.endswith("left out")
+
+
 async def test_runs_are_listed_newest_first_and_only_the_projects_own(desk: Desk) -> None:
     for number in (1, 2):
         await desk.training.heard(*event(job_version=f"V00{number}", job_name=f"job-{number}"))

@@ -8,7 +8,7 @@ import pytest
 
 from modelyard_contracts import catalogue
 from modelyard_contracts.calls.repeats import created_id
-from modelyard_contracts.calls.version import CREATE
+from modelyard_contracts.calls.version import CREATE, CheckNew
 from modelyard_contracts.events import VersionRequested
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_store.documents import Query, StoreUnavailable
@@ -62,6 +62,28 @@ async def test_a_taken_number_is_refused(register: Register) -> None:
     assert (caught.value.kind, caught.value.code) == (FailureKind.CONFLICT, "ModelArts.3002")
     view_of_another = await register.create(project="p2", model_version="1.0.0")
     assert (await register.view(view_of_another, project="p2")).model_version == "1.0.0"
+
+
+async def test_a_name_is_checked_without_making_anything(register: Register) -> None:
+    model_id = await register.create(model_version="1.0.0")
+
+    async def number(project: str = "p1", **fields: Any) -> str:
+        return (await register.creation.check(register.context(project=project), CheckNew(**fields))).model_version
+
+    async def refusal(**fields: Any) -> str:
+        with pytest.raises(Failure) as caught:
+            await number(**fields)
+        assert (caught.value.kind, caught.value.code) == (FailureKind.CONFLICT, "ModelArts.3002")
+        return caught.value.message
+
+    assert "1.0.0" in await refusal(model_name="digits", model_version="1.0.0")
+    assert "upper and lower case" in await refusal(model_name="Digits")
+    await register.delete(model_id)
+    assert "never used again" in await refusal(model_name="digits", model_version="1.0.0")
+    assert await number(model_name="digits") == "1.0.1"
+    assert await number(model_name="other") == "0.0.1"
+    assert await number("p2", model_name="digits", model_version="1.0.0") == "1.0.0"
+    assert await number_of(register, await register.create()) == "1.0.1"
 
 
 async def test_of_twenty_that_want_one_number_one_gets_it(either: Register) -> None:

@@ -22,6 +22,7 @@ from modelyard_bus.slots import Slots
 from modelyard_contracts.catalogue import Event, Job, events_durable
 from modelyard_contracts.durables import Durable, durables_of
 from modelyard_contracts.envelope import Envelope
+from modelyard_contracts.wording import in_words
 
 __all__ = ["Consumer", "Reject", "Retry"]
 
@@ -234,4 +235,5 @@ class _Lane:
 
 def _rules(error: ValidationError) -> str:
     """Which fields break which rules, without the values: they may be anything."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors()[:5])
+    found = error.errors(include_input=False)[:5]
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {in_words(e)}" for e in found)

@@ -47,6 +47,10 @@ class Reading:
     findings: tuple[Finding, ...] = ()
 
 
+def never(file: str) -> bool:  # noqa: ARG001 - no file of most formats
+    return False
+
+
 def main_file(files: tuple[str, ...]) -> tuple[str, ...]:
     return files[:1]
 
@@ -59,7 +63,8 @@ class Format:
     its files, main file first. `hints` explains files that are nearly a model, for when there is none. `inspect` gets
     the model folder and one found model and never executes anything; `reads` says which of the found files it opens,
     so that the import service fetches no others. `load` imports the native runtime; None where none is built in.
-    `by_type_only`: file names alone do not tell this format, config.json has to name its model type.
+    `by_type_only`: file names alone do not tell this format, config.json has to name its model type. `may_be_empty`
+    says which of the model's files may have no bytes, or are judged by `inspect`.
     """
 
     name: str
@@ -71,6 +76,7 @@ class Format:
     load: Callable[[Path, int, PrecisionHint], Runner] | None = None
     reads: Callable[[tuple[str, ...]], tuple[str, ...]] = main_file
     by_type_only: bool = False
+    may_be_empty: Callable[[str], bool] = never
 
     def read(self, folder: Path, files: tuple[str, ...]) -> Reading:
         """`inspect`, and nothing that it says cannot be stored. Raises `BadSource`."""

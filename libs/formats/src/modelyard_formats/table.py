@@ -1,6 +1,6 @@
 """Every format there is. Import, convert and evaluate ask here; a new format is one more folder and one more row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from modelyard_contracts.failures import Problem
@@ -67,10 +67,19 @@ def recognise(entries: Iterable[Entry], model_type: str | None = None) -> tuple[
         message = f"{len(found)} models in one package: {names}"
         raise bad_source(message, file=f"{MODEL_FOLDER}/{found[1][1][0]}", rule="exactly one model")
     row, files = found[0]
-    if sizes[files[0]] == 0:
-        name = f"{MODEL_FOLDER}/{files[0]}"
-        raise bad_source(f"{name} is empty", file=name, rule="a model file is not empty")
+    if problems := tuple(empty_files(row, ((file, sizes[file]) for file in files))):
+        raise BadSource(problems)
     return row, files
+
+
+def empty_files(row: Format, sizes: Iterable[tuple[str, int]]) -> Iterator[Problem]:
+    """Problems of the files of a model, given with their bytes, that have none and need some; of all if all are so."""
+    judged = tuple(sizes)
+    nothing = not any(size for _, size in judged)
+    for file, size in judged:
+        if not size and (nothing or not row.may_be_empty(file)):
+            name = f"{MODEL_FOLDER}/{file}"
+            yield Problem(message=f"{name} is empty", file=name, rule="a model file is not empty")
 
 
 Found = list[tuple[Format, tuple[str, ...]]]

@@ -32,6 +32,7 @@ LARGE: Final = 16 * 1024  # bytes
 TURN: Final = 0.02  # seconds for the others, after a large body was looked through
 BODY_WITHIN: Final = 20.0  # seconds from head to end
 MOST_VALUES: Final = 10_000  # in one body
+_FEWER_FILES: Final = "of an upload every file has three: pack many files into one archive, many samples into one .npz"
 MOST_PARAMETERS: Final = 100  # in one query
 _STREAM: Final = b"text/event-stream"
 
@@ -103,13 +104,13 @@ class Edge:
         body = await read()
         if admitted and admitted.body_sha256 and hashlib.sha256(body).hexdigest() != admitted.body_sha256:
             raise OtherBody
-        await self._look_through(body)
+        await self._look_through(body, request.url.path)
         scope = {**request.scope, "method": "GET"} if answer.headed else request.scope
         await self.app(scope, _repeated(body, request.receive), answer.send)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS or (400 <= answer.status < 500 and len(body) >= LARGE):
             await asyncio.sleep(PAUSE)
 
-    async def _look_through(self, body: bytes) -> None:
+    async def _look_through(self, body: bytes, path: str) -> None:
         """Large bodies one after the other, with the others' turn in between. Raises Crowded."""
         if len(body) < LARGE:
             too_much = crowded(body, MOST_VALUES)
@@ -119,7 +120,8 @@ class Edge:
                 await asyncio.sleep(TURN)
         if too_much:
             await asyncio.sleep(PAUSE if self.admit else 0)
-            raise Crowded("values", "body", MOST_VALUES)
+            advice = _FEWER_FILES if path.endswith("/uploads") else "send less at once"
+            raise Crowded("values (fields, items, objects and lists)", "body", MOST_VALUES, advice)
 
 
 class _Body:

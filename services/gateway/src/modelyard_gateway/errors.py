@@ -76,7 +76,7 @@ class BodyTooLarge(Failure):
         super().__init__(
             FailureKind.TOO_LARGE,
             codes.TOO_LARGE,
-            f"the request body is larger than {limit} bytes; send model files through POST /v1/{{project}}/uploads",
+            f"the request body is larger than {limit:,} bytes; send model files through POST /v1/{{project}}/uploads",
         )
 
 
@@ -100,8 +100,8 @@ class EncodedBody(Failure):
 class Crowded(Failure):
     """`what` of the request there is more of than `most`."""
 
-    def __init__(self, what: str, field: str, most: int) -> None:
-        text, rule = f"more than {most:,} {what}; send less at once", f"at most {most:,} {what}"
+    def __init__(self, what: str, field: str, most: int, advice: str = "send less at once") -> None:
+        text, rule = f"more than {most:,} {what}; {advice}", f"at most {most:,} {what}"
         super().__init__(FailureKind.INVALID, codes.PARAMETER_INVALID, text, field=field, rule=rule)
 
 

@@ -138,6 +138,7 @@ def _answer(
     aliasing: AliasHandlers,
 ) -> None:
     calls.answer(version.CREATE, creation.create)
+    calls.answer(version.CHECK_NEW, creation.check)
     calls.answer(version.GET, reading.get)
     calls.answer(version.LIST, reading.list)
     calls.answer(version.DELETE, deletion.delete)

@@ -33,6 +33,9 @@ class ImportView(Shape):
     log: tuple[str, ...]
     created_at: int
     finished_at: int | None
+    waits_for: str | None = Field(
+        default=None, description="why the last attempt ended without a result; another one follows"
+    )
 
 
 class UploadFile(Shape):

@@ -18,7 +18,7 @@ from modelyard_formats.package.config_file import read_config
 from modelyard_formats.package.cross_check import cross_check
 from modelyard_formats.package.listing import MAX_CONFIG, check_listing
 from modelyard_formats.scan.package import problems_of, scan_package
-from modelyard_formats.table import recognise
+from modelyard_formats.table import empty_files, recognise
 
 
 class PackageReport(BaseModel):
@@ -98,10 +98,12 @@ def _model(
         row, files = recognise(entries, model_type)
     except BadSource:
         return None, None, ()  # the listing check has said why
+    folder = root / MODEL_FOLDER
     try:
-        return row, row.read(root / MODEL_FOLDER, files), ()
+        reading = row.read(folder, files)
     except BadSource as refused:
         return row, None, refused.problems
+    return row, reading, tuple(empty_files(row, ((name, (folder / name).stat().st_size) for name in reading.files)))
 
 
 def _scan(root: Path, entries: list[Entry], row: Format | None, reading: Reading | None) -> ScanReport:

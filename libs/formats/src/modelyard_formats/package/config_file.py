@@ -11,6 +11,7 @@ from modelyard_contracts.failures import Problem
 from modelyard_contracts.json_text import crowded
 from modelyard_contracts.keeping import dotted, misfits
 from modelyard_contracts.package import PackageConfig
+from modelyard_contracts.wording import in_words
 from modelyard_formats.errors import CONFIG_FILE
 from modelyard_formats.package.references import place_problems, reference_problems
 
@@ -54,7 +55,7 @@ def read_config(text: bytes) -> tuple[PackageConfig | None, tuple[Problem, ...],
         places = tuple(place_problems(config))
         return config, (*schemas, *places), frozenset(str(each.field).split(".")[0] for each in (*schemas, *places))
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
+        found = error.errors(include_url=False)
         problems = tuple(map(_problem, found[:MOST_PROBLEMS]))
         wrong = frozenset(str(item["loc"][0]) for item in found)
     dropped = wrong | _DEPENDENT if "model_type" in wrong else wrong
@@ -167,5 +168,5 @@ _DECODER = json.JSONDecoder(
 def _problem(error: Any) -> Problem:
     field = ".".join(str(part) for part in error["loc"])[:300]
     rule = {"extra_forbidden": "there is no such field", "missing": "this field is required"}.get(error["type"])
-    rule = rule or error["msg"].removeprefix("Value error, ")
+    rule = rule or in_words(error)
     return Problem(message=f"{CONFIG_FILE}: {field}: {rule}", file=CONFIG_FILE, field=field, rule=rule)

@@ -31,16 +31,14 @@ def check_listing(entries: Iterable[Entry | tuple[str, int]], model_type: str | 
 
 
 def _config_problems(files: Sequence[Entry]) -> Iterable[Problem]:
-    found = [entry for entry in files if _below_model(entry.path, "config.json")]
-    at_root = [entry for entry in found if entry.path == CONFIG_FILE]
-    elsewhere = [entry.path for entry in found if entry.path != CONFIG_FILE]
-    rule = "exactly one config.json, directly in model/"
+    """Only the one in the root counts: parts of a model (1_Pooling/, unet/) have files of that name too."""
+    at_root = [entry for entry in files if entry.path == CONFIG_FILE]
     if not at_root:
+        elsewhere = [entry.path for entry in files if _below_model(entry.path, "config.json")]
         where = f"; found {elsewhere[0]}" if elsewhere else ""
+        rule = "one config.json, directly in model/"
         yield Problem(message=f"{CONFIG_FILE} is missing{where}", file=CONFIG_FILE, rule=rule)
-    elif elsewhere:
-        yield Problem(message=f"there is a second config.json: {elsewhere[0]}", file=elsewhere[0], rule=rule)
-    if at_root and at_root[0].size > MAX_CONFIG:
+    elif at_root[0].size > MAX_CONFIG:
         message = f"{CONFIG_FILE} has {at_root[0].size:,} bytes"
         yield Problem(message=message, file=CONFIG_FILE, rule=f"at most {MAX_CONFIG:,} bytes")
 

@@ -19,6 +19,12 @@ _READ = _suffixes(
 )
 # Models of formats that nobody unpickles or unpacks; the inspector of the format reads those that are the model.
 _MODELS = _suffixes(".onnx .pb .tflite .om .ms .mindir .caffemodel .safetensors .gguf")
+# Weights or a whole model, of whatever framework: an empty one is a failed copy.
+_WEIGHTS = _MODELS | _suffixes(
+    ".bin .weights .pt .pth .pt2 .ckpt .pkl .pickle .joblib .dill .skops .m .model .ubj .h5 .hdf5 .keras .params "
+    ".onnx_data .msgpack .mar .nemo .ggml .engine .plan .trt .mlmodel .pdmodel .pdparams .pdiparams "
+    ".rknn .dlc .mnn .hef"
+)
 _PLAIN = _MODELS | _suffixes(
     ".prototxt .params .index .xml .parquet .csv .tsv "
     ".json .ubj .txt .md .rst .yaml .yml .toml .png .jpg .jpeg .bmp .gif .webp .tif .tiff .wav .mp3 .mp4 .pdf"
@@ -52,6 +58,11 @@ def is_plain(path: str) -> bool:
 def is_model_format(path: str) -> bool:
     """Whether the name promises one format, which is none that is unpickled or unpacked."""
     return _suffix(path) in _MODELS
+
+
+def holds_weights(path: str) -> bool:
+    """Whether the name promises weights or a model, so that nobody can do anything with the file when it is empty."""
+    return _suffix(path) in _WEIGHTS or path.lower().endswith(".onnx.data") or ".data-0" in PurePosixPath(path).name
 
 
 def judge_name(path: str) -> Named | None:

@@ -39,7 +39,13 @@ def add(
         folder = Path(source)
         with Transfer(f"uploading {folder.name}") as transfer:
             made = client.datasets.upload(
-                name, folder, kind=kind.value, hidden=hidden, progress=transfer, begun=transfer.begun
+                name,
+                folder,
+                kind=kind.value,
+                hidden=hidden,
+                progress=transfer,
+                begun=transfer.begun,
+                chosen=transfer.chosen,
             )
     show(made, as_json, _render_one)
 

@@ -75,8 +75,17 @@ def storage(
 @group.command("upload", epilog="Example: modelyard import upload ./digits --name digits")
 def upload(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A local package: config.json and the model (docs/package.md).")],
+    folder: Annotated[
+        Path, typer.Argument(help="A folder with config.json and the model (docs/package.md), or one model file.")
+    ],
     name: Name,
+    model_type: Annotated[
+        str | None, typer.Option("--type", help="Of one file: its model_type; by its ending when omitted.")
+    ] = None,
+    algorithm: Annotated[
+        str | None, typer.Option("--algorithm", help="Of one file: its model_algorithm; predict_analysis when omitted.")
+    ] = None,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Files that begin with a dot go too, .git never.")] = False,
     version: Version = None,
     description: Description = "",
     label: Labels = None,
@@ -88,7 +97,17 @@ def upload(
     details = _details(version, description, label, doc)
     client = client_of(context)
     with Transfer(f"uploading {folder.name}") as transfer:
-        made = client.imports.upload(name, folder, progress=transfer, begun=transfer.begun, **details)
+        made = client.imports.upload(
+            name,
+            folder,
+            hidden=hidden,
+            model_type=model_type,
+            algorithm=algorithm,
+            progress=transfer,
+            begun=transfer.begun,
+            chosen=transfer.chosen,
+            **details,
+        )
     finish(client, made, no_wait, as_json)
 
 
@@ -162,17 +181,18 @@ def image(
 def finish(client: Client, made: Reply, no_wait: bool, as_json: bool) -> None:
     """Follow the import. What was refused is shown as well: it says everything that is wrong."""
     identifier = made["model_id"]
+    sent = {name: made[name] for name in ("left_out", "notes") if name in made}
     if no_wait:
-        show(client.models.show(identifier), as_json, render_model)
+        show(client.models.show(identifier) | sent, as_json, render_model)
         return
     text = f"importing {made['model_name']} {made['model_version']}"
     try:
         with following(text, _note(client, identifier)) as tell:
             reply = client.imports.wait(identifier, tell)
     except TaskFailed as failed:
-        show(failed.reply, as_json, render_model)
+        show((failed.reply or {}) | sent, as_json, render_model)
         raise
-    show(reply, as_json, render_model)
+    show(reply | sent, as_json, render_model)
 
 
 def _note(client: Client, identifier: str) -> Callable[[Reply], str]:
@@ -185,6 +205,8 @@ def _note(client: Client, identifier: str) -> Callable[[Reply], str]:
             view = client.imports.show(identifier)
         except Refused:  # it has not begun
             return "waiting"
+        if reason := view.get("waits_for"):
+            return f"tries again, {view['attempt']} so far: {reason}"
         if not view.get("total_bytes"):
             return str(view["state"])
         return f"{size(view['copied_bytes'])} of {size(view['total_bytes'])}"

@@ -21,7 +21,7 @@ from rich.progress import (
 
 from modelyard.cli.session import err, notes, out, plain, show, size, table
 from modelyard.errors import Reply, TaskFailed
-from modelyard.transfer import download
+from modelyard.transfer import Contents, download
 
 _EVERY = 5.0  # seconds between two lines where there is no terminal
 
@@ -59,6 +59,11 @@ class Transfer:
         elif error is None:
             seconds = time.monotonic() - self._started
             self._say(f"{self._text}: {size(self._total)} done in {seconds:.1f} s")
+
+    def chosen(self, contents: Contents) -> None:
+        """What is left out is said whatever is silent: nobody would notice it otherwise."""
+        if notice := contents.notice():
+            err.print(plain(notice), style="yellow", highlight=False)
 
     def begun(self, total: int, arrived: int) -> None:
         with self._lock:

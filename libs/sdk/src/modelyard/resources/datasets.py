@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from modelyard.client import Client, Reply, at
 from modelyard.references import dataset_id
-from modelyard.transfer import upload
+from modelyard.transfer import Chosen, files_below, nobody_told, upload
 from modelyard.transfer.line import Begun, Progress, not_told
 
 Kind = Literal["image-folder", "npz"]
@@ -33,9 +33,16 @@ class Datasets:
         hidden: bool = False,
         progress: Progress = lambda _: None,
         begun: Begun = not_told,
+        chosen: Chosen = nobody_told,
     ) -> Reply:
-        """Register a folder of this machine. Raises NotFoundHere, and TaskFailed naming the file that was not taken."""
-        return self._create(name, kind, hidden, upload_id=upload(self._client, folder, progress, begun))
+        """Register a folder of this machine; `left_out` of the reply lists what was not sent, as `imports.upload` does.
+
+        Raises NotFoundHere, and TaskFailed naming the file that was not taken.
+        """
+        contents = files_below(folder)
+        chosen(contents)
+        made = self._create(name, kind, hidden, upload_id=upload(self._client, contents, progress, begun))
+        return {**made, **contents.told()}
 
     def list(self, *, name: str | None = None, limit: int | None = None, offset: int | None = None) -> Reply:
         """`datasets`, `count` and `total_count`."""

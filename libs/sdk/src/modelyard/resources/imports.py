@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 from modelyard.client import Client, Reply, at
-from modelyard.errors import NotFoundHere
+from modelyard.errors import Refused
+from modelyard.packages import package
 from modelyard.references import model_id, template_id, training_run
-from modelyard.transfer import upload
+from modelyard.transfer import Chosen, nobody_told, upload
 from modelyard.transfer.line import Begun, Progress, not_told
+
+_CHECKED: Final = ("model_version", "description", "labels", "model_docs", "workspace_id")
+_NO_SUCH_PATH: Final = (404, 405)
 
 
 class Details(TypedDict, total=False):
@@ -45,12 +49,41 @@ class Imports:
         *,
         progress: Progress = lambda _: None,
         begun: Begun = not_told,
+        chosen: Chosen = nobody_told,
+        hidden: bool = False,
+        model_type: str | None = None,
+        algorithm: str | None = None,
         **details: Unpack[Details],
     ) -> Reply:
-        """A package on this machine. Raises NotFoundHere, and TaskFailed naming the file that was not taken."""
-        if folder.is_dir() and not any((folder / inner / "config.json").is_file() for inner in ("", "model")):
-            raise NotFoundHere(f"{folder} is no model package: it has neither config.json nor model/config.json")
-        return self.uploaded(model_name, upload(self._client, folder, progress, begun), **details)
+        """A package on this machine: a folder, or one model file.
+
+        With a model file go the files that it names as its own (external data of ONNX, the `.bin` of OpenVINO), and a
+        config.json with `model_type`, by its ending if it is not given, and `algorithm` (predict_analysis).
+
+        `left_out` of the reply lists what of a folder was not sent, each with `path` and `reason`, `notes` what was
+        made; `chosen` hears it before anything moves. With `hidden` files that begin with a dot go too.
+
+        Name, number and the rest are checked before the first byte. Raises NotFoundHere, and TaskFailed naming the file
+        that was not taken.
+        """
+        with package(folder, hidden=hidden, model_type=model_type, algorithm=algorithm) as contents:
+            chosen(contents)
+            self.check(model_name, **details)
+            made = self.uploaded(model_name, upload(self._client, contents, progress, begun), **details)
+        return {**made, **contents.told()}
+
+    def check(self, model_name: str, **details: Unpack[Details]) -> Reply | None:
+        """Whether a version could be called so, and the number that it would get; nothing is made.
+
+        None where the gateway is too old to be asked.
+        """
+        given = {name: details[name] for name in _CHECKED if details.get(name) is not None}
+        try:
+            return self._client.post("models/check", {"model_name": model_name, **given})
+        except Refused as refused:
+            if refused.status not in _NO_SUCH_PATH:
+                raise
+            return None
 
     def uploaded(self, model_name: str, upload_id: str, **details: Unpack[Details]) -> Reply:
         """A package that was uploaded before."""

@@ -17,7 +17,7 @@ import httpx
 
 from modelyard.errors import GatewayUnreachable, Refused, Reply, TaskFailed
 from modelyard.gateway import Gateway, at
-from modelyard.transfer.folders import files_below
+from modelyard.transfer.folders import Contents
 from modelyard.transfer.line import (
     CHUNK,
     GO_ON,
@@ -88,15 +88,15 @@ def _by_part(reply: Reply, what: str) -> dict[tuple[str, int], str]:
     return {(file["path"], int(part)): value for file in reply["files"] for part, value in file[what].items()}
 
 
-def upload(gateway: Gateway, folder: Path, progress: Progress, begun: Begun = not_told) -> str:
+def upload(gateway: Gateway, contents: Contents, progress: Progress, begun: Begun = not_told) -> str:
     """Send what the store does not have yet. Returns the upload's id.
 
-    Raises NotFoundHere, TaskFailed naming the file that storage did not take, GatewayUnreachable. Whatever ends it,
+    Raises TaskFailed naming the file that storage did not take, GatewayUnreachable. Whatever ends it,
     the next call goes on where it ended.
     """
-    files = {name: _on_disk(path) for name, path in files_below(folder).items()}
+    files = {name: _on_disk(path) for name, path in contents.files.items()}
     for _ in range(_OFTEN):
-        ticket = _begin(gateway, folder, files)
+        ticket = _begin(gateway, contents.place, files)
         pieces = list(_missing(ticket, files))
         total = sum(file.size for file in files.values())
         begun(total, total - sum(piece.size for piece in pieces))
@@ -109,7 +109,7 @@ def upload(gateway: Gateway, folder: Path, progress: Progress, begun: Begun = no
         except (TaskFailed, GatewayUnreachable) as error:
             raise type(error)(f"{error}; {GO_ON}") from error
         return ticket.upload_id
-    raise TaskFailed(f"the upload of {folder} expires as soon as it is begun")
+    raise TaskFailed(f"the upload of {contents.place} expires as soon as it is begun")
 
 
 def _on_disk(path: Path) -> OnDisk:
@@ -117,11 +117,11 @@ def _on_disk(path: Path) -> OnDisk:
     return OnDisk(path, found.st_size, found.st_mtime_ns)
 
 
-def _begin(gateway: Gateway, folder: Path, files: dict[str, OnDisk]) -> Ticket:
+def _begin(gateway: Gateway, place: Path, files: dict[str, OnDisk]) -> Ticket:
     """The upload of exactly these files: begun before, or now."""
     body = {"files": [{"path": name, "size": file.size} for name, file in files.items()]}
     entries = [[name, file.size, file.changed] for name, file in files.items()]
-    known = json.dumps([gateway.connection.project, str(folder.resolve()), entries])
+    known = json.dumps([gateway.connection.project, str(place.resolve()), entries])
     key = hashlib.sha256(known.encode("utf-8", "surrogateescape")).hexdigest()
     for generation in range(_OFTEN):
         reply = gateway.post("uploads", body, idempotency_key=f"{key}-{generation}")
@@ -132,7 +132,7 @@ def _begin(gateway: Gateway, folder: Path, files: dict[str, OnDisk]) -> Ticket:
         except Expired:
             continue
         return ticket
-    raise TaskFailed(f"the upload of {folder} expired {_OFTEN} times")
+    raise TaskFailed(f"the upload of {place} expired {_OFTEN} times")
 
 
 def _missing(ticket: Ticket, files: dict[str, OnDisk]) -> Iterator[Piece]:

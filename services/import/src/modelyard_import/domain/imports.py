@@ -30,7 +30,8 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """How one version comes in. Sizes are bytes, instants ms since 1970 UTC.
+    """How one version comes in. Sizes are bytes, instants ms since 1970 UTC. `waits_for`: why the last attempt ended
+    without a result, until one has got further.
 
     `folder` is where the newest attempt writes, below `destination`. `pins` (a digest of the source objects) and
     `files` are what the next attempt needs to go on there; without `pins` there is nothing to go on with. `brought` are
@@ -65,6 +66,7 @@ class Import:
     scan: ScanReport | None = None
     log: tuple[LogLine, ...] = ()
     finished_at: int | None = None
+    waits_for: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -119,13 +121,15 @@ def report(job: Import, progress: Progress) -> Import:
         job = replace(job, pins=progress.pins, files=progress.files)
     total = progress.total_bytes if progress.total_bytes is not None else job.total_bytes
     copied = progress.copied_bytes or job.copied_bytes  # none yet: it has not looked at what is there
-    scan = progress.scan or job.scan
-    return _logged(replace(job, total_bytes=total, copied_bytes=copied, scan=scan), progress.lines)
+    scan, waits_for = progress.scan or job.scan, job.waits_for
+    if (total, copied) != (job.total_bytes, job.copied_bytes):
+        waits_for = None
+    return _logged(replace(job, total_bytes=total, copied_bytes=copied, scan=scan, waits_for=waits_for), progress.lines)
 
 
 def interrupt(job: Import, reason: str, *, now: int) -> Outcome[Import]:
     """The attempt ends without a result; another will follow."""
-    return Outcome(_logged(job, (LogLine(now, f"interrupted: {reason}"),)))
+    return Outcome(_logged(replace(job, waits_for=reason), (LogLine(now, f"interrupted: {reason}"),)))
 
 
 def succeed(job: Import, fact: ImportSucceeded, *, now: int) -> Outcome[Import]:
@@ -181,6 +185,7 @@ def view(job: Import) -> ImportView:
         log=tuple(str(line) for line in job.log),
         created_at=job.created_at,
         finished_at=job.finished_at,
+        waits_for=None if job.finished else job.waits_for,
     )
 
 

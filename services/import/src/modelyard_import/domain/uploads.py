@@ -64,11 +64,11 @@ def check_files(files: tuple[UploadFile, ...], limits: UploadLimits) -> None:
         if count > 1
     ]
     if len(files) > limits.max_files:
-        message = f"{len(files)} files, at most {limits.max_files} are allowed in one upload"
+        message = f"{len(files):,} files, at most {limits.max_files:,} are allowed in one upload"
         problems.append(Problem(message=message, field="files", rule=f"at most {limits.max_files} files"))
     total = sum(file.size for file in files)
     if total > limits.max_bytes:
-        message = f"{total} bytes together, at most {limits.max_bytes} are allowed in one upload"
+        message = f"{total:,} bytes together, at most {limits.max_bytes:,} are allowed in one upload"
         problems.append(Problem(message=message, field="files", rule=f"at most {limits.max_bytes} bytes"))
     if problems:
         raise UploadRefused(tuple(problems))

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from pydantic import BaseModel
+
 from modelyard_contracts.events import ImportSucceeded
 from modelyard_contracts.ids import derived_id
 from modelyard_contracts.shapes import Artifact, FileEntry, Location
@@ -45,8 +47,28 @@ def fact_of(
         scan=report.scan,
         training=origin.training,
     )
-    size = len(fact.model_dump_json(exclude_none=True).encode())
+    size = _bytes(fact)
     if size > MAX_FACT_BYTES:
-        message = f"the description of the package (its files, inputs and outputs) has {size} bytes"
-        raise PackageTooLarge(message, rule=f"at most {MAX_FACT_BYTES} bytes of description")
+        raise PackageTooLarge(_why(fact, size), rule=f"at most {MAX_FACT_BYTES:,} bytes of description")
     return fact
+
+
+def _why(fact: ImportSucceeded, size: int) -> str:
+    """Names the largest part, and what can be done about it."""
+    inspected, artifact = fact.artifact.inspection, fact.artifact
+    described = _bytes(inspected) if inspected else 0
+    parts = {
+        f"the list of its {len(artifact.files):,} files: take fewer files or shorter names": _bytes(artifact)
+        - described,
+        "its inputs, outputs and operators: give them shorter names": described,
+        "config.json: keep what is large in a file of its own": _bytes(fact.config),
+        "metrics and parameters of its training run: report less": _bytes(fact.training) if fact.training else 0,
+        "what the scan found": _bytes(fact.scan) if fact.scan else 0,
+    }
+    largest = max(parts, key=lambda name: parts[name])
+    told = f"what is kept of the package in its version has {size:,} bytes, at most {MAX_FACT_BYTES:,}"
+    return f"{told}; {parts[largest]:,} of them are {largest}"
+
+
+def _bytes(part: BaseModel) -> int:
+    return len(part.model_dump_json(exclude_none=True).encode())

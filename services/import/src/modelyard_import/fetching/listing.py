@@ -129,12 +129,11 @@ async def _laid_out(objects: Objects, origin: Origin) -> tuple[Layout, list[Prob
             message = f"{part.field}: nothing lies below {part.place}"
             problems.append(Problem(message=message, field=part.field, rule="a folder with files"))
         files.extend(found)
-    own = {file.path for file in files if file.path.startswith("model/") and file.path.endswith("/config.json")}
-    for path in sorted(own):
-        rule = "no config.json: the template takes its place"
-        problems.append(Problem(message=f"{path} is not for templates", file=path, rule=rule))
+    if any(file.path == CONFIG_FILE for file in files):
+        rule = f"no {CONFIG_FILE}: the template takes its place"
+        problems.append(Problem(message=f"{CONFIG_FILE} is not for templates", file=CONFIG_FILE, rule=rule))
     written = (WrittenFile(CONFIG_FILE, _config_bytes(origin.config)),) if origin.config else ()
-    return Layout(tuple(file for file in files if file.path not in own), written=written), problems
+    return Layout(tuple(file for file in files if file.path != CONFIG_FILE), written=written), problems
 
 
 def _config_bytes(config: PackageConfig | None) -> bytes:
@@ -181,8 +180,11 @@ def _listing_problems(layout: Layout, model_type: str | None) -> tuple[Problem, 
 def _check_size(layout: Layout, limits: PackageLimits, place: str) -> None:
     count, total = len(layout.sizes), layout.total_bytes
     if count > limits.max_files:
-        message = f"the package in {place} has {count} files; pack many samples into one .npz"
-        raise PackageTooLarge(message, rule=f"at most {limits.max_files} files")
+        samples = sum(not path.startswith("model/") for path, _ in layout.sizes)
+        advice = "samples into one .npz" if 2 * samples > count else "data files of model/ into one archive"
+        message = f"the package in {place} has {count:,} files, {samples:,} of them in calibration_data/; at most "
+        message += f"{limits.max_files:,} can be kept: pack {advice}"
+        raise PackageTooLarge(message, rule=f"at most {limits.max_files:,} files")
     if total > limits.max_bytes:
-        message = f"the package in {place} has {total} bytes"
-        raise PackageTooLarge(message, rule=f"at most {limits.max_bytes} bytes")
+        message = f"the package in {place} has {total:,} bytes, at most {limits.max_bytes:,} are taken"
+        raise PackageTooLarge(message, rule=f"at most {limits.max_bytes:,} bytes")

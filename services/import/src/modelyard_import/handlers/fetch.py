@@ -7,6 +7,7 @@ all the same is in `sweeping`.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from modelyard_bus.connection import Bus
 from modelyard_contracts.envelope import Envelope
@@ -15,7 +16,7 @@ from modelyard_contracts.jobs import ImportJob
 from modelyard_contracts.outcome import Outcome
 from modelyard_import.domain import imports
 from modelyard_import.domain.imports import Import
-from modelyard_import.errors import ImportBroken
+from modelyard_import.errors import ImportBroken, RegistryAway
 from modelyard_import.fetching.bring import Bring
 from modelyard_import.fetching.notes import Notes
 from modelyard_import.handlers.sweeping import Sweeping
@@ -25,6 +26,8 @@ from modelyard_store.objects import Objects
 from modelyard_work.ending import Policy, first_of
 from modelyard_work.long_job import LongJob
 from modelyard_work.long_work import Attempt, LongWork, Progress
+
+_REGISTRY_AWAY: Final = f"{RegistryAway.__name__}: "
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class _Fetching(LongWork[Import]):
         return Progress(lambda current: imports.report(current, noted), lambda: self._notes.saved(noted))
 
     def let_go(self, value: Import, reason: str) -> Outcome[Import]:
-        return imports.interrupt(value, reason, now=self._tools.now())
+        """A registry that is away is said in a sentence, which needs no name of an error before it."""
+        return imports.interrupt(value, reason.removeprefix(_REGISTRY_AWAY), now=self._tools.now())
 
     def failed(self, value: Import, failure: Failure) -> Outcome[Import]:
         return imports.fail(value, failure, now=self._tools.now())

@@ -19,6 +19,7 @@ from modelyard_contracts.failures import Code, Problem
 from modelyard_contracts.package import Api, PackageConfig
 from modelyard_contracts.runtimes import Runtime, runtime_named, runtimes_of
 from modelyard_contracts.shapes import TemplateSource
+from modelyard_contracts.wording import in_words
 
 EVERY_INSTALL_TYPE: Final[tuple[InstallType, ...]] = ("real-time", "batch", "edge")
 
@@ -206,7 +207,7 @@ def _config_problems(template: Template, declared: dict[str, Any] | None = None)
     except ValidationError as error:
         for found in error.errors():
             field = ".".join(str(part) for part in found["loc"])
-            yield _coded(codes.PARAMETER_INVALID, found["msg"].removeprefix("Value error, "), field, found["type"])
+            yield _coded(codes.PARAMETER_INVALID, in_words(found), field, found["type"])
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.calls.repeats import KeyReused, created_id, request_digest
-from modelyard_contracts.calls.version import CREATE, CreateVersion, VersionCreated
+from modelyard_contracts.calls.version import CREATE, CheckNew, CreateVersion, NumberFree, VersionCreated
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.outcome import Cause
 from modelyard_store.documents import Duplicate
@@ -51,6 +51,14 @@ class CreationCalls:
                     raise await self._taken(context.project, request.model_name, number) from duplicate
                 highest = await self.versions.highest(context.project, request.model_name)
         raise Contended(f"model {request.model_name!r}")
+
+    async def check(self, context: CallContext, request: CheckNew) -> NumberFree:
+        """For who has much to send first. Raises Exists, UsedBefore, NameTwin and NumbersUsedUp."""
+        name, wanted = request.model_name, request.model_version
+        highest = await self._known(context.project, name)
+        if wanted and await self.versions.used(context.project, name, wanted):
+            raise await self._taken(context.project, name, wanted)
+        return NumberFree(model_name=name, model_version=wanted or _next(highest, name))
 
     async def _known(self, project: str, model_name: str) -> int | None:
         """The highest number of the name so far. Raises NameTwin for a new name that nearly is another."""

@@ -155,6 +155,15 @@ class VersionRepository:
         ]
         return max((each.body["version_order"] for each in found), default=None)
 
+    async def used(self, project: str, model_name: str, model_version: str) -> bool:
+        """Whether the name has, or ever had, a version of that number."""
+        named = (Equals("model_name", model_name), Equals("model_version", model_version))
+        for place in ("home", "project"):  # versions of earlier releases have no home
+            where = (Equals(place, project), *named)
+            if await self._documents.find(VERSIONS, Query(where=where, limit=1, only=("version_order",))):
+                return True
+        return False
+
     async def twin(self, project: str, model_name: str) -> str | None:
         """A name that the project has had a version of and that differs by upper and lower case only."""
         where = (Equals("home", project), Equals("name_key", model_name.casefold()))

@@ -92,6 +92,25 @@ class CreateVersion(Shape):
     asked: Asked = Asked()
 
 
+class CheckNew(Shape):
+    """What a version shall be called, before its files are sent: nothing is made."""
+
+    model_name: ModelName
+    model_version: ModelVersionNumber | None = None
+    description: Description = ""
+    labels: Labels = ()
+    tags: Tags = {}
+    model_docs: ModelDocs = ()
+    workspace_id: str | None = Field(default=None, max_length=64)
+
+
+class NumberFree(Shape):
+    """The number that it would get now; somebody else may be faster."""
+
+    model_name: str
+    model_version: str
+
+
 class VersionCreated(Shape):
     model_id: str
     model_name: str
@@ -242,6 +261,7 @@ class VersionPage(Shape):
 
 
 CREATE = Call("version", "create", CreateVersion, VersionCreated)
+CHECK_NEW = Call("version", "check-new", CheckNew, NumberFree)
 GET = Call("version", "get", GetVersion, VersionView)
 LIST = Call("version", "list", ListVersions, VersionPage)
 UPDATE = Call("version", "update", UpdateVersion, VersionView)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from modelyard_contracts.shapes import Inspection, Signature
 from modelyard_formats.format import Format, Reading
+from modelyard_formats.scan.names import holds_weights
 
 
 def _find(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -24,4 +25,5 @@ FORMAT = Format(
     inspect=_inspect,
     reads=lambda files: (),  # noqa: ARG005 - what the scan wants to see it asks for itself
     by_type_only=True,
+    may_be_empty=lambda file: not holds_weights(file),
 )

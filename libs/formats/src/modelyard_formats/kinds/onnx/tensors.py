@@ -207,6 +207,8 @@ def _outside(tensor: TensorProto, reference: dict[str, str], size: int) -> str |
     if not all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers):
         return "offset and length must be whole numbers, not negative"
     offset, length = (int(number) for number in numbers)
+    if not size:
+        return "the file is empty"
     if offset + length > size:
         return f"bytes {offset} to {offset + length} are needed, the file has {size}"
     if length != byte_size(tensor) and DTYPES[tensor.data_type][1]:

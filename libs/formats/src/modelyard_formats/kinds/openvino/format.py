@@ -74,4 +74,5 @@ FORMAT = Format(
     hints=_hints,
     inspect=_inspect,
     load=_load,
+    may_be_empty=lambda file: file.endswith(".bin"),  # of a model without constants
 )

@@ -71,6 +71,9 @@ def _parse(path: Path, file: str) -> Element:
 def _problems(net: Element, file: str, weights_size: int) -> Iterator[Problem]:
     if not net.findall("layers/layer[@type='Result']"):
         yield Problem(message=f"{file} has no outputs", file=file, field="layers", rule="at least one Result layer")
+    if not weights_size and net.find(".//layer[@type='Const']") is not None:
+        weights = file.removesuffix(".xml") + ".bin"
+        yield Problem(message=f"{weights} is empty", file=weights, rule="the .bin holds the model's constants")
     yield from _depth_problems(net, file)
     seen = set()
     for layer in net.iter("layer"):

@@ -100,4 +100,5 @@ FORMAT = Format(
     hints=_hints,
     inspect=_inspect,
     reads=_reads,
+    may_be_empty=lambda file: not file.endswith(".parquet"),  # Spark marks what is complete with empty files
 )

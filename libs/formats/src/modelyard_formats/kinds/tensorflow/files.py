@@ -71,7 +71,13 @@ MESSAGES = messages(
         "KerasMetadata": {"nodes": (1, "repeated KerasNode")},
         "KerasNode": {"identifier": (4, "bytes"), "metadata": (5, "bytes")},
         "BundleHeader": {"shards": (1, "int32")},
-        "BundleEntry": {"dtype": (1, "int32"), "shape": (2, "Shape"), "shard": (3, "int32")},
+        "BundleEntry": {
+            "dtype": (1, "int32"),
+            "shape": (2, "Shape"),
+            "shard": (3, "int32"),
+            "offset": (4, "int64"),
+            "size": (5, "int64"),
+        },
     },
 )
 # types.proto: DataType → numpy's or ml_dtypes' name.

@@ -51,7 +51,7 @@ def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
     if not saved.meta_graphs:
         raise bad_source(f"{name} holds no graph", file=name, rule="at least one graph with its signatures")
     variables = read_index(folder / INDEX, f"{MODEL_FOLDER}/{INDEX}")
-    _check_shards(variables, files)
+    _check_shards(variables, folder, files)
     graphs = [meta.graph for meta in saved.meta_graphs]
     refuse_endless(graphs, name)
     chosen = _serving(saved.meta_graphs)
@@ -70,14 +70,19 @@ def _inspect(folder: Path, files: tuple[str, ...]) -> Reading:
     return Reading(within_bounds(inspection, name), files, findings)
 
 
-def _check_shards(variables: "Variables", files: tuple[str, ...]) -> None:
+def _check_shards(variables: "Variables", folder: Path, files: tuple[str, ...]) -> None:
+    """That they are there, and as large as the index says."""
     for number in range(variables.shards):
         name = f"{DATA}{number:05}-of-{variables.shards:05}"
+        file = f"{MODEL_FOLDER}/{name}"
         if name not in files:
-            file = f"{MODEL_FOLDER}/{name}"
             raise bad_source(
                 f"{file} is missing; the index says that there are {variables.shards}", file=file, rule=RULE
             )
+        size, needed = (folder / name).stat().st_size, variables.ends.get(number, 0)
+        if size < needed:
+            message = f"{file} is cut off: it has {size:,} bytes, the index needs {needed:,}"
+            raise bad_source(message, file=file, rule="shards as large as the index says")
 
 
 def _serving(metas: Sequence[Any]) -> Any:
@@ -138,4 +143,5 @@ FORMAT = Format(
     hints=_hints,
     inspect=_inspect,
     reads=_reads,
+    may_be_empty=lambda file: file.startswith(DATA),  # the index says which shards hold something
 )

@@ -31,10 +31,12 @@ class _Damaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """`parameters`: elements of the model's numeric variables. `shards`: files they lie in."""
+    """`parameters`: elements of the model's numeric variables. `shards`: files they lie in. `ends`: bytes that each of
+    those needs, by number; a shard that nothing lies in is not named."""
 
     parameters: int
     shards: int
+    ends: dict[int, int]
 
 
 def read_index(path: Path, name: str) -> Variables:
@@ -55,6 +57,7 @@ def _read(data: bytes) -> Variables:
     _, position = _varint(footer, 0)
     _, position = _varint(footer, position)
     parameters, copied, shards, left, room = 0, 0, 1, MAX_ENTRIES, len(data)
+    ends: dict[int, int] = {}
     for _, handle in _entries(data, *_handle(footer, position)):
         start, size = _handle(handle, 0)
         left, room = left - 1, room - size
@@ -68,6 +71,8 @@ def _read(data: bytes) -> Variables:
                 shards = MESSAGES["BundleHeader"].FromString(value).shards
                 continue
             entry = MESSAGES["BundleEntry"].FromString(value)
+            if entry.size:
+                ends[entry.shard] = max(ends.get(entry.shard, 0), entry.offset + entry.size)
             count = elements(entry.shape) if entry.dtype in WEIGHTS and not _of_training(key) else 0
             if key.startswith(_COPY):
                 copied += count
@@ -76,7 +81,7 @@ def _read(data: bytes) -> Variables:
     parameters = parameters or copied
     if not 0 < shards < 100_000 or parameters > 2**62:
         raise _Damaged("it declares impossible numbers")
-    return Variables(parameters, shards)
+    return Variables(parameters, shards, ends)
 
 
 def _of_training(key: bytes) -> bool:

@@ -14,6 +14,7 @@ from starlette.routing import Match
 from modelyard_contracts import codes
 from modelyard_contracts.codes import EXPLAINED
 from modelyard_contracts.failures import Code, Failure, FailureKind, Problem
+from modelyard_contracts.wording import in_words
 from modelyard_gateway.edge import Admit, Edge
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -86,7 +87,7 @@ def invalid_at(prefix: str, errors: Sequence[Any]) -> Failure:
 
 def _invalid(errors: Sequence[Any], shown: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Failure:
     """A field that nobody knows may have any name: what is shown of it has an end."""
-    found = [(".".join(map(str, shown(error["loc"])))[:LONGEST_FIELD], error["type"], error["msg"]) for error in errors]
+    found = [(".".join(map(str, shown(each["loc"])))[:LONGEST_FIELD], each["type"], in_words(each)) for each in errors]
     code = _code_of([(field, rule) for field, rule, _ in found])
     problems = (Problem(message=message, field=field, rule=rule) for field, rule, message in found[:MOST_PROBLEMS])
     return _refusal(code, tuple(problems), "; and more" if len(found) > MOST_PROBLEMS else "")
@@ -97,7 +98,7 @@ def validated(model: type[ModelT], fields: dict[str, Any]) -> ModelT:
     try:
         return model.model_validate(fields, extra="forbid")
     except ValidationError as error:
-        raise invalid_at("", error.errors(include_url=False, include_input=False)) from error
+        raise invalid_at("", error.errors(include_url=False)) from error
 
 
 def renamed(failure: Failure, name: Callable[[str], str]) -> Failure:

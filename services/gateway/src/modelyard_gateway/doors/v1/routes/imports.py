@@ -62,7 +62,7 @@ async def complete_training(caller: Writer, body: examples.Training) -> imports.
     try:
         completed = _COMPLETED.validate_python(body.data, extra="forbid")
     except ValidationError as error:
-        raise invalid_at("data", error.errors(include_url=False, include_input=False)) from error
+        raise invalid_at("data", error.errors(include_url=False)) from error
     return await caller.ask(imports.COMPLETE_TRAINING, imports.CompleteTraining(event_id=body.id, completed=completed))
 
 

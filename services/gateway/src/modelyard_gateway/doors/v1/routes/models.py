@@ -35,6 +35,12 @@ async def create_model(
         raise renamed(failure, body.public_field) from failure
 
 
+@router.post("/models/check", status_code=200)
+async def check_model(caller: Writer, body: Annotated[version.CheckNew, AsSaid]) -> version.NumberFree:
+    """Whether a version could be called so, before its files are sent; answers the number that it would get."""
+    return await caller.ask(version.CHECK_NEW, body)
+
+
 @router.get("/models", response_model=version.VersionPage)
 async def list_models(caller: Reader, query: Annotated[version.ListVersions, Query()]) -> Response:
     return await caller.backends.large_pages(caller.project, lambda: caller.relay(version.LIST, query))

@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_python
 
 from modelyard_contracts.shapes import Location
+from modelyard_contracts.wording import in_words
 
 Folder = Annotated[
     str,
@@ -115,8 +116,8 @@ def all_at_once(
     except ValidationError as error:
         _not_too_many(error)
         found = [
-            InitErrorDetails(type=PydanticCustomError(each["type"], each["msg"]), loc=each["loc"], input=None)
-            for each in error.errors(include_url=False, include_context=False, include_input=False)[:MOST_FOUND]
+            InitErrorDetails(type=PydanticCustomError(each["type"], in_words(each)), loc=each["loc"], input=None)
+            for each in error.errors(include_url=False)[:MOST_FOUND]
         ]
         raise ValidationError.from_exception_data(model.__name__, [*found, *problems]) from None
     if problems:
