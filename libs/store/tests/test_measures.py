@@ -180,8 +180,11 @@ async def test_every_mixture_finds_what_its_words_mean(
             orders.append((BEST, lambda body: body["metrics"]["f1"]))
         for sort, key in orders:
             expected = sorted(matching, key=lambda body: (key(body), body["name"]), reverse=True)
+            names = [body["name"] for body in expected[:20]]
             page = await store.find(versions, Query(whole, sort, limit=20))
-            assert [each.id for each in page] == [body["name"] for body in expected[:20]], (where, sort)
+            assert [each.id for each in page] == names, (where, sort)
+            aside = await store.find(versions, Query(whole, sort, limit=20, only=("name", "created_at")))
+            assert [each.body["name"] for each in aside] == names, (where, sort)
             if len(expected) > 20:
                 further = Query(whole, sort, limit=20, after=Query(whole, sort).position(page[-1]))
                 assert [each.id for each in await store.find(versions, further)] == [

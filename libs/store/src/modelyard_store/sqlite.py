@@ -91,7 +91,7 @@ class SqliteDocuments:
 
         def read() -> list[Document]:
             with self._snapshot():
-                hits = self._hits(collection, query.where)
+                hits = self._hits(collection, query.where, query.only)
                 rows = self._rows(*sqlite_sql.select(collection, query, hits))
             if sqlite_sql.kept_aside(collection, query.only):
                 shown = (dict(zip(query.only, row[2:], strict=True)) for row in rows)
@@ -122,7 +122,7 @@ class SqliteDocuments:
         rules.check_query(collection, query)
 
         def read() -> str | None:
-            sql, values = sqlite_sql.select(collection, query, self._hits(collection, query.where))
+            sql, values = sqlite_sql.select(collection, query, self._hits(collection, query.where, query.only))
             return _index_used(collection, [row[3] for row in self._rows(f"EXPLAIN QUERY PLAN {sql}", values)])
 
         return await self._off_loop(read)
@@ -186,14 +186,17 @@ class SqliteDocuments:
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
         return self._connection().execute(sql, values).fetchall()
 
-    def _hits(self, collection: Collection, where: Sequence[Condition]) -> sqlite_sql.Hits | None:
+    def _hits(
+        self, collection: Collection, where: Sequence[Condition], only: tuple[str, ...] = ()
+    ) -> sqlite_sql.Hits | None:
         """The rows that one condition leaves, if they are few: the query then starts from them."""
-        findable = sqlite_sql.findable(where)
+        findable = sqlite_sql.findable(collection, where)
         if len(findable) == 1 and isinstance(findable[0], Has):
             return None  # the walk along a list's own index stops at the end of the page
+        most = sqlite_sql.FEW_ASIDE if sqlite_sql.kept_aside(collection, only) else sqlite_sql.FEW
         for wanted in findable:
-            rows = [row[0] for row in self._rows(*sqlite_sql.hits(collection, where, wanted))]
-            if len(rows) <= sqlite_sql.FEW:
+            rows = [row[0] for row in self._rows(*sqlite_sql.hits(collection, where, wanted, most))]
+            if len(rows) <= most:
                 return sqlite_sql.Hits(wanted, tuple(rows))
         return None
 

@@ -60,7 +60,9 @@ OUTBOX = f"{raw('outbox')}>0"
 
 FEW: Final = 500
 """Documents for which a condition holds, up to which reading each of them is cheaper than walking along an index."""
-Findable = Contains | Has | Measures
+FEW_ASIDE: Final = 2000
+"""The same where nothing of their bodies is needed."""
+Findable = Contains | Has | Measures | Between
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,28 @@ class Hits:
     rows: tuple[int, ...]
 
 
-def findable(where: Sequence[Condition]) -> list[Findable]:
-    """The conditions that have an index of their own, those that are probably the most selective first."""
+def findable(collection: Collection, where: Sequence[Condition]) -> list[Findable]:
+    """The conditions that have an index of their own, those that are probably the most selective first. A range alone
+    is as well walked along its index."""
     texts = sorted((each for each in where if isinstance(each, Contains)), key=lambda each: -len(each.text))
-    return [*texts, *(each for each in where if isinstance(each, Measures | Has))]
+    listed = [each for each in where if isinstance(each, Measures | Has)]
+    ranges = [each for each in where if isinstance(each, Between) and _has_index(collection, where, each.field)]
+    return [*texts, *listed, *(ranges if texts or listed else [])]
 
 
-def hits(collection: Collection, where: Sequence[Condition], wanted: Findable) -> Clause:
-    """The rows for which it holds; FEW + 1 of them if there are more."""
-    limit = f"LIMIT {FEW + 1}"
+def _has_index(collection: Collection, where: Sequence[Condition], field: str) -> bool:
+    same = {each.field for each in where if isinstance(each, Equals)}
+    places = ((index, index.fields.index(field)) for index in collection.indexes if field in index.fields)
+    return any(same.issuperset(index.fields[:place]) for index, place in places)
+
+
+def hits(collection: Collection, where: Sequence[Condition], wanted: Findable, most: int) -> Clause:
+    """The rows for which it holds; `most` + 1 of them if there are more."""
+    limit = f"LIMIT {most + 1}"
+    if isinstance(wanted, Between):
+        ends = [condition(collection, each, {}) for each in where if isinstance(each, Equals) or each == wanted]
+        text, values = _all(ends)
+        return f"SELECT row FROM {collection.name} WHERE {text} {limit}", values  # noqa: S608 - names are checked
     if isinstance(wanted, Contains):
         text, values = _matches(collection, wanted)
         return f"SELECT rowid FROM {_text_table(collection)} WHERE {text} {limit}", values  # noqa: S608 - names are checked
@@ -112,7 +127,7 @@ def _in_table(index: Index, wanted: Has | Measures) -> Clause:
 
 
 def select(collection: Collection, query: Query, found: Hits | None = None) -> Clause:
-    start = _start(collection, query.where, query.sort, found)
+    start = _start(collection, query.where, query.sort, found, aside=kept_aside(collection, query.only))
     clauses = _conditions(collection, query.where, start, found)
     if query.after is not None:
         clauses.append(_after(query.order, query.after, start.names))
@@ -140,7 +155,7 @@ def _content(collection: Collection, only: tuple[str, ...]) -> tuple[str, str]:
     beside the documents then: decoding what nobody wants takes longer than finding it."""
     if kept_aside(collection, only):
         table = aside_table(collection)
-        return ",".join(aside_columns(collection, only)), f" LEFT JOIN {table} ON whole={collection.name}.row"
+        return ",".join(aside_columns(collection, only)), f" CROSS JOIN {table} ON whole={collection.name}.row"
     twice = only if len(only) > 1 else only * 2  # SQLite makes an array of two and more
     return (f"json_extract(body,{','.join(repr(path_of(field)) for field in twice)})" if only else "body"), ""
 
@@ -162,12 +177,21 @@ class _Start:
     values: tuple[Scalar, ...] = ()
 
 
-def _start(collection: Collection, where: Sequence[Condition], sort: Sequence[SortBy], found: Hits | None) -> _Start:
+def _start(
+    collection: Collection,
+    where: Sequence[Condition],
+    sort: Sequence[SortBy],
+    found: Hits | None,
+    *,
+    aside: bool = False,
+) -> _Start:
     """Few hits come first; else a table of texts or numbers, one that also has the order if there is one. CROSS JOIN
-    keeps the planner from turning them round."""
+    keeps the planner from turning them round. What is kept aside is read there, except where an index over the
+    documents themselves is walked."""
+    shown = dict(zip(collection.aside, aside_columns(collection, collection.aside), strict=True)) if aside else {}
     if found:
         tables = f"(SELECT value AS hit FROM json_each(?)) CROSS JOIN {collection.name} ON row=hit"  # noqa: S608 - names of ours
-        return _Start(tables, values=(json.dumps(found.rows),))
+        return _Start(tables, shown, values=(json.dumps(found.rows),))
     by = _leading(where, sort)
     if by is None:
         return _Start(collection.name)
@@ -178,7 +202,7 @@ def _start(collection: Collection, where: Sequence[Condition], sort: Sequence[So
         behind = {each: (*each.fields[each.fields.index(by.field) + 1 :], "id") for each in usable}
         index = next((each for each in usable if behind[each][: len(order)] == order), index)
     table = f'"{member_table(collection, index)}"'
-    names = {"id": f"{table}.doc", **{name: f"{table}.k{number}" for number, name in enumerate(index.fields)}}
+    names = {**shown, "id": f"{table}.doc", **{name: f"{table}.k{number}" for number, name in enumerate(index.fields)}}
     if isinstance(by, Measures):
         names[by.path] = f"{table}.number"
     return _Start(f"{table} CROSS JOIN {collection.name} ON row=owner", names, by, index)

@@ -89,7 +89,7 @@ VERSIONS: Final = Collection(
     substrings=("model_name", "description"),
     members=("labels", "aliases", "tagged", "evaluated_on", "imported_from"),
     numbers=("metrics",),
-    aside=("row", "create_at", "version_order", "model_size"),
+    aside=("row", "project", "model_name", "model_status", "create_at", "version_order", "model_size"),
 )
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
 ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")), TOLD))
@@ -262,7 +262,7 @@ class VersionRepository:
         where = tuple(_conditions(archive_of(project) if wanted.archived else project, wanted, compared))
         sort = (Sort(_sorted_by(wanted.sort_by), descending=wanted.order == "desc"),)
         after = position_of(wanted)
-        only = ("row", sort[0].field.partition(".")[0])
+        only = ("row",) if wanted.sort_by.startswith(METRICS) else ("row", sort[0].field)
         query = Query(where, sort, offset=wanted.offset, limit=wanted.limit + 1, after=after, only=only)
         found = await self._documents.find(VERSIONS, query)
         rows = await self._fitting(found[: wanted.limit])
@@ -272,7 +272,7 @@ class VersionRepository:
             total = wanted.offset + len(rows)
         elif after is None and wanted.where is None:  # counting costs time per match
             total = await self._documents.count(VERSIONS, where)
-        cursor = cursor_after(wanted, _position(query, found[len(rows) - 1])) if more else None
+        cursor = cursor_after(wanted, _position(wanted, query, found[len(rows) - 1])) if more else None
         ends = f'"count":{len(rows)},"models":[{",".join(rows)}],"next_cursor":{json.dumps(cursor)}'
         return Written(f'{{"total_count":{json.dumps(total)},{ends}}}')
 
@@ -395,6 +395,8 @@ def _sorted_by(name: str) -> str:
     return SORTS[name] if metric == name else f"metrics.{stored_name(metric)}"
 
 
-def _position(query: Query, row: Document) -> Position:
+def _position(wanted: ListVersions, query: Query, row: Document) -> Position:
     value, id = query.position(row)
+    if wanted.sort_by.startswith(METRICS):  # which the row shows
+        value = json.loads(row.body["row"])["metrics"][wanted.sort_by.removeprefix(METRICS)]
     return value if isinstance(value, int | float) else 0, str(id)
