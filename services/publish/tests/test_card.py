@@ -1,6 +1,10 @@
 """The model card: facts stay facts, and what users wrote stays text."""
 
+import re
 from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
 
 from modelyard_contracts.calls.version import EvaluationSummary
 from modelyard_contracts.package import PackageConfig
@@ -107,3 +111,34 @@ def test_a_description_cannot_pass_for_a_section(facts: Any) -> None:
 
 def test_the_versions_own_description_stands_in(facts: Any) -> None:
     assert "\n\n> from the version\n\n" in render("Digits", "", facts.version_view(description="from the version"))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "[click](javascript:alert(1))",
+        "[click](JaVaScRiPt:alert(1))",
+        "[click]( javascript:alert(1))",
+        "[click](\njavascript:alert(1))",
+        "[click](javascript\\:alert(1))",
+        "[click](data:text/html;base64,PHN2Zz4=)",
+        "[click](vbscript:x)",
+        "[click](//evil.example)",
+        "[click][x]\n\n[x]: javascript:alert(1)",
+        "[click][x]\n\n[x]:\n  javascript:alert(1)",
+        "<javascript:alert(1)>",
+        "[click](&#106;avascript:alert(1))",
+        "![x](javascript:alert(1))",
+        "<a href=javascript:alert(1)>x</a>",
+    ],
+)
+def test_a_link_of_a_description_goes_to_the_web_or_nowhere(facts: Any, written: str) -> None:
+    """Read by a Markdown library, with everything that it knows."""
+    html = MarkdownIt("gfm-like", {"linkify": False}).render(render("t", written, facts.version_view()))
+    assert not re.search(r"<[a-z]+ [^>]*(href|src)=", html), html
+
+
+def test_links_to_the_web_and_to_mail_stay(facts: Any) -> None:
+    written = "[a](https://example.org/x) [b](mailto:team@example.org) [c][r]\n\n[r]: http://example.org"
+    html = MarkdownIt("commonmark").render(render("t", written, facts.version_view()))
+    assert html.count("href=") == 3

@@ -75,7 +75,7 @@ def test_slots_differ_by_competition_project_day_and_number() -> None:
 
 def test_equal_scores_share_a_rank_and_the_earlier_comes_first() -> None:
     entries = [
-        replace(ENTRY, entry_id=name, state="scored", score=score, submitted_at=at)
+        replace(ENTRY, entry_id=name, project=name, state="scored", score=score, submitted_at=at)
         for name, score, at in [("d", 0.5, 1), ("c", 0.9, 7), ("b", 0.9, 3), ("a", 1.0, 9), ("z", 0.0, 0)]
     ]
     assert [(rank, entry.entry_id) for rank, entry in ranked(entries)] == [
@@ -86,6 +86,14 @@ def test_equal_scores_share_a_rank_and_the_earlier_comes_first() -> None:
         (5, "z"),
     ]
     assert ranked([]) == []
+
+
+def test_a_team_has_one_row_its_best() -> None:
+    entries = [
+        replace(ENTRY, entry_id=name, project=project, state="scored", score=score, submitted_at=at)
+        for name, project, score, at in [("a", "p", 0.5, 1), ("b", "p", 0.9, 7), ("c", "p", 0.9, 3), ("d", "q", 0.7, 2)]
+    ]
+    assert [(rank, entry.entry_id) for rank, entry in ranked(entries)] == [(1, "c"), (2, "d")]
 
 
 def test_the_same_entry_whenever_it_came() -> None:

@@ -1,11 +1,13 @@
 """The model card: Markdown rendered from the version's own facts whenever somebody reads it, so it is never stale."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from modelyard_contracts.calls.version import VersionView
 from modelyard_contracts.shapes import Artifact, TensorSpec, TrainingRef
 
 _MOST_CHARACTERS = 300  # of one fact: a card must fit one message
+_OTHER_LINK = re.compile(r"\]([(:])(?!\s*(?:https?://|mailto:))", re.IGNORECASE)
 _AS_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", "|": "&#124;"} | {sign: f"\\{sign}" for sign in "\\`*[]~"})
 
 
@@ -95,8 +97,10 @@ def _text(value: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A description may be Markdown. As a quotation, nothing in it can pass for a section or a table of facts."""
+    """A description may be Markdown. As a quotation, nothing in it can pass for a section or a table of facts; a link
+    in it goes to the web or writes a mail, and is text otherwise."""
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace("![", "!\\[")
+    safe = _OTHER_LINK.sub(r"]\\\1", safe)
     return "\n".join(f"> {line}".rstrip() for line in safe.splitlines())
 
 

@@ -115,8 +115,12 @@ def same_entry(one: Entry, other: Entry) -> bool:
 
 
 def ranked(entries: Iterable[Entry]) -> list[tuple[int, Entry]]:
-    """Best score first, of equal scores the earlier submission. Equal scores share a rank; the next one skips."""
-    ordered = sorted(entries, key=lambda entry: (-(entry.score or 0.0), entry.submitted_at, entry.entry_id))
+    """The best of each team, which is a project. Best score first, of equal scores the earlier submission. Equal scores
+    share a rank; the next one skips."""
+    best: dict[str, Entry] = {}
+    for entry in sorted(entries, key=lambda entry: (-(entry.score or 0.0), entry.submitted_at, entry.entry_id)):
+        best.setdefault(entry.project, entry)
+    ordered = list(best.values())
     ranks: dict[float | None, int] = {}
     for place, entry in enumerate(ordered, start=1):
         ranks.setdefault(entry.score, place)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from modelyard_contracts.calls import publish
 from modelyard_contracts.calls.call import Nothing
@@ -16,6 +17,9 @@ from modelyard_publish.errors import NotDownloadable, NotFound
 from modelyard_publish.register import Register, require_published
 from modelyard_publish.repository import Repository
 from modelyard_publish.views import listing_summary, listing_view
+
+LINK_SECONDS: Final = 300
+"""A listing that is withdrawn must not be fetched for long by who asked for its links before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,10 @@ class GalleryCalls:
         if version.source_type == "auto":
             raise NotDownloadable
         own = own_context("publish", listing.project, context.correlationid)
-        return await self.register.files(
-            own, GetFiles(model_id=listing.model_id, after=request.after, limit=request.limit)
+        wanted = GetFiles(
+            model_id=listing.model_id, after=request.after, limit=request.limit, link_seconds=LINK_SECONDS
         )
+        return await self.register.files(own, wanted)
 
     async def withdraw(self, context: CallContext, request: publish.GetListing) -> Nothing:
         if not await self.repository.withdraw(context.project, request.listing_id, Cause.asked(context)):

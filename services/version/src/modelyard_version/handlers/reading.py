@@ -60,8 +60,9 @@ class ReadingCalls:
         wanted = _after(artifact, request)
         if artifact.by_reference and (damaged := await changed(self.objects, artifact, wanted[: request.limit])):
             raise ReferenceChanged(damaged)
-        expires_at = self.now() + self.link_seconds * 1000
-        links = await self._links(artifact, wanted[: request.limit])
+        seconds = min(self.link_seconds, request.link_seconds or self.link_seconds)
+        expires_at = self.now() + seconds * 1000
+        links = await self._links(artifact, wanted[: request.limit], seconds)
         return FileLinks(
             model_id=version.model_id,
             artifact_id=artifact.artifact_id,
@@ -72,14 +73,14 @@ class ReadingCalls:
             next_after=links[-1].path if len(links) < len(wanted) else None,
         )
 
-    async def _links(self, artifact: Artifact, files: tuple[FileEntry, ...]) -> tuple[FileLink, ...]:
+    async def _links(self, artifact: Artifact, files: tuple[FileEntry, ...], seconds: int) -> tuple[FileLink, ...]:
         """As many as fit into one reply."""
         place = artifact.location
         links: list[FileLink] = []
         room = MOST_BYTES
         for file in files:
             name = file.path.rpartition("/")[2]
-            url = await self.objects.presign_get(place.bucket, place.prefix + file.path, self.link_seconds, name)
+            url = await self.objects.presign_get(place.bucket, place.prefix + file.path, seconds, name)
             link = FileLink(path=file.path, size=file.size, sha256=file.sha256, url=url)
             room -= len(link.model_dump_json().encode()) + 1
             if links and room < 0:

@@ -13,6 +13,7 @@ class GetFiles(Shape):
     artifact_id: str | None = None
     after: str | None = Field(default=None, max_length=900)
     limit: int = Field(default=1000, ge=1, le=1000)
+    link_seconds: int | None = Field(default=None, ge=1, description="how long the links work at most; None: the usual")
 
 
 class FileLink(Shape):
