@@ -29,6 +29,16 @@ from . import register_replies
 TOKEN = "a-token-for-tests"
 
 
+@pytest.fixture(autouse=True)
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Times are shown in the zone of the machine, whichever that is."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
 @dataclass
 class Asked:
     """One request that came to the gateway. `body` is parsed JSON."""

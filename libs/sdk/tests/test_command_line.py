@@ -68,7 +68,7 @@ def test_exit_code_2_for_wrong_usage(run: Callable[..., Any], tmp_path: Path, ga
         ("models", "alias", "digits", "prod"): "either --version N.N.N or --remove",
         ("models", "alias", "digits", "--remove"): "name the alias",
         ("datasets", "add", "s3://b/d/", "--name", "d", "--kind", "tar"): "image-folder",
-        ("competitions", "create", "--title", "t", "--dataset", "d", "--deadline", "soon"): "datetime",
+        ("competitions", "create", "--title", "t", "--dataset", "d", "--deadline", "soon"): "no time like",
         (*training, "/local/folder"): "s3://bucket/folder/",
         (*training, "s3://b/f/", "--commit", "c"): "belong together",
         (*training, "s3://b/f/", "--metric", "accuracy=high"): "is not name=number",

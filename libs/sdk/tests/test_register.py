@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from modelyard import Client
+from modelyard.cli.session import instant, moment
 from modelyard_contracts.calls import version
 
 from .conftest import Scripted, Uploads
@@ -192,3 +194,15 @@ def test_ctrl_c_says_how_to_go_on(yard: Scripted, uploads: Uploads, environment:
     _, said = process.communicate()
     assert (process.returncode, "Traceback" in said) == (130, False)
     assert "run the same command again to go on" in said
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown", "typed"),
+    [("UTC", "2026-11-18 11:06 UTC", 1_795_000_000_000), ("Asia/Shanghai", "2026-11-18 19:06 CST", 1_794_971_200_000)],
+)
+def test_times_are_those_of_the_machine(monkeypatch: pytest.MonkeyPatch, zone: str, shown: str, typed: int) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    assert moment(1_795_000_000_000) == shown
+    assert instant("2026-11-18T11:06:40") == typed
+    assert instant("2026-11-18T11:06:40Z") == 1_795_000_000_000

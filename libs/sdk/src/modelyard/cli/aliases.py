@@ -25,7 +25,9 @@ def show_alias(
     context: typer.Context,
     name: Name,
     alias: Alias,
-    at: Annotated[str | None, typer.Option(help="Time, UTC without a zone, or ms since 1970; default: now.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="E.g. 2027-01-31T12:00, with +01:00 behind it, or ms; default: now.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show which version holds an alias, or held it at a time."""

@@ -1,12 +1,11 @@
 """`modelyard competitions …`: open one, see who leads."""
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, facts, moment, out, show, table
+from modelyard.cli.session import AsJson, client_of, facts, instant, moment, out, show, table, zone
 from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="Entries are scored on data that the entrant never sees.")
@@ -28,7 +27,7 @@ def create(
     context: typer.Context,
     title: Annotated[str, typer.Option(help="At most 100 characters.")],
     dataset: Annotated[str, typer.Option(help="A hidden dataset: name or id.")],
-    deadline: Annotated[datetime, typer.Option(help="In UTC, e.g. 2027-01-31T12:00:00.")],
+    deadline: Annotated[str, typer.Option(help="E.g. 2027-01-31T12:00, in your time zone, or …+00:00.")],
     description: Annotated[str, typer.Option(help="At most 1000 characters.")] = "",
     metric: Annotated[Metric, typer.Option(help="What decides.")] = Metric.accuracy,
     entries_per_day: Annotated[int, typer.Option(min=1, max=1000, help="Of each project.")] = 5,
@@ -38,7 +37,7 @@ def create(
     made = client_of(context).competitions.create(
         title,
         dataset,
-        int(deadline.replace(tzinfo=UTC).timestamp() * 1000),
+        instant(deadline),
         description=description,
         metric=metric.value,
         entries_per_day=entries_per_day,
@@ -70,14 +69,14 @@ def _render_list(reply: Reply) -> None:
     rows = [
         (
             row["title"],
-            moment(row["deadline"])[:-4] if row["open"] else "closed",
+            moment(row["deadline"])[:16] if row["open"] else "closed",
             row["entries"],
             row["competition_id"],
         )
         for row in reply["competitions"]
     ]
     title = f"{reply['count']} of {reply['total_count']} competitions"
-    out.print(table(title, ("title", "open until (UTC)", "entries>", "id"), rows))
+    out.print(table(title, ("title", f"open until ({zone()})", "entries>", "id"), rows))
 
 
 @group.command("show", epilog="Example: modelyard competitions show COMPETITION")
@@ -99,11 +98,11 @@ def render_leaderboard(reply: Reply) -> None:
             f"{row['model_name']} {row['model_version']}",
             row["project"],
             f"{row['score']:.4f}",
-            moment(row["submitted_at"])[:-4],
+            moment(row["submitted_at"])[:16],
         )
         for row in reply["rows"]
     ]
-    columns = ("rank>", "model", "project", f"{reply['metric']}>", "submitted (UTC)")
+    columns = ("rank>", "model", "project", f"{reply['metric']}>", f"submitted ({zone()})")
     out.print(table(reply["title"], columns, rows))
 
 

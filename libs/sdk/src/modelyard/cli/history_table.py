@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from modelyard.cli.model_tables import scanned_words, source_words
-from modelyard.cli.session import moment, out, size, table
+from modelyard.cli.session import moment, out, size, table, zone
 from modelyard.client import Reply
 
 
@@ -14,7 +14,7 @@ def render_history(reply: Reply) -> None:
     for record in reply["records"]:
         lines = [line for name, change in record["changes"].items() if (line := _line(name, change))]
         rows.append((record["seq"], moment(record["at"])[:16], record["by"], record["action"], "\n".join(lines)))
-    out.print(table(f"{len(rows)} changes", ("#>", "when (UTC)", "by", "what", "before → after"), rows))
+    out.print(table(f"{len(rows)} changes", ("#>", f"when ({zone()})", "by", "what", "before → after"), rows))
 
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})

@@ -1,11 +1,12 @@
 """`modelyard events`, `dlq …`, `tokens …`, `access-keys …`, `projects …`: what an operator looks at."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, facts, json_text, moment, out, plain, show, table
+from modelyard.cli.session import AsJson, client_of, facts, json_text, local, moment, out, plain, show, table, zone
 from modelyard.client import Reply
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: messages that no retry could settle.")
@@ -32,7 +33,8 @@ def events(context: typer.Context, as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(json_text(event))  # flushes, so that a pipe sees it at once
         else:
-            said = f"[dim]{plain(event['time'][11:19])}[/dim] [bold]{plain(_fact(kind)):<30}[/bold]"
+            at = local(datetime.fromisoformat(event["time"]))
+            said = f"[dim]{at:%H:%M:%S}[/dim] [bold]{plain(_fact(kind)):<30}[/bold]"
             out.print(f"{said} {summary(event['data'])}", highlight=False, soft_wrap=True)
 
 
@@ -66,14 +68,14 @@ def _render_letters(reply: Reply) -> None:
     rows = [
         (
             letter["sequence"],
-            letter["time"][:16].replace("T", " "),
+            local(datetime.fromisoformat(letter["time"])).strftime("%Y-%m-%d %H:%M"),
             letter["consumer"],
             _fact(letter["subject"]),
             letter["reason"],
         )
         for letter in reply["dead_letters"]
     ]
-    columns = ("#>", "given up (UTC)", "consumer", "subject", "reason")
+    columns = ("#>", f"given up ({zone()})", "consumer", "subject", "reason")
     out.print(table(f"Dead letters: {len(rows)}", columns, rows))
 
 

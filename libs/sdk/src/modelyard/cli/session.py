@@ -116,19 +116,29 @@ def size(count: float | None) -> str | None:
 
 
 def moment(instant: int) -> str:
-    """`instant` in ms since 1970 UTC."""
-    return datetime.fromtimestamp(instant / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    """`instant` in ms since 1970 UTC, in the time zone of this machine (TZ)."""
+    return local(datetime.fromtimestamp(instant / 1000, UTC)).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def local(time: datetime) -> datetime:
+    return time.astimezone()
+
+
+def zone() -> str:
+    """For the head of a column whose times leave it out."""
+    return local(datetime.now(UTC)).strftime("%Z")
 
 
 def instant(text: str) -> int:
-    """`2026-11-22T10:00:00+01:00`, or ms since 1970, as ms. Without a zone it is UTC. Raises BadParameter."""
+    """`2026-11-22T10:00:00+01:00`, or ms since 1970, as ms. Without a zone it is that of this machine, as in what is
+    shown. Raises BadParameter."""
     if text.isascii() and text.isdigit():
         return int(text)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no time like 2026-11-22T10:00 and no number of ms since 1970") from None
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    return int(found.timestamp() * 1000)
 
 
 def pair(text: str) -> tuple[str, str]:
