@@ -98,7 +98,7 @@ async def test_what_the_second_door_does_not_know_it_refuses_itself(http, path, 
     assert (await http.post("/api/get?name=m")).status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/v1/default/nothing", "/v1", "/", "/api", "/apis/get", "/v1/api/get"])
+@pytest.mark.parametrize("path", ["/v1/default/nothing", "/v1", "/api", "/apis/get", "/v1/api/get"])
 async def test_what_stands_at_no_other_door_is_refused_as_ever(http, path) -> None:
     refused(await http.get(path), 404, "ModelArts.9404")
 

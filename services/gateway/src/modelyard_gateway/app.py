@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
 from modelyard_gateway.backends import Backends
-from modelyard_gateway.docs_page import docs_page
+from modelyard_gateway.docs_page import pages
 from modelyard_gateway.doors.v1 import access, replies
 from modelyard_gateway.doors.v1.app import door as v1
 from modelyard_gateway.health import health_routes
@@ -34,7 +34,7 @@ def create_app(
     front = _Front(opened["/v1"])
     front.state.backends = backends
     replies.install(front, settings.max_body_bytes)
-    front.router.routes.append(docs_page(front))
+    front.router.routes.extend(pages(front))
     if readiness is not None and metrics is not None:
         front.router.routes.extend(health_routes(readiness, metrics, access.authenticate))
     routes = (Route(f"{path}/{{rest:path}}", door) for path, door in opened.items())
