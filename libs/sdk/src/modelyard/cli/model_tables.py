@@ -147,9 +147,18 @@ def _tables(model: Reply) -> list[Table]:
 
 
 def problems_table(problems: list[Reply]) -> Table:
-    """Why it was refused: everything at once."""
-    rows = [(each.get("file"), each.get("field"), each.get("message"), each.get("rule")) for each in problems]
-    return table("Problems", ("file", "field", "what is wrong", "rule"), rows)
+    """Why it was refused: everything at once, and each once."""
+    rows = [(each.get("file"), each.get("field"), _wrong(each)) for each in problems]
+    return table("Problems", ("file", "field", "what is wrong"), rows)
+
+
+def _wrong(problem: Reply) -> str:
+    """The message without the place that stands beside it, and with the rule where that says more."""
+    said = str(problem.get("message") or "")
+    for place in (problem.get("file"), problem.get("field")):
+        said = said.removeprefix(f"{place}: ") if place else said
+    rule = str(problem.get("rule") or "")
+    return said if not rule or rule in said or len(rule) > 60 else f"{said} ({rule})"
 
 
 def findings_table(findings: list[Reply]) -> Table:
