@@ -82,7 +82,7 @@ def refused(client: Client, path: str, body: Any, status: int, code: str, field:
 )
 def test_name_version_and_fields(client: Client, fields: dict[str, Any], field: str) -> None:
     body = {"model_name": "fine", "source_location": "s3://training/x/"} | fields
-    refused(client, "models", body, 400, "3037", field)
+    refused(client, "models", body, 400, "3017" if field == "source_location" else "3037", field)
 
 
 def test_missing_name(client: Client) -> None:

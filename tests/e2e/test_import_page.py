@@ -43,7 +43,7 @@ def test_every_way_in(yard: Yard, place: Path, reference: str) -> None:
     steps = blocks(section(README.read_text("utf-8"), "Every way in"), "sh")
     assert len(steps) == 6
     said = run("\n".join(steps).replace(IN_README, reference), place, yard.environment())
-    assert said.count("published") == 8
+    assert said.count("published") == 9
     run("\n".join(blocks(section(README.read_text("utf-8"), "Versions"), "sh")), place, yard.environment())
     assert "<svg" in (place / "lineage.svg").read_text("utf-8")
 

@@ -107,7 +107,7 @@ def announcing(yard: Yard) -> Iterator[Client]:
     """A client of the project that the examples speak of, with a package where they say that one lies."""
     put(yard, "training", "digits/V001", trained().files)
     with yard.client() as client:
-        rule = client.post("import-rules", {"name": "examples", "job_name": "digits", "model_name": "announced"})
+        rule = client.post("import-rules", {"name": "examples", "job_name": "digits-*", "model_name": "announced"})
         yield client
         client.delete(f"import-rules/{rule['rule_id']}")
 

@@ -98,7 +98,7 @@ def test_update_leaves_a_record(client: Client, spare: dict[str, Any]) -> None:
     assert (verdict["intact"], verdict["records"], verdict["broken_at"]) == (True, 4, None)
     assert refusal(client, "patch", path, {"model_version": "9.9.9", "labels": []}) == (400, "3037", ["model_version"])
     assert refusal(client, "patch", "models/nobody", {"labels": []})[:2] == (404, "3001")
-    assert client.delete(path)["delete_success_list"] == [spare["model_id"]]
+    assert client.delete(path, purge=True)["delete_success_list"] == [spare["model_id"]]
     records = eventually(lambda: _records(client, spare, 5), "the record of the deletion")
     assert records[-1]["action"] == "deleted"
     assert client.get(f"{path}/history/verification")["intact"]
@@ -200,7 +200,7 @@ def test_deletion_preview_is_what_the_delete_does(yard: Yard, client: Client, sp
     assert (told["objects"], told["bytes"]) == (len(keys(yard, "artifacts", prefix)), spare["model_size"])
     assert (told["kept"], told["by_reference"]) == ([], [])
     assert client.get(path)["model_status"] == "published", "it is only a preview"
-    assert client.delete(path)["delete_success_list"] == [spare["model_id"]]
+    assert client.delete(path, purge=True)["delete_success_list"] == [spare["model_id"]]
     eventually(lambda: not keys(yard, "artifacts", prefix), "freed objects")
     assert refusal(client, "get", f"{path}/deletion")[:2] == (404, "3001")
 

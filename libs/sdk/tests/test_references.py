@@ -35,6 +35,14 @@ def test_a_name_means_its_newest_published_version(
     assert len(caplog.messages) == 1
 
 
+@pytest.mark.parametrize("text", ["", ":0.0.1", "@champion", ":", "@"])
+def test_nothing_is_no_name(client: Client, gateway: Scripted, text: str) -> None:
+    """A shell variable that is not set must not mean the newest version of all."""
+    with pytest.raises(NotFoundHere, match="it is named by name"):
+        model_id(client, text)
+    assert gateway.asked == []
+
+
 def test_what_was_probably_meant(client: Client, gateway: Scripted) -> None:
     gateway.on(
         "GET models", {"models": []}, {"models": []}, {"models": [row("m1", "0.0.1"), row("m2", "0.1.0", name="Faces")]}

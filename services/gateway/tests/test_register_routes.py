@@ -251,6 +251,7 @@ async def test_a_request_id_is_a_correlation_id(yard) -> None:
 
 DEEP = "[" * 70 + "]" * 70
 UNKEEPABLE = [
+    ('{"a": {' + ",".join(f'"k{n}":1' for n in range(1001)) + "}}", "config.a", "at most 1000 fields"),
     ('{"a":' + DEEP + "}", "config.a" + ".0" * 61, "at most 64 levels"),
     ('{"a": NaN}', "config.a", "finite number"),
     ('{"a": [1, 1e999]}', "config.a.1", "finite number"),

@@ -30,6 +30,7 @@ UNDERSTOOD = [
     ("created <= 2026-06-01", [Comparison("create_at", high=DAY + 86_399_999)]),
     ("created > 2026-06-01", [Comparison("create_at", low=DAY + 86_400_000)]),
     ("created < 2026-06-01T02:00:00+02:00", [Comparison("create_at", high=DAY - 1)]),
+    ("created = 2026-06-01+02:00", [Comparison("create_at", low=DAY - 7_200_000, high=DAY + 79_199_999)]),
     (f"created = {DAY}", [Comparison("create_at", low=DAY, high=DAY)]),
     ("size > 1.5MB and size <= 2KiB", [Comparison("model_size", low=1_500_001), Comparison("model_size", high=2048)]),
 ]  # fmt: skip

@@ -76,6 +76,10 @@ PATTERNS: Final[Mapping[str, Words]] = {
         "s3://bucket/some/folder/config.json: a bucket of 3 to 63 small letters, digits, '.' and '-', at least one "
         "folder (643 characters), then a name (255)"
     ),
+    r"^((s3://|obs://|/)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.{1,899}|https://[^/?#@]+/[^?#]{1,1100})$": Words(
+        "s3://bucket/folder, obs://bucket/folder, /bucket/folder or https://bucket.host/folder: a bucket of 3 to 63 "
+        "small letters, digits, '.' and '-', then 1 to 899 characters"
+    ),
     r"^[a-z0-9][a-z0-9-]{0,62}$": Words(
         "1 to 63 small letters, digits and '-', not beginning with '-'", r"[a-z0-9-]", 63
     ),

@@ -11,7 +11,7 @@ from modelyard.errors import NotFoundHere, Reply
 
 log = logging.getLogger("modelyard")
 _LOOKED_AT: Final = 1000  # versions whose names are compared with one that is not there
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+IS_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def model_id(client: Client, text: str) -> str:
@@ -20,8 +20,10 @@ def model_id(client: Client, text: str) -> str:
     A name's newer versions that are not published are passed over, with a warning in the log. Where none is published
     it means the newest.
     """
-    if _ID.fullmatch(text):
+    if IS_ID.fullmatch(text):
         return text
+    if not re.match(r"[^:@]", text):
+        raise NotFoundHere(f"no model {text!r}: it is named by name, name:1.0.0, name@alias or id")
     name, _, alias = text.partition("@")
     if alias:
         held = client.aliases.list(name)["aliases"]
@@ -49,8 +51,8 @@ def model_id(client: Client, text: str) -> str:
 def archived_id(client: Client, text: str) -> str | None:
     """An id, or `name:1.0.0` of an archived version; None where none is archived under it."""
     name, _, version = text.partition(":")
-    if _ID.fullmatch(text) or not version:
-        return text if _ID.fullmatch(text) else None
+    if IS_ID.fullmatch(text) or not version:
+        return text if IS_ID.fullmatch(text) else None
     page = client.models.list(model_name=name, exact_match=True, model_version=version, archived=True, limit=1)
     return str(page["models"][0]["model_id"]) if page["models"] else None
 
@@ -105,7 +107,7 @@ def training_run(client: Client, job: str, version: str | None, *, latest: bool 
 
     Raises NotFoundHere with the choices when there are several, or with how the others ended when none has finished.
     """
-    if _ID.fullmatch(job):
+    if IS_ID.fullmatch(job):
         return client.training.show(job)
     runs = client.training.list(job_name=job, job_version=version)["training_jobs"]
     finished: list[Reply] = [run for run in runs if run["status"] == "completed"]
@@ -131,7 +133,7 @@ def _choice(run: Reply) -> str:
 
 def dataset_id(client: Client, text: str) -> str:
     """An id or the exact name. Raises NotFoundHere."""
-    if _ID.fullmatch(text):
+    if IS_ID.fullmatch(text):
         return text
     found = client.get("datasets", name=text)["datasets"]
     if not found:
@@ -143,7 +145,7 @@ def dataset_id(client: Client, text: str) -> str:
 
 def rule_id(client: Client, text: str) -> str:
     """An id, or a name that only one rule has. Raises NotFoundHere."""
-    if _ID.fullmatch(text):
+    if IS_ID.fullmatch(text):
         return text
     rules = client.rules.list()["rules"]
     found = [rule["rule_id"] for rule in rules if rule["name"] == text]

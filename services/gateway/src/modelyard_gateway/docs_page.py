@@ -59,7 +59,7 @@ def _root(app: FastAPI) -> str:
         '<li><a href="/docs">/docs</a>: its interface, path by path</li>'
         '<li><a href="/openapi.json">/openapi.json</a>: the same for programs</li>'
         '<li><a href="/readyz">/readyz</a>: whether it is ready, and what is missing behind it</li></ul>'
-        "<p>From a terminal:</p><pre>pip install modelyard\nmodelyard login THIS-ADDRESS\nmodelyard models list</pre>",
+        "<p>With the command line of modelyard:</p><pre>modelyard login THIS-ADDRESS\nmodelyard models list</pre>",
     )
 
 

@@ -11,6 +11,8 @@ from modelyard_contracts.failures import Problem
 from modelyard_contracts.keeping import misfit
 
 DEEPEST: Final = 64
+MOST_FIELDS: Final = 1_000
+"""Of one object: nothing here has so many, and each that nobody knows costs as much as one that is read."""
 _SHOWN: Final = 20
 
 
@@ -23,6 +25,10 @@ def misfits(value: Any) -> tuple[Problem, ...]:
         if isinstance(here, dict | list):
             if depth == DEEPEST:
                 found.append(_problem(path, f"nested deeper than {DEEPEST} levels", f"at most {DEEPEST} levels"))
+                continue
+            if isinstance(here, dict) and len(here) > MOST_FIELDS:
+                message = f"an object of {len(here):,} fields, at most {MOST_FIELDS:,}"
+                found.append(_problem(path, message, f"at most {MOST_FIELDS} fields"))
                 continue
             waiting += ((f"{path}.{key}".lstrip("."), depth + 1, item) for key, item in _items(here))
             here = "".join(here) if isinstance(here, dict) else None

@@ -70,7 +70,7 @@ class NumbersUsedUp(Failure):
 
 class InUse(Failure):
     def __init__(self, reasons: tuple[str, ...]) -> None:
-        message = f"the version is in use and cannot be deleted: {'; '.join(reasons)}"
+        message = f"the version is in use and stays: {'; '.join(reasons)}"
         super().__init__(FailureKind.CONFLICT, codes.IN_USE, message)
 
 

@@ -30,7 +30,8 @@ def _head(model: Reply) -> list[tuple[str, Any]]:
     if failure := model.get("failure"):
         rows.append(("reason", failure.get("reason")))
     rows += [("description", model["description"])] if model.get("description") else []
-    rows += [("labels", ", ".join(_labels(model)))] if _labels(model) else []
+    rows += [("labels", ", ".join(model["labels"]))] if model.get("labels") else []
+    rows += [("tags", ", ".join(f"{key}={value}" for key, value in model["tags"].items()))] if model.get("tags") else []
     rows += [("aliases", ", ".join(model["aliases"]))] if model.get("aliases") else []
     rows += [("link", f"{link['doc_name']}: {link['doc_url']}") for link in model.get("model_docs") or []]
     rows += [("source", words)] if (words := source_words(model.get("source") or {})) else []
@@ -101,9 +102,14 @@ def _training(training: Reply) -> list[tuple[str, Any]]:
         rows.append(("dataset", f"{dataset['uri']} {dataset.get('digest') or ''}"))
     if code := training.get("code"):
         rows.append(("code", f"{code['repository']} @ {code['commit']}"))
-    rows.append(("parameters", ", ".join(f"{name}={value}" for name, value in training["parameters"].items())))
-    rows.append(("metrics", ", ".join(f"{name}={value:g}" for name, value in training["metrics"].items())))
+    for name, values in (("trained with", training["parameters"]), ("it reported", training["metrics"])):
+        if values:
+            rows.append((name, ", ".join(f"{key}={_number(value)}" for key, value in values.items())))
     return rows + [("warning", warning) for warning in training.get("warnings", ())]
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _image(artifacts: list[Reply]) -> list[tuple[str, Any]]:
@@ -263,7 +269,11 @@ def render_page(page: Reply, filters: Filters) -> None:
         "created",
         "aliases, #labels",
     )
-    out.print(table(title, columns, rows))
+    made = table(title, columns, rows)
+    if any(str(cell).endswith("?") for row in rows for cell in row[3:-1]):
+        made.caption = "? said by the training run or config.json, not measured here"
+        made.caption_justify = "left"
+    out.print(made)
 
 
 def _metrics_shown(models: list[Reply], filters: Filters) -> list[str]:
@@ -279,7 +289,7 @@ def _metrics_shown(models: list[Reply], filters: Filters) -> list[str]:
 
 def _metric(model: Reply, name: str) -> str | None:
     value = (model.get("metrics") or {}).get(name)
-    return None if value is None else f"{value:.4g}"
+    return None if value is None else f"{value:.4g}{'' if name in model.get('measured', ()) else '?'}"
 
 
 def _labels(model: Reply) -> list[str]:
@@ -291,6 +301,8 @@ def _asked(filters: Filters) -> Iterator[str]:
     said = dict(filters)
     words = {"model_name": "name", "model_version": "version", "model_status": "status", "model_type": "type"}
     for key, value in said.items():
+        if key == "sort_by" and str(value).startswith("metrics."):
+            yield f"a metric {str(value).removeprefix('metrics.')}"
         if value in (None, [], "") or key in {"exact_match", "archived", "sort_by", "order", "limit", "offset"}:
             continue
         if key == "where":
@@ -301,11 +313,14 @@ def _asked(filters: Filters) -> Iterator[str]:
             yield f"{words.get(key, key.replace('_', ' '))} {value}"
 
 
-def names_under(client: Client, model: str) -> dict[str, str]:
-    """Of all versions with the name of this one, by id, as long as they are there."""
-    name = client.models.show(model)["model_name"]
+def version_of(model: Reply) -> str:
+    return f"{model['model_name']} {model['model_version']}"
+
+
+def names_under(client: Client, name: str) -> dict[str, str]:
+    """Of all versions with this name, by id, as long as they are there."""
     rows = client.models.every(model_name=name, exact_match=True, limit=1000)
-    return {row["model_id"]: f"{row['model_name']} {row['model_version']}" for row in rows}
+    return {row["model_id"]: version_of(row) for row in rows}
 
 
 def render_deletion(preview: Reply) -> None:
@@ -331,10 +346,11 @@ def _until(reply: Reply) -> str:
 
 
 def render_deleted(report: Reply, names: Mapping[str, str], typed: str) -> None:
-    """`names` by id; without them it is the one that was typed."""
+    """`names` by id; without them it is this one."""
     rows = [(names.get(model, typed), "deleted") for model in report["delete_success_list"]]
     rows += [(_kept_name(kept), f"kept: {kept['error_message']}") for kept in report["delete_failed_list"]]
     out.print(table("Deletion", ("version", "result"), rows))
     if report.get("expires_at") and report["delete_success_list"]:
-        words = "What was published can be restored until"
-        out.print(f"{words} {moment(report['expires_at'])}: 'modelyard models restore NAME:VERSION'.", highlight=False)
+        example = next(iter([*(names.get(model) for model in report["delete_success_list"]), typed])) or typed
+        words = f"What was published can be restored until {moment(report['expires_at'])}:"
+        out.print(f"{words} 'modelyard models restore {example.replace(' ', ':')}'.", highlight=False)

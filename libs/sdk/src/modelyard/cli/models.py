@@ -1,6 +1,7 @@
 """`modelyard models …`: the register."""
 
 import re
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -14,11 +15,12 @@ from modelyard.cli.model_tables import (
     render_deletion,
     render_model,
     render_page,
+    version_of,
 )
 from modelyard.cli.session import AsJson, client_of, err, out, pair, show
 from modelyard.client import Client, Reply
 from modelyard.errors import TaskFailed
-from modelyard.references import meant, model_id
+from modelyard.references import archived_id, meant, model_id
 from modelyard.resources.models import Filters
 
 group = typer.Typer(
@@ -85,7 +87,7 @@ def list_models(
         "not_model_type": not_type,
         "label": label,
         "description": description,
-        "where": where,
+        "where": where and in_local_time(where),
         "archived": archived or None,
         "sort_by": _sorted_by(sort_by),
         "order": order.value,
@@ -97,17 +99,34 @@ def list_models(
         return
     page = client.models.list(cursor=cursor, **filters)
     show(page, as_json, lambda page: render_page(page, filters))
-    if where and not as_json and not page["models"]:
-        _hint(client, where)
+    if (where or sort_by) and not as_json and not page["models"]:
+        _hint(client, f"{where or ''} and {sort_by} >")
     if not as_json and page.get("next_cursor"):
         out.print("There are more: --all shows every page.", highlight=False)
+
+
+def in_local_time(where: str) -> str:
+    """Days and times without a zone are those of this machine, as they are shown."""
+
+    def zoned(found: re.Match[str]) -> str:
+        try:
+            offset = datetime.fromisoformat(found[2]).astimezone().strftime("%z")
+        except ValueError:  # the gateway says so
+            return found[0]
+        return f"{found[1]}{found[2]}{offset[:3]}:{offset[3:]}"
+
+    return re.sub(r"(\bcreated\s*[<>=]+\s*)(\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?)?)(?=\s|$)", zoned, where)
 
 
 def _hint(client: Client, where: str) -> None:
     """Nothing was found: perhaps no version has such a metric."""
     known = {name for model in client.models.list(limit=1000)["models"] for name in model["metrics"]}
     for condition in re.split(r"\s+and\s+", where, flags=re.IGNORECASE):
-        metric = re.match(r"\s*(?:metrics\.)?([^\s<>=!~]+)\s*[<>=]", condition)
+        metric = (
+            None
+            if condition.split()[:1] and condition.split()[0] in SORTED_BY
+            else re.match(r"\s*(?:metrics\.)?([^\s<>=!~]+)\s*[<>=]", condition)
+        )
         if metric and metric[1] not in known and (others := meant(metric[1], known)):
             err.print(f"No version has a metric {metric[1]!r}; {others}", highlight=False, markup=False)
 
@@ -188,15 +207,24 @@ def delete_model(
     if dry_run:
         show(client.models.deletion(model, cascade=cascade, purge=purge), as_json, render_deletion)
         return
+    named = _named(client, model, purge)
     if not yes:
-        what = f"every version of {model}'s name" if cascade else model
+        what = f"every version of {named['model_name']}" if cascade else version_of(named)
         end = " for good" if purge else ""
         typer.confirm(f"Delete {what} with its artifacts{end}?", abort=True, err=True)
-    names = names_under(client, model) if cascade and not as_json else {}
-    report = client.models.delete(model, cascade=cascade, purge=purge)
-    show(report, as_json, lambda report: render_deleted(report, names, model))
+    names = names_under(client, named["model_name"]) if cascade and not as_json else {}
+    report = client.models.delete(named["model_id"], cascade=cascade, purge=purge)
+    show(report, as_json, lambda report: render_deleted(report, names, version_of(named)))
     if report["delete_failed_list"]:
         raise TaskFailed(f"{len(report['delete_failed_list'])} of the versions could not be deleted")
+
+
+def _named(client: Client, model: str, purge: bool) -> Reply:
+    """The version that is meant; with `purge` it may be archived."""
+    if purge and (archived := archived_id(client, model)):
+        page = client.models.list(archived=True, limit=1000)
+        return next((row for row in page["models"] if row["model_id"] == archived), None) or client.models.show(model)
+    return client.models.show(model)
 
 
 @group.command("archive", epilog="Example: modelyard models archive digits:0.0.1")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 out = Screen(soft_wrap=True)
 err = Screen(soft_wrap=True, stderr=True)
 notes = Screen(stderr=True)  # how far something is; quiet with --json and --quiet
+_WORDS = {"version", "status", "state", "type", "created", "target"}  # each cell is one
+_ROOM_FOR_WORDS = 80  # columns
 _ROOM_FOR_IDS = 60  # columns; an id has 36
 
 
@@ -86,7 +88,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
             plain(column.removesuffix(">")),
             justify="right" if column.endswith(">") else "left",
             overflow="fold",
-            no_wrap=column in {"id", "fact"} and out.width >= _ROOM_FOR_IDS,  # ids are for copying
+            no_wrap=(column in {"id", "fact"} and out.width >= _ROOM_FOR_IDS)  # ids are for copying
+            or (column in _WORDS and out.width >= _ROOM_FOR_WORDS),
         )
     for row in rows:
         made.add_row(*(plain("–" if cell is None or cell == "" else str(cell)) for cell in row))

@@ -1,13 +1,16 @@
 """`modelyard training …`: training jobs announce themselves, and one can look at what came of it."""
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from modelyard.cli.session import AsJson, client_of, facts, json_value, number, out, show, table
-from modelyard.client import Reply
+from modelyard.client import Client, Reply
+from modelyard.errors import Refused
 
 training = typer.Typer(no_args_is_help=True, help="What training jobs say, and what came of it.")
 
@@ -59,15 +62,17 @@ def complete(
     show(job, as_json, _render_job)
 
 
-def _render_job(job: Reply) -> None:
+def _render_job(job: Reply, names: Mapping[str, str] = {}) -> None:
+    """`names` of the versions that came of it, by id."""
     said = job["training"]
     rows = [("id", job["training_job_id"]), ("status", job["status"])]
     rows += [("metrics", metrics_line(said["metrics"]))] if said["metrics"] else []
     rows += [("warning", warning) for warning in said.get("warnings", ())]
     rows.append(("output", f"s3://{job['output']['bucket']}/{job['output']['prefix']}"))
-    made = [("version", found["model_id"]) for found in job["imports"]]
+    made = [("version", names.get(found["model_id"], found["model_id"])) for found in job["imports"]]
     made += [("refused", found.get("reason") or json.dumps(found)) for found in job["refusals"]]
-    note = [] if made else [("version", "none yet; see 'modelyard rules list'")]
+    by_hand = f"'modelyard import training {said['job_name']} {said['job_version']} --name …' takes it in by hand"
+    note = [("version", f"none by a rule so far; {by_hand}")] if not made and job["status"] == "completed" else []
     out.print(facts(f"{said['job_name']} {said['job_version']}", rows + made + note))
 
 
@@ -108,17 +113,30 @@ def _render_jobs(reply: Reply) -> None:
         for job in reply["training_jobs"]
     ]
     title = f"{reply['count']} of {reply['total_count']} training runs"
-    out.print(table(title, ("job", "outcome", "made>", "id"), rows))
+    out.print(table(title, ("job", "outcome", "by rules>", "id"), rows))
 
 
-@training.command("show", epilog="Example: modelyard training show TRAINING_JOB")
+@training.command("show", epilog="Example: modelyard training show digits-nightly V003")
 def show_job(
     context: typer.Context,
-    training_job: Annotated[str, typer.Argument(help="Id from 'training list'.")],
+    training_job: Annotated[str, typer.Argument(help="Name of the job, or the id of a run.")],
+    job_version: Annotated[str | None, typer.Argument(help="The run: V001, V002, …; default: the newest.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one run: which rules took it, which refused it and why."""
-    show(client_of(context).training.show(training_job), as_json, _render_job)
+    client = client_of(context)
+    job = client.training.show(training_job, job_version)
+    show(job, as_json, lambda job: _render_job(job, _names(client, job)))
+
+
+def _names(client: Client, job: Reply) -> dict[str, str]:
+    """Of the versions that are there still."""
+    names = {}
+    for made in job["imports"]:
+        with suppress(Refused):
+            found = client.models.show(made["model_id"])
+            names[made["model_id"]] = f"{found['model_name']} {found['model_version']}, {found['model_status']}"
+    return names
 
 
 def register(app: typer.Typer) -> None:

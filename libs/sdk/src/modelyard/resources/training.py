@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from modelyard.client import Client, Reply, at
 from modelyard.errors import NotFoundHere
-from modelyard.references import rule_id
+from modelyard.references import IS_ID, meant, rule_id
 
 EVENT_TYPE = "modelyard.evt.training.completed.v1"
 
@@ -32,8 +32,17 @@ class Training:
             "training-jobs", job_name=job_name, job_version=job_version, status=status, limit=limit, offset=offset
         )
 
-    def show(self, training_job_id: str) -> Reply:
-        return self._client.get(at("training-jobs", training_job_id))
+    def show(self, job: str, version: str | None = None) -> Reply:
+        """A run by its id, or the newest of a job by its name, or that with this number. Raises NotFoundHere."""
+        if IS_ID.fullmatch(job):
+            return self._client.get(at("training-jobs", job))
+        runs = self.list(job_name=job, job_version=version, limit=1)["training_jobs"]
+        if not runs:
+            wanted = f"{job!r} {version}" if version else repr(job)
+            known = {run["training"]["job_name"] for run in self.list(limit=1000)["training_jobs"]}
+            hint = meant(job, known)
+            raise NotFoundHere(f"no training run of {wanted} has announced itself; {hint}see 'modelyard training list'")
+        return self.show(runs[0]["training_job_id"])
 
     def say(self, event: dict[str, Any]) -> Reply:
         """The CloudEvent of docs/training-events.md; its `id` makes a repeat harmless."""

@@ -10,17 +10,23 @@ _APART: Final = str.maketrans({".": "\uff0e", "$": "\uff04", '"': "\uff02"})
 _BACK: Final = str.maketrans({"\uff0e": ".", "\uff04": "$", "\uff02": '"'})
 
 
-def measured(version: Version) -> dict[str, float]:
+def best_known(version: Version) -> dict[str, float]:
     """By the newest evaluation of the source, else by the training run, else by `config.json`."""
     said = version.config.metrics.model_dump(exclude_none=True) if version.config else {}
     trained = version.training.metrics if version.training else {}
+    tried = measured(version)
+    found = {name: number for name, number in {**said, **trained, **tried}.items() if name and math.isfinite(number)}
+    return dict(list(found.items())[:MOST])
+
+
+def measured(version: Version) -> dict[str, float]:
+    """By the newest evaluation of the source here."""
     source = version.source_artifact
     tried: dict[str, float] = {}
     for run in version.evaluations:
         if source is not None and run.artifact_id == source.artifact_id:
             tried |= run.metrics
-    found = {name: number for name, number in {**said, **trained, **tried}.items() if name and math.isfinite(number)}
-    return dict(list(found.items())[:MOST])
+    return tried
 
 
 def stored_name(metric: str) -> str:

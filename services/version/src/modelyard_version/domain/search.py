@@ -143,14 +143,15 @@ def _instants(text: str) -> tuple[int, int]:
     """The first and the last ms: of a day, or of one moment. Without a zone it is UTC."""
     if text.isascii() and text.isdigit():
         return int(text), int(text)
+    day = re.fullmatch(r"(\d{4}-?\d\d-?\d\d)(Z|[+-]\d\d:\d\d)?", text)
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(f"{day[1]}T00:00{day[2] or ''}" if day else text)
     except ValueError:
         raise BadWhere(f"{text!r} is no time like 2026-11-22, 2026-11-22T10:00 or ms since 1970") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     first = round(moment.timestamp() * 1000)
-    day = timedelta(days=1) if re.fullmatch(r"\d{4}-?\d\d-?\d\d", text) else timedelta(milliseconds=1)
-    return first, first + round(day.total_seconds() * 1000) - 1
+    length = timedelta(days=1) if day else timedelta(milliseconds=1)
+    return first, first + round(length.total_seconds() * 1000) - 1
 
 
 def _size(text: str) -> int:

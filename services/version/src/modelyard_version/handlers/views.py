@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from modelyard_contracts.calls.version import AliasView, RefusedPublication, VersionView
 from modelyard_version.domain.aliases import Alias, Move
 from modelyard_version.domain.holds import in_use
-from modelyard_version.domain.metrics import measured
+from modelyard_version.domain.metrics import best_known, measured
 from modelyard_version.domain.versions import Version
 
 
@@ -22,7 +22,8 @@ def version_view(version: Version, now: int) -> VersionView:
         description=version.description,
         labels=version.labels,
         tags=dict(version.tags),
-        metrics=measured(version),
+        metrics=best_known(version),
+        measured=tuple(measured(version)),
         source_type=version.source_type,
         workspace_id=version.workspace_id,
         aliases=tuple(mark.alias for mark in version.marks),

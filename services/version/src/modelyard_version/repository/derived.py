@@ -8,7 +8,7 @@ from typing import Any, Final
 from modelyard_contracts.calls.version import VersionRow
 from modelyard_store.documents import Body
 from modelyard_store.watched import Watched
-from modelyard_version.domain.metrics import measured, stored_name
+from modelyard_version.domain.metrics import best_known, measured, stored_name
 from modelyard_version.domain.versions import Version
 
 DERIVED: Final = 1
@@ -23,7 +23,7 @@ class DerivedVersions(Watched[Version]):
 
 def derived(version: Version) -> Body:
     """`row` is the JSON of a VersionRow: a page of a list is joined from those of its versions."""
-    metrics = measured(version)
+    metrics = best_known(version)
     return {
         "derived": DERIVED,
         "row": _row(version, metrics),
@@ -52,6 +52,7 @@ def _row(version: Version, metrics: dict[str, float]) -> str:
         labels=version.labels,
         tags=dict(version.tags),
         metrics=metrics,
+        measured=tuple(measured(version)),
         source_type=version.source_type,
         workspace_id=version.workspace_id,
         aliases=tuple(mark.alias for mark in version.marks),

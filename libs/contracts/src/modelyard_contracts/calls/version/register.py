@@ -149,6 +149,7 @@ class VersionSummary(Shape):
     metrics: dict[str, float] = Field(
         default={}, description="by the newest evaluation of the source, else the training run, else config.json"
     )
+    measured: tuple[str, ...] = Field(default=(), description="which of the metrics an evaluation here has measured")
     source_type: str | None
     workspace_id: str | None
     aliases: tuple[str, ...]
@@ -205,6 +206,12 @@ class VersionView(VersionSummary):
     asked: Asked = Asked()
 
 
+def _one_or_several(schema: dict[str, Any]) -> None:
+    """One label is a plain text between services, as it was before there could be several."""
+    several = {key: schema.pop(key) for key in ("type", "items", "maxItems") if key in schema}
+    schema["anyOf"] = [several, {"type": "string"}, {"type": "null"}]
+
+
 def _sortable(text: str) -> str:
     if text in SORTED_BY or re.fullmatch(r"metrics\.\S(.{0,98}\S)?", text):
         return text
@@ -222,7 +229,10 @@ class ListVersions(Page):
     workspace_id: str | None = None
     archived: bool = Field(default=False, description="those that are archived, instead of those in use")
     label: tuple[Label, ...] = Field(
-        default=(), max_length=5, description="versions that carry all of these very labels; repeat it"
+        default=(),
+        max_length=5,
+        description="versions that carry all of these very labels; repeat it",
+        json_schema_extra=_one_or_several,
     )
     where: str | None = Field(
         default=None,
