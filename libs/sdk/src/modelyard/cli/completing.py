@@ -46,7 +46,8 @@ def targets(context: typer.Context, incomplete: str) -> list[str]:
 
 def artifacts(context: typer.Context, incomplete: str) -> list[str]:
     """Targets that the version has which stands before it."""
-    model = str(context.params.get("model") or "")
+    before = iter(context.args)  # what stands there before an option that waits for its value
+    model = str(context.params.get("model") or next(before, ""))
     return _offered(
         context, incomplete, lambda client: (row["target"] for row in client.models.show(model)["artifacts"])
     )
