@@ -13,6 +13,7 @@ import modelyard
 from modelyard import Client
 from modelyard.errors import NotFoundHere
 from modelyard.transfer import files_below
+from modelyard.transfer.folders import behind
 
 from .conftest import Scripted
 
@@ -112,7 +113,7 @@ def test_hidden_files_go_when_they_are_asked_for(tmp_path: Path) -> None:
     folder = written(tmp_path / "digits", *names)
     (folder / "git").symlink_to(".git/config")
     never = {".git/", "code/__pycache__/", "sub/.DS_Store"}
-    assert left_out(folder) == {".cache/": "hidden", ".vocab": "hidden", "git": "a link to what is never sent"} | (
+    assert left_out(folder) == {".cache/": "hidden", ".vocab": "hidden", "git": "leads to what is never sent"} | (
         dict.fromkeys(sorted(never), "is never sent")
     )
     found = files_below(folder, hidden=True)
@@ -165,3 +166,15 @@ def test_hidden_files_are_sent(yard: Scripted, run: Callable[..., Any], package:
     assert json.loads(ended.out)["left_out"] == []
     begun = next(asked for asked in yard.asked if asked.path == "uploads")
     assert ".vocab" in [file["path"] for file in begun.body["files"]]
+
+
+def test_a_link_or_a_model_brings_nothing_hidden_along(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    written(folder, "model.bin", ".env", ".ssh/id_rsa")
+    (folder / "w.bin").symlink_to(".env")
+    (folder / "k.bin").symlink_to(".ssh/id_rsa")
+    assert set(files_below(folder).files) == {"model.bin"}
+    assert left_out(folder)["w.bin"] == "leads to something hidden"
+    for name in (".env", ".ssh/id_rsa", "k.bin"):
+        assert behind(folder / name, folder) == "leads to something hidden"
+    assert {"w.bin", ".env"} <= set(files_below(folder, hidden=True).files)

@@ -116,6 +116,14 @@ async def test_tags_come_as_pairs(asking) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["https://[/x", "https://[training.obs.x]/d", "https://training.obs.x]/d", "https://℀.obs.x/d"]
+)
+async def test_a_link_that_nobody_can_read_is_refused(asking, text) -> None:
+    reply, _ = await asking({**BODIES["terraform"], "source_location": text})
+    refused(reply, 400, "ModelArts.3017")
+
+
+@pytest.mark.parametrize(
     ("text", "bucket", "prefix"),
     [
         ("s3://training/digits", "training", "digits/"),

@@ -216,7 +216,7 @@ async def test_a_version_has_an_entity_tag(yard) -> None:
 
     first = await shown()
     assert (first.status_code, first.headers["etag"]) == (200, '"7"')
-    for known in ('"7"', 'W/"7"', '"6", "7"'):
+    for known in ('"7"', 'W/"7"', '"6", "7"', "*"):
         again = await shown(**{"If-None-Match": known})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", '"7"')
     assert (await shown(**{"If-None-Match": '"6"'})).status_code == 200
@@ -224,13 +224,24 @@ async def test_a_version_has_an_entity_tag(yard) -> None:
 
 @pytest.mark.parametrize(
     ("given", "revisions"),
-    [('"7"', (7,)), ('"6", "7"', (6, 7)), ("*", None), (None, None), ('W/"7"', ()), ('"abc"', ()), ("7", ())],
+    [
+        ('"7"', (7,)),
+        ('"03"', ()),
+        ('"6", "7"', (6, 7)),
+        ("*", None),
+        (None, None),
+        ('W/"7"', ()),
+        ('"abc"', ()),
+        ("7", ()),
+    ],
 )
 @pytest.mark.parametrize(
     ("method", "path", "body", "call"),
     [
         ("PATCH", "models/m", {"labels": []}, version.UPDATE),
         ("DELETE", "models/m", None, version.DELETE),
+        ("POST", "models/m/archive", None, version.ARCHIVE),
+        ("POST", "models/m/restore", None, version.RESTORE),
         ("PUT", ALIAS, {"model_version": "1.0.0"}, version.SET_ALIAS),
         ("DELETE", ALIAS, None, version.SET_ALIAS),
     ],

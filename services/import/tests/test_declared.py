@@ -96,3 +96,14 @@ def test_of_an_image_the_request_counts() -> None:
     text = json.dumps({"model_type": "Image", "model_algorithm": "a", "health": {"url": "/old"}}).encode()
     assert json.loads(merged(text, {"health": {"url": "/new"}}))["health"] == {"url": "/new"}
     assert merged(text, {}) == text
+
+
+@pytest.mark.parametrize(
+    "field", [{"runtime": "nope"}, {"health": {"url": "/h"}}, {"apis": [{"url": "/p", "method": "post"}]}]
+)
+def test_a_wrong_field_of_the_request_is_not_dropped(field: dict[str, Any]) -> None:
+    """It is written down, so that whoever checks the package refuses it."""
+    said = {"model_type": "ONNX", "model_algorithm": "image_classification"}
+    found = told(said, field)
+    assert found.problems or json.loads(found.text or b"").items() >= field.items()
+    assert found.problems or found.layout.written

@@ -1,9 +1,13 @@
 """Deleting: what holds, what a cascade does, what is left behind, and when it goes."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from modelyard_bus.consume import Reject
 from modelyard_contracts import catalogue, events
+from modelyard_contracts.calls.version import UpdateVersion
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.jobs import PurgeJob
 from modelyard_contracts.shapes import Location
@@ -232,3 +236,68 @@ async def test_a_delete_of_what_was_seen(register: Register, seen: tuple[int, ..
     with pytest.raises(Failure, match="it is at revision 2 now") as caught:
         await register.delete(model_id, revisions=seen)
     assert caught.value.code == "ModelArts.9412"
+
+
+async def test_what_moves_meanwhile_is_deleted_all_the_same(register: Register) -> None:
+    """Restored, or archived, between the look and the delete: a delete that is told is one that was done."""
+    restored_, archived_ = await register.published(), await register.published()
+    await register.archive(restored_)
+    looked = register.versions.archived
+
+    async def restored_behind(project: str, model_id: str) -> Any:
+        found = await looked(project, model_id)
+        if found is not None and model_id == restored_:
+            await register.restore(restored_)
+        return found
+
+    register.versions.archived = restored_behind  # type: ignore[method-assign]
+    assert (await register.delete(restored_, purge=True)).delete_success_list == (restored_,)
+    register.versions.archived = looked  # type: ignore[method-assign]
+    got = register.versions.get
+
+    async def archived_behind(project: str, model_id: str) -> Any:
+        found = await got(project, model_id)
+        if found is not None:
+            register.versions.get = got  # type: ignore[method-assign]
+            await register.archive(archived_)
+        return found
+
+    register.versions.get = archived_behind  # type: ignore[method-assign]
+    assert (await register.delete(archived_, purge=True)).delete_success_list == (archived_,)
+    for model_id in (restored_, archived_):
+        assert await register.versions.kept("p1", model_id) is None
+
+
+async def test_a_delete_of_what_was_seen_holds_to_the_last_moment(register: Register) -> None:
+    model_id = await register.published()
+    clear = register.aliasing.clear
+
+    async def changed_behind(version: Any, cause: Any) -> None:
+        await clear(version, cause)
+        await register.updating.update(register.context(), UpdateVersion(model_id=model_id, labels=("new",)))
+
+    register.deletion = replace(register.deletion, aliasing=replace(register.aliasing))
+    object.__setattr__(register.deletion.aliasing, "clear", changed_behind)
+    with pytest.raises(Failure, match="it is at revision 3 now"):
+        await register.delete(model_id, revisions=(2,))
+    assert (await register.view(model_id)).labels == ("new",)
+
+
+async def test_only_what_waits_has_an_end(register: Register) -> None:
+    register.keep_deleted(days=7)
+    assert (await register.delete(await register.create())).expires_at is None
+    assert (await register.delete(await register.published())).expires_at is not None
+
+
+async def test_a_cascade_that_purges_takes_the_archive_too(register: Register) -> None:
+    made = [await register.published() for _ in range(3)]
+    await register.archive(made[1])
+    report = await register.delete(made[0], cascade=True, purge=True)
+    assert set(report.delete_success_list) == set(made)
+
+
+async def test_a_result_that_comes_after_the_archive_is_written_down(register: Register, facts: Facts) -> None:
+    model_id = await register.published()
+    await register.archive(model_id)
+    await register.tell(register.reports.evaluation_succeeded, facts.evaluated(model_id, "r-1"))
+    assert len((await register.restore(model_id)).evaluations) == 1

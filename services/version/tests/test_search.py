@@ -47,6 +47,8 @@ REFUSED = [
     ("accuracy ~ 1", "'accuracy' can be compared by <, <=, =, >=, >, not by '~'; it is taken for a metric"),
     ("name != a", "'name' can be compared by =, ~, not by '!='"),
     ("created > yesterday", "'yesterday' is no time like 2026-11-22"),
+    ("created = 9999999999999999999", "the value of 'create_at' is out of all bounds"),
+    (f"size > {'9' * 400}GiB", "the value of 'model_size' is out of all bounds"),
     ("size > big", "'big' is no size like 500, 5MB or 2GiB"),
     ("label = 'open", "cannot stand there; put a value with spaces or signs between quotation marks"),
     (" and ".join(["a > 1"] * 21), "it has 21 conditions, at most 20"),
@@ -123,6 +125,22 @@ async def test_pages_by_a_metric(either: Register, facts: Facts) -> None:
         shown += page.models
     assert [row.metrics["f1"] for row in shown] == [0.5, 0.5, 0.25, 0.25, 0, 0, 0]
     assert len({row.model_id for row in shown}) == 7
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.b", "a\uff0eb", "$", "\uff04", 'a"b', "a\\b", "\\", "a\tb", "a\nb", "100%", "%2E", "it's", "[0]", "指标"],
+)
+async def test_a_metric_may_have_any_name(either: Register, facts: Facts, name: str) -> None:
+    for number in range(5):
+        await evaluated(either, facts, await either.published(), **{name: number % 3 / 4, "a.b.c": 1})
+    wanted: dict[str, Any] = {"sort_by": f"metrics.{name}", "limit": 2, "where": "author = alice"}
+    page = await either.listed(**wanted)
+    shown = list(page.models)
+    while page.next_cursor:
+        page = await either.listed(**wanted, cursor=page.next_cursor)
+        shown += page.models
+    assert [row.metrics[name] for row in shown] == [0.5, 0.25, 0.25, 0, 0]
 
 
 async def test_documents_of_earlier_releases_are_found_after_a_start(either: Register) -> None:

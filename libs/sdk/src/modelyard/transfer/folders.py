@@ -94,7 +94,7 @@ def _below(folder: Path, hidden: bool) -> Iterator[tuple[str, Path | str]]:
             elif path.name.startswith(".") and not hidden:
                 yield shown, "hidden"
             elif stat.S_ISLNK(kind):
-                yield shown, _followed(path, roots)
+                yield shown, _followed(path, roots, hidden)
             elif stat.S_ISDIR(kind):
                 waiting.append(path)
             else:
@@ -103,10 +103,10 @@ def _below(folder: Path, hidden: bool) -> Iterator[tuple[str, Path | str]]:
 
 def behind(path: Path, folder: Path) -> Path | str:
     """A file of the folder, or what a link of it leads to, by the rules of `files_below`; or why it may not be sent."""
-    return _followed(path, (folder.resolve(), *_cache_of(folder.resolve())))
+    return _followed(path, (folder.resolve(), *_cache_of(folder.resolve())), hidden=False)
 
 
-def _followed(link: Path, roots: tuple[Path, ...]) -> Path | str:
+def _followed(link: Path, roots: tuple[Path, ...], hidden: bool) -> Path | str:
     """The file that a link leads to, or why it is not followed. Reads names only."""
     try:
         target = link.resolve(strict=True)
@@ -115,8 +115,11 @@ def _followed(link: Path, roots: tuple[Path, ...]) -> Path | str:
     root = next((root for root in roots if target.is_relative_to(root)), None)
     if root is None:
         return "a link that leads out of the folder"
-    if NEVER.intersection(target.relative_to(root).parts):
-        return "a link to what is never sent"
+    parts = target.relative_to(root).parts
+    if NEVER.intersection(parts):
+        return "leads to what is never sent"
+    if not hidden and any(part.startswith(".") for part in parts):
+        return "leads to something hidden"
     if target.is_dir():
         return "a link to a folder"
     return target if target.is_file() else "a link to no regular file"

@@ -79,7 +79,8 @@ def _contradictions(said: dict[str, Any], declared: dict[str, Any]) -> Iterator[
 
 
 def _same(said: dict[str, Any], added: dict[str, Any]) -> bool:
-    return read_config(_bytes(said))[0] == read_config(_bytes(added))[0]
+    """Wrong fields count: they are left out of what is read, and must not be dropped in silence."""
+    return read_config(_bytes(said)) == read_config(_bytes(added))
 
 
 def _beside(said: dict[str, Any], declared: dict[str, Any]) -> Iterator[Problem]:

@@ -1,13 +1,13 @@
 """The numbers by which versions are compared in a list: one for each metric, from where it is known best."""
 
 import math
+import re
 from typing import Final
 
 from modelyard_version.domain.versions import Version
 
 MOST: Final = 100  # metrics of one version that can be searched
-_APART: Final = str.maketrans({".": "\uff0e", "$": "\uff04", '"': "\uff02"})
-_BACK: Final = str.maketrans({"\uff0e": ".", "\uff04": "$", "\uff02": '"'})
+_APART: Final = re.compile(r'[.$"%\[\]\\\x00-\x1f\x7f]')
 
 
 def best_known(version: Version) -> dict[str, float]:
@@ -30,9 +30,5 @@ def measured(version: Version) -> dict[str, float]:
 
 
 def stored_name(metric: str) -> str:
-    """As a key that every store can look for: without dots, dollars and quotation marks."""
-    return metric.translate(_APART)
-
-
-def shown_name(stored: str) -> str:
-    return stored.translate(_BACK)
+    """As a key that every store can look for: what a path into JSON could stumble over is percent-encoded."""
+    return _APART.sub(lambda sign: f"%{ord(sign[0]):02X}", metric)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Final, Literal
 
 from modelyard_version.errors import BadWhere
@@ -31,6 +32,7 @@ _FIELDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """What people write → the field of a version, and what it can be compared by."""
 OTHERS: Final = ", ".join((*_FIELDS, f"{TAG}KEY"))
+_LARGEST: Final = 2**62
 _MEASURED: Final = "< <= = >= >"
 _BYTES: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
@@ -114,6 +116,8 @@ def _allowed(name: str, sign: str, signs: str) -> None:
 
 
 def _range(field: str, sign: str, first: int, last: int) -> Comparison:
+    if not -_LARGEST < first <= last < _LARGEST:
+        raise BadWhere(f"the value of {field!r} is out of all bounds")
     low, high = _ends(sign, first, last, first - 1, last + 1)
     return Comparison(field, low=low, high=high)
 
@@ -158,4 +162,4 @@ def _size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]*)", text)
     if match is None or match[2].casefold() not in _BYTES:
         raise BadWhere(f"{text!r} is no size like 500, 5MB or 2GiB")
-    return round(float(match[1]) * _BYTES[match[2].casefold()])
+    return int(Decimal(match[1]) * _BYTES[match[2].casefold()])

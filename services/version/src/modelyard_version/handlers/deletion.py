@@ -30,7 +30,7 @@ from modelyard_version.domain.versions import (
     folder_of,
     restored,
 )
-from modelyard_version.errors import InUse, NotFound, StillPublishing
+from modelyard_version.errors import Contended, InUse, NotFound, StillPublishing
 from modelyard_version.handlers.aliases import AliasHandlers
 from modelyard_version.handlers.updates import unchanged_since
 from modelyard_version.handlers.views import version_view
@@ -40,6 +40,7 @@ CASCADE: Final = 20
 MOST_KEPT: Final = 1000
 """Versions in use that one call tells of."""
 AT_ONCE: Final = 100
+ATTEMPTS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -57,22 +58,25 @@ class DeletionHandlers:
         """The named one first, so that it is gone or told of whatever comes after. What is in use is kept and
         reported; raises NotFound and Changed only for the version that was named."""
         named = await self._named(context.project, request)
-        unchanged_since(named, request.revisions)
         cause, until = Cause.asked(context), self._until(request.purge)
         gone: list[str] = []
         kept: list[DeleteFailure] = []
-        more = False
-        async for version in self._wanted(named, request.cascade):
+        more = waits = False
+        async for version in self._wanted(named, request):
             if len(gone) == CASCADE or len(kept) == MOST_KEPT:
                 more = True
                 break
+            seen = request.revisions if version.model_id == named.model_id else None
             try:
-                await self._delete(version, cause, until)
+                waits = await self._delete(version, cause, until, seen) or waits
                 gone.append(version.model_id)
             except InUse as refusal:
                 kept.append(_failure(version, refusal))
         return DeleteReport(
-            delete_success_list=tuple(gone), delete_failed_list=tuple(kept), more=more, expires_at=until
+            delete_success_list=tuple(gone),
+            delete_failed_list=tuple(kept),
+            more=more,
+            expires_at=until if waits else None,
         )
 
     async def preview(self, context: CallContext, request: DeleteVersions) -> DeletionPreview:
@@ -81,7 +85,7 @@ class DeletionHandlers:
         going: list[Version] = []
         kept: list[DeleteFailure] = []
         more = False
-        async for version in self._wanted(named, request.cascade):
+        async for version in self._wanted(named, request):
             if len(going) == CASCADE or len(kept) == MOST_KEPT:
                 more = True
                 break
@@ -109,7 +113,7 @@ class DeletionHandlers:
             raise NotFound("model", request.model_id, "model_id")
         if version.model_status == "publishing":
             raise StillPublishing(version.model_id)
-        await self._put_away(version, Cause.asked(context), archived)
+        await self._put_away(version, Cause.asked(context), archived, request.revisions)
         return await self._archived(context.project, request.model_id)
 
     async def restore(self, context: CallContext, request: RestoreVersion) -> VersionView:
@@ -117,7 +121,7 @@ class DeletionHandlers:
         now = self.now()
         place = archive_of(context.project)
         version = await self.versions.change(
-            place, request.model_id, lambda seen: restored(seen, now), Cause.asked(context)
+            place, request.model_id, lambda seen: _restored(seen, now, request.revisions), Cause.asked(context)
         ) or await self.versions.get(context.project, request.model_id)
         if version is None:
             raise NotFound("archived model", request.model_id, "model_id")
@@ -154,10 +158,11 @@ class DeletionHandlers:
             raise NotFound("model", request.model_id, "model_id")
         return version
 
-    async def _wanted(self, named: Version, cascade: bool) -> AsyncIterator[Version]:
+    async def _wanted(self, named: Version, request: DeleteVersions) -> AsyncIterator[Version]:
         yield named
-        if cascade:
-            async for version in self.versions.under(named.owner, named.model_name):
+        places = (named.owner, *([archive_of(named.owner)] if request.purge else []))
+        for place in places if request.cascade else ():
+            async for version in self.versions.under(place, named.model_name):
                 if version.model_id != named.model_id:
                     yield version
 
@@ -186,34 +191,55 @@ class DeletionHandlers:
         except NoSuchBucket:
             return []
 
-    async def _delete(self, version: Version, cause: Cause, until: int | None) -> None:
-        """Raises InUse. Somebody else having deleted it meanwhile is as good. What never was published has nothing
-        to wait for."""
-        if version.archived_at is not None:
-            place = archive_of(version.owner)
-            await self.versions.change(
-                place, version.model_id, lambda now: deleted(now, self.bucket, self.now()), cause
-            )
-            return
+    async def _delete(self, version: Version, cause: Cause, until: int | None, seen: tuple[int, ...] | None) -> bool:
+        """Whether it waits in the archive; what never was published has nothing to wait for. Somebody else having
+        deleted it meanwhile is as good; having moved it into the archive or out of it is not. Raises InUse and
+        Changed."""
 
         def ended(now: Version, at: int) -> VersionOutcome:
             if until is None or now.model_status != "published":
                 return deleted(now, self.bucket, at)
             return archived(now, at, until)
 
-        await self._put_away(version, cause, ended)
+        for _ in range(ATTEMPTS):
+            if version.archived_at is None:
+                done = await self._put_away(version, cause, ended, seen)
+            else:
+                done = await self.versions.change(
+                    archive_of(version.owner), version.model_id, lambda now: self._purged(now, seen), cause
+                )
+            if done is not None:
+                return done.deleted_at is None
+            found = await self.versions.kept(version.owner, version.model_id)
+            if found is None:
+                return False
+            version = found
+        raise Contended(f"version {version.model_id}")
 
-    async def _put_away(self, version: Version, cause: Cause, away: Callable[[Version, int], VersionOutcome]) -> None:
-        """Raises InUse."""
+    def _purged(self, version: Version, seen: tuple[int, ...] | None) -> VersionOutcome:
+        unchanged_since(version, seen)
+        return deleted(version, self.bucket, self.now())
+
+    async def _put_away(
+        self,
+        version: Version,
+        cause: Cause,
+        away: Callable[[Version, int], VersionOutcome],
+        seen: tuple[int, ...] | None = None,
+    ) -> Version | None:
+        """None when it is not in use any more. Raises InUse and Changed."""
+        unchanged_since(version, seen)
         await self.aliasing.clear(version, cause)
+        after_clearing = seen if seen is None or not version.marks else None  # taking marks off changes it
 
         def decide(now: Version) -> VersionOutcome:
+            unchanged_since(now, after_clearing)
             at = self.now()
             if reasons := in_use(now, at):
                 raise InUse(reasons)
             return away(now, at)
 
-        await self.versions.change(version.project, version.model_id, decide, cause)
+        return await self.versions.change(version.project, version.model_id, decide, cause)
 
     async def _archived(self, project: str, model_id: str) -> VersionView:
         """Raises NotFound when somebody has deleted it just now."""
@@ -227,6 +253,11 @@ class DeletionHandlers:
             await self.objects.remove_prefix(bucket, prefix)
         except NoSuchBucket:
             return  # nothing was ever written
+
+
+def _restored(version: Version, now: int, seen: tuple[int, ...] | None) -> VersionOutcome:
+    unchanged_since(version, seen)
+    return restored(version, now)
 
 
 def _shown(version: Version) -> VersionCreated:

@@ -110,5 +110,10 @@ class ReportEvents:
             await self.deletion.discard(envelope.project, model_id)
 
     async def _note(self, envelope: Envelope, model_id: str, transition: Transition) -> Version | None:
-        now = self.now()
-        return await self.versions.change(envelope.project, model_id, lambda v: transition(v, now), Cause.of(envelope))
+        """Also to one that was archived while the work went on."""
+        now, cause = self.now(), Cause.of(envelope)
+        for place in (envelope.project, domain.archive_of(envelope.project)):
+            noted = await self.versions.change(place, model_id, lambda v: transition(v, now), cause)
+            if noted is not None:
+                return noted
+        return None

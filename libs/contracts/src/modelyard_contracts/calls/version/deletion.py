@@ -40,13 +40,15 @@ class DeleteReport(Shape):
 
 
 class ArchiveVersion(Shape):
-    """Out of use, with everything it has, until it is restored."""
+    """Out of use, with everything it has, until it is restored. `revisions`: only at one of these."""
 
     model_id: str
+    revisions: tuple[int, ...] | None = None
 
 
 class RestoreVersion(Shape):
     model_id: str
+    revisions: tuple[int, ...] | None = None
 
 
 class DeletionPreview(Shape):

@@ -213,7 +213,7 @@ def _one_or_several(schema: dict[str, Any]) -> None:
 
 
 def _sortable(text: str) -> str:
-    if text in SORTED_BY or re.fullmatch(r"metrics\.\S(.{0,98}\S)?", text):
+    if text in SORTED_BY or re.fullmatch(r"metrics\.\S(.{0,98}\S)?", text, re.DOTALL):
         return text
     raise ValueError(f"sort by {', '.join(SORTED_BY)}, or metrics.NAME")
 

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Header, Response
 
 _TAG: Final = re.compile(r'\s*(W/)?"([^"]*)"\s*')
+_TAG_OF_OURS: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 _REVISION: Final = re.compile(rb'\{"model_id":"[^"]*","revision":(\d+)[,}]')
 
 
@@ -21,10 +22,12 @@ def _revisions(
     if if_match is None or if_match.strip() == "*":
         return None
     tags = (_TAG.fullmatch(each) for each in if_match.split(","))
-    return tuple(int(tag[2]) for tag in tags if tag and not tag[1] and tag[2].isascii() and tag[2].isdigit())
+    return tuple(int(tag[2]) for tag in tags if tag and not tag[1] and _TAG_OF_OURS.fullmatch(tag[2]))
 
 
 def _known(if_none_match: Annotated[str | None, Header(max_length=1000)] = None) -> tuple[str, ...]:
+    if (if_none_match or "").strip() == "*":
+        return ("*",)
     tags = (_TAG.fullmatch(each) for each in (if_none_match or "").split(","))
     return tuple(tag[2] for tag in tags if tag)
 
@@ -39,7 +42,7 @@ def with_etag(answer: Response, known: tuple[str, ...]) -> Response:
     if found is None:
         return answer
     revision = found[1].decode()
-    if revision in known:
+    if revision in known or known == ("*",):
         answer = Response(status_code=304)
     answer.headers["ETag"] = f'"{revision}"'
     return answer

@@ -78,15 +78,15 @@ async def preview_deletion(
 
 
 @router.post(f"{MODEL}/archive", response_model=ModelView)
-async def archive_model(caller: Writer, model_id: str) -> Response:
+async def archive_model(caller: Writer, model_id: str, seen: IfMatch) -> Response:
     """Take a version out of use with everything it has; what holds it against deletion holds it here too."""
-    return await caller.relay(version.ARCHIVE, version.ArchiveVersion(model_id=model_id), shown.model)
+    return await caller.relay(version.ARCHIVE, version.ArchiveVersion(model_id=model_id, revisions=seen), shown.model)
 
 
 @router.post(f"{MODEL}/restore", response_model=ModelView)
-async def restore_model(caller: Writer, model_id: str) -> Response:
+async def restore_model(caller: Writer, model_id: str, seen: IfMatch) -> Response:
     """Bring back an archived version, or a deleted one while it waits."""
-    return await caller.relay(version.RESTORE, version.RestoreVersion(model_id=model_id), shown.model)
+    return await caller.relay(version.RESTORE, version.RestoreVersion(model_id=model_id, revisions=seen), shown.model)
 
 
 @router.get(f"{MODEL}/files")

@@ -35,7 +35,10 @@ def place_of(text: str, hosts: tuple[str, ...]) -> tuple[str, str]:
     """Bucket and path. In a link the bucket is what stands before `.obs.` or before one of `hosts`. Raises NoPlace."""
     if found := _BY_NAME.fullmatch(text):
         return found[1], found[2]
-    link = urlsplit(text)
+    try:
+        link = urlsplit(text)
+    except ValueError:
+        raise NoPlace("a link that can be read") from None
     bucket = _bucket_of(link.hostname or "", hosts)
     try:
         path = unquote(link.path, errors="strict").lstrip("/")
