@@ -5,33 +5,16 @@ from collections.abc import Iterator
 from modelyard_contracts.calls.version import AliasView, RefusedPublication, VersionView
 from modelyard_version.domain.aliases import Alias, Move
 from modelyard_version.domain.holds import in_use
-from modelyard_version.domain.metrics import best_known, measured
+from modelyard_version.domain.summary import summary_fields
 from modelyard_version.domain.versions import Version
 
 
 def version_view(version: Version, now: int) -> VersionView:
     return VersionView(
-        model_id=version.model_id,
-        revision=version.history_seq,
+        **summary_fields(version),
         project=version.owner,
-        model_name=version.model_name,
-        model_version=version.model_version,
-        model_status=version.model_status,
-        model_type=version.model_type,
-        model_size=version.model_size,
-        description=version.description,
-        labels=version.labels,
-        tags=dict(version.tags),
-        metrics=best_known(version),
-        measured=tuple(measured(version)),
-        source_type=version.source_type,
-        workspace_id=version.workspace_id,
-        aliases=tuple(mark.alias for mark in version.marks),
-        create_at=version.create_at,
-        created_by=version.created_by,
         source=version.source,
         model_docs=version.model_docs,
-        install_type=version.install_type,
         specification=version.specification,
         config=version.config,
         artifacts=version.artifacts,

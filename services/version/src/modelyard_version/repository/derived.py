@@ -8,7 +8,8 @@ from typing import Any, Final
 from modelyard_contracts.calls.version import VersionRow
 from modelyard_store.documents import Body
 from modelyard_store.watched import Watched
-from modelyard_version.domain.metrics import best_known, measured, stored_name
+from modelyard_version.domain.metrics import best_known, stored_name
+from modelyard_version.domain.summary import summary_fields
 from modelyard_version.domain.versions import Version
 
 DERIVED: Final = 1
@@ -23,12 +24,11 @@ class DerivedVersions(Watched[Version]):
 
 def derived(version: Version) -> Body:
     """`row` is the JSON of a VersionRow: a page of a list is joined from those of its versions."""
-    metrics = best_known(version)
     return {
         "derived": DERIVED,
-        "row": _row(version, metrics),
+        "row": _row(version),
         "name_key": version.model_name.casefold(),
-        "metrics": {stored_name(name): number for name, number in metrics.items()},
+        "metrics": {stored_name(name): number for name, number in best_known(version).items()},
         "aliases": [mark.alias for mark in version.marks],
         "tagged": [tag_text(key, value) for key, value in version.tags.items()],
     }
@@ -39,26 +39,9 @@ def tag_text(key: str, value: str) -> str:
     return f"{key}={value}"
 
 
-def _row(version: Version, metrics: dict[str, float]) -> str:
+def _row(version: Version) -> str:
     return VersionRow(
-        model_id=version.model_id,
-        revision=version.history_seq,
-        model_name=version.model_name,
-        model_version=version.model_version,
-        model_status=version.model_status,
-        model_type=version.model_type,
-        model_size=version.model_size,
-        description=version.description,
-        labels=version.labels,
-        tags=dict(version.tags),
-        metrics=metrics,
-        measured=tuple(measured(version)),
-        source_type=version.source_type,
-        workspace_id=version.workspace_id,
-        aliases=tuple(mark.alias for mark in version.marks),
-        create_at=version.create_at,
-        created_by=version.created_by,
-        install_type=version.install_type,
+        **summary_fields(version),
         owner=version.created_by,
         project=version.owner,
         tenant=version.owner,
