@@ -74,12 +74,12 @@ class Hits:
 
 
 def findable(collection: Collection, where: Sequence[Condition]) -> list[Findable]:
-    """The conditions that have an index of their own, those that are probably the most selective first. A range alone
-    is as well walked along its index."""
+    """The conditions that have an index of their own, those that are asked about for less first. A range alone is as
+    well walked along its index."""
     texts = sorted((each for each in where if isinstance(each, Contains)), key=lambda each: -len(each.text))
     listed = [each for each in where if isinstance(each, Measures | Has)]
     ranges = [each for each in where if isinstance(each, Between) and _has_index(collection, where, each.field)]
-    return [*texts, *listed, *(ranges if texts or listed else [])]
+    return [*listed, *(ranges if texts or listed else []), *texts]
 
 
 def _has_index(collection: Collection, where: Sequence[Condition], field: str) -> bool:

@@ -11,7 +11,7 @@ from fastapi import Response
 
 from modelyard_bus.slots import Slots
 
-LARGE: Final = 64 * 1024  # bytes
+LARGE: Final = 256 * 1024  # bytes
 REST: Final = 2.0  # times what the page took, for everybody else
 
 
