@@ -91,6 +91,32 @@ async def test_what_is_used_or_not_here_yet_is_not_archived(register: Register) 
         await register.archive(model_id)
 
 
+async def test_an_archived_version_that_cannot_be_read_keeps_no_other_in_the_archive(register: Register) -> None:
+    register.keep_deleted(days=7)
+    broken, sound = await register.published(), await register.published()
+    await register.delete(broken)
+    register.now += 1
+    await register.delete(sound)
+    stored = await register.stored(VERSIONS, broken)
+    del stored.body["model_name"]
+    await register.documents.save(VERSIONS, stored)
+    register.now += 8 * 86_400_000
+    assert await register.deletion.expire() == 1
+    assert (await register.stored(VERSIONS, sound)).body["deleted_at"] == register.now
+
+
+async def test_a_clock_that_goes_back_ends_nothing_too_early_and_does_not_go_round_for_ever(register: Register) -> None:
+    register.keep_deleted(days=7)
+    model_id = await register.published()
+    await register.delete(model_id)
+    early, register.now = register.now, register.now + 8 * 86_400_000
+    expired = await register.versions.expired(10)
+    assert expired == [model_id]
+    back = replace(register.deletion, now=lambda: early)
+    assert await back.expire() == 0
+    assert [row.model_id for row in (await register.listed(archived=True)).models] == [model_id]
+
+
 async def test_a_deleted_version_waits_its_days(register: Register) -> None:
     model_id, failed = await register.published(), await register.create()
     register.keep_deleted(days=7)

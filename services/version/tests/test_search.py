@@ -157,6 +157,18 @@ async def test_documents_of_earlier_releases_are_found_after_a_start(either: Reg
     assert [row.model_id for row in (await either.listed(where="accuracy > 0.9")).models] == [model_id]
 
 
+async def test_a_document_that_cannot_be_read_keeps_no_other_from_being_found(either: Register) -> None:
+    ids = [await either.published() for _ in range(3)]
+    for number, model_id in enumerate(ids):
+        stored = await either.stored(VERSIONS, model_id)
+        del stored.body["derived"]
+        if number == 1:
+            del stored.body["model_name"]
+        await either.documents.save(VERSIONS, stored)
+    assert await either.versions.derive() == 2
+    assert await either.versions.derive() == 0
+
+
 async def test_a_page_ends_where_a_message_is_full(register: Register) -> None:
     tags = {f"key-{number}": "手" * 250 for number in range(20)}
     ids = {await register.create(tags=tags) for _ in range(60)}

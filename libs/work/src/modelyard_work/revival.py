@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from modelyard_contracts.failures import Away
 from modelyard_contracts.outcome import Outcome
 from modelyard_store.watched import Watched
+from modelyard_work.sweeping import each_once
 
 ValueT = TypeVar("ValueT")
 
@@ -29,21 +29,10 @@ class Revival(Generic[ValueT]):
 
     async def sweep(self) -> int:
         """How many were asked for again. Raises Away when a store is; the next call goes on."""
-        asked, seen = 0, set[str]()
-        while fresh := [each for each in await self.watched.due() if each not in seen]:
-            seen.update(fresh)
-            for identifier in fresh:
-                asked += await self._revived(identifier)
-        return asked
+        return await each_once(self.watched.due, self._revived)
 
     async def _revived(self, identifier: str) -> bool:
-        try:
-            revived = await self.watched.revive(identifier, self.ask_again)
-        except Away:
-            raise
-        except Exception:  # one that cannot be read must not keep the others from being looked at
-            log.exception("not_revived", document=identifier)
-            return False
+        revived = await self.watched.revive(identifier, self.ask_again)
         if revived:
             log.warning("asked_for_again", document=identifier)
         return revived

@@ -35,6 +35,7 @@ from modelyard_version.handlers.aliases import AliasHandlers
 from modelyard_version.handlers.updates import unchanged_since
 from modelyard_version.handlers.views import version_view
 from modelyard_version.repository.versions import VersionRepository
+from modelyard_work.sweeping import each_once
 
 CASCADE: Final = 20
 MOST_KEPT: Final = 1000
@@ -129,12 +130,7 @@ class DeletionHandlers:
 
     async def expire(self) -> int:
         """Delete what was archived until now, for good; how many. A chore."""
-        ended = 0
-        while expired := await self.versions.expired(AT_ONCE):
-            for model_id in expired:
-                await self.versions.change(None, model_id, self._expired, Cause(None))
-            ended += len(expired)
-        return ended
+        return await each_once(lambda: self.versions.expired(AT_ONCE), self._expire)
 
     async def purge(self, envelope: Envelope, job: PurgeJob) -> None:
         """Repeatable: it ends when the objects are gone. The tombstone stays."""
@@ -168,6 +164,10 @@ class DeletionHandlers:
 
     def _until(self, purge: bool) -> int | None:
         return None if purge or not self.kept_ms else self.now() + self.kept_ms
+
+    async def _expire(self, model_id: str) -> bool:
+        done = await self.versions.change(None, model_id, self._expired, Cause(None))
+        return done is not None and done.deleted_at is not None
 
     def _expired(self, version: Version) -> VersionOutcome | None:
         """None when somebody was faster, with restoring it or with this."""

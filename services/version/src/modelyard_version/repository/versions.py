@@ -6,7 +6,6 @@ versions in use, unless it says otherwise.
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -46,6 +45,7 @@ from modelyard_version.domain.search import METRICS, Comparison, comparisons
 from modelyard_version.domain.versions import GENESIS, Version, VersionOutcome, archive_of
 from modelyard_version.errors import Contended
 from modelyard_version.repository.derived import DERIVED, DerivedVersions, derived, tag_text
+from modelyard_work.sweeping import each_once
 
 VERSIONS: Final = Collection(
     "versions",
@@ -215,11 +215,6 @@ class VersionRepository:
         found = await self._versions.find(Query(where=where, limit=1))
         return found[0] if found else None
 
-    async def of_name(self, project: str, model_name: str, limit: int, *, newest_first: bool = False) -> list[Version]:
-        """In the order of their numbers."""
-        sort = (Sort("version_order", descending=newest_first),)
-        return await self._versions.find(Query(where=_named(project, model_name), sort=sort, limit=limit))
-
     async def under(self, project: str, model_name: str) -> AsyncIterator[Version]:
         """All of the name in the order of their numbers, a page at a time."""
         query = Query(where=_named(project, model_name), sort=(Sort("version_order"),), limit=PAGE)
@@ -294,22 +289,22 @@ class VersionRepository:
 
     async def derive(self) -> int:
         """Give documents of earlier releases what lists look for; how many. A chore."""
-        stale = (None, *range(1, DERIVED))
-        mended, tried = 0, set[str]()
-        while found := [
-            document
-            for document in await self._documents.find(VERSIONS, Query(where=(AnyOf("derived", stale),), limit=PAGE))
-            if document.id not in tried
-        ]:
-            tried.update(document.id for document in found)
-            for document in found:
-                version = await self._versions.get(None, document.id)
-                if version is not None:
-                    with suppress(Stale):  # whoever saves it writes them
-                        body = document.body | derived(version)
-                        await self._documents.save(VERSIONS, replace(document, body=body))
-                        mended += 1
-        return mended
+        return await each_once(self._underived, self._derive)
+
+    async def _underived(self) -> list[str]:
+        query = Query(where=(AnyOf("derived", (None, *range(1, DERIVED))),), limit=PAGE, only=("derived",))
+        return [found.id for found in await self._documents.find(VERSIONS, query)]
+
+    async def _derive(self, model_id: str) -> bool:
+        document = await self._documents.get(VERSIONS, model_id)
+        version = await self._versions.get(None, model_id)
+        if document is None or version is None:
+            return False
+        try:
+            await self._documents.save(VERSIONS, replace(document, body=document.body | derived(version)))
+        except Stale:  # whoever saved it has written them
+            return False
+        return True
 
 
 class AliasRepository:
