@@ -6,9 +6,10 @@ Every save writes them anew. Documents of earlier releases get them at the next 
 from typing import Any, Final
 
 from modelyard_contracts.calls.version import VersionRow
+from modelyard_contracts.outcome import Cause, Outcome
 from modelyard_store.documents import Body
 from modelyard_store.watched import Watched
-from modelyard_version.domain.metrics import best_known, stored_name
+from modelyard_version.domain.metrics import stored_name
 from modelyard_version.domain.summary import summary_fields
 from modelyard_version.domain.versions import Version
 
@@ -17,18 +18,20 @@ DERIVED: Final = 1
 
 
 class DerivedVersions(Watched[Version]):
-    def _body(self, *given: Any) -> Body:
-        body = super()._body(*given)
-        return body | derived(self._adapter.validate_python(body, extra="ignore"))
+    def _body(
+        self, project: str, identifier: str, outcome: Outcome[Version], former: Body, cause: Cause | None
+    ) -> dict[str, Any]:
+        return super()._body(project, identifier, outcome, former, cause) | derived(outcome.value)
 
 
 def derived(version: Version) -> Body:
     """`row` is the JSON of a VersionRow: a page of a list is joined from those of its versions."""
+    row = _row(version)
     return {
         "derived": DERIVED,
-        "row": _row(version),
+        "row": row.model_dump_json(),
         "name_key": version.model_name.casefold(),
-        "metrics": {stored_name(name): number for name, number in best_known(version).items()},
+        "metrics": {stored_name(name): number for name, number in row.metrics.items()},
         "aliases": [mark.alias for mark in version.marks],
         "tagged": [tag_text(key, value) for key, value in version.tags.items()],
     }
@@ -39,7 +42,7 @@ def tag_text(key: str, value: str) -> str:
     return f"{key}={value}"
 
 
-def _row(version: Version) -> str:
+def _row(version: Version) -> VersionRow:
     return VersionRow(
         **summary_fields(version),
         owner=version.created_by,
@@ -48,4 +51,4 @@ def _row(version: Version) -> str:
         specification=version.specification.texts(),
         model_source="auto" if version.source_type == "auto" else "custom",
         publishable_flag=version.model_status == "published",
-    ).model_dump_json()
+    )
