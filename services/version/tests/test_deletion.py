@@ -311,8 +311,9 @@ async def test_a_delete_of_what_was_seen_holds_to_the_last_moment(register: Regi
 
 async def test_only_what_waits_has_an_end(register: Register) -> None:
     register.keep_deleted(days=7)
-    assert (await register.delete(await register.create())).expires_at is None
-    assert (await register.delete(await register.published())).expires_at is not None
+    for model_id, waits in ((await register.create(), False), (await register.published(), True)):
+        assert ((await register.preview(model_id)).expires_at is not None) is waits
+        assert ((await register.delete(model_id)).expires_at is not None) is waits
 
 
 async def test_a_cascade_that_purges_takes_the_archive_too(register: Register) -> None:

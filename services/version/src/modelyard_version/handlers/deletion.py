@@ -102,7 +102,7 @@ class DeletionHandlers:
             bytes=sum(sizes),
             by_reference=tuple(v.model_id for v in going if any(each.by_reference for each in v.artifacts)),
             more=more,
-            expires_at=self._until(request.purge),
+            expires_at=self._until(request.purge) if any(map(_can_wait, going)) else None,
         )
 
     async def archive(self, context: CallContext, request: ArchiveVersion) -> VersionView:
@@ -192,12 +192,11 @@ class DeletionHandlers:
             return []
 
     async def _delete(self, version: Version, cause: Cause, until: int | None, seen: tuple[int, ...] | None) -> bool:
-        """Whether it waits in the archive; what never was published has nothing to wait for. Somebody else having
-        deleted it meanwhile is as good; having moved it into the archive or out of it is not. Raises InUse and
-        Changed."""
+        """Whether it waits in the archive. Somebody else having deleted it meanwhile is as good; having moved it into
+        the archive or out of it is not. Raises InUse and Changed."""
 
         def ended(now: Version, at: int) -> VersionOutcome:
-            if until is None or now.model_status != "published":
+            if until is None or not _can_wait(now):
                 return deleted(now, self.bucket, at)
             return archived(now, at, until)
 
@@ -253,6 +252,11 @@ class DeletionHandlers:
             await self.objects.remove_prefix(bucket, prefix)
         except NoSuchBucket:
             return  # nothing was ever written
+
+
+def _can_wait(version: Version) -> bool:
+    """What never was published has nothing to wait for."""
+    return version.model_status == "published"
 
 
 def _restored(version: Version, now: int, seen: tuple[int, ...] | None) -> VersionOutcome:
