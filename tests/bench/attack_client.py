@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import uvloop
 
@@ -112,6 +113,9 @@ ATTACKS: dict[str, tuple[int, Callable[[Attack], bytes], bool]] = {
     "200 unfinished bodies": (200, lambda attack: _post(attack, b"", "Content-Length: 1000"), True),
     "200 event streams": (200, lambda attack: _get(attack, "events"), False),
     "wrong tokens on 50 connections": (50, _guess, False),
-    "lists of 1,000 on 32 connections": (32, lambda attack: _get(attack, "models?limit=1000"), False),
+    **{
+        f"lists of {rows:,} on 32 connections": (32, partial(_get, path=f"models?limit={rows}"), False)
+        for rows in (1, 100, 300, 1_000)
+    },
 }
 """Connections at once, what each sends, and whether it goes on with a byte now and then."""

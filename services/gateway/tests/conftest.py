@@ -21,11 +21,11 @@ from modelyard_gateway.attempts import Attempts
 from modelyard_gateway.backends import Backends
 from modelyard_gateway.domain import Token, token_id_of
 from modelyard_gateway.lanes import Lanes
-from modelyard_gateway.large_pages import LargePages
 from modelyard_gateway.lookups import Lookups
 from modelyard_gateway.repository import COLLECTIONS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
+from modelyard_gateway.turns import Turns
 from modelyard_gateway.watching import Watches
 from modelyard_store.sqlite import SqliteDocuments
 
@@ -160,9 +160,8 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
         dead_letters=None,  # type: ignore[arg-type]  # no bus
         now=lambda: 1_000,
         streams=StreamCount(3, 3, 3),
-        lanes=Lanes(per_token=2, per_project=3),
+        turns=Turns(Lanes(per_token=2, per_project=3)),
         unproven=Lanes(per_token=2, per_project=3),
-        large_pages=LargePages(),
         attempts=Attempts(lambda: 1_000, attempt_beats),
         watches=Watches(announcements, beats),
     )

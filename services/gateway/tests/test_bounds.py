@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import SimpleNamespace
 
 import httpx
@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from modelyard_contracts.calls import version
 from modelyard_contracts.shapes import Role
-from modelyard_gateway import attempts, edge, lanes, large_pages
+from modelyard_gateway import attempts, edge, lanes, turns
 from modelyard_gateway.app import create_app
 from modelyard_gateway.domain import Token
 from modelyard_gateway.errors import TooManyStreams
@@ -193,17 +193,61 @@ async def test_more_that_wait_than_may_are_refused(yard, blocked, monkeypatch) -
     assert (await yard.http.get(MODELS, headers=greedy)).status_code == 200
 
 
-async def test_large_pages_come_one_after_the_other_with_the_others_turn_between(yard, blocked, monkeypatch) -> None:
-    monkeypatch.setattr(large_pages, "LARGE", 0)
-    monkeypatch.setattr(large_pages, "REST", 0)
-    greedy, other = await yard.token(Role.READER), await yard.token(Role.READER, name="b", project="other")
+FOR_EVER = 10_000.0
+
+
+@pytest.fixture
+async def shared(yard, blocked, monkeypatch):
+    """Two who ask by turns, each with its headers; what the greedy one asks is answered when `go` is set."""
+    monkeypatch.setattr(turns, "HOLD", FOR_EVER)
     blocked.names = set()
-    assert (await yard.http.get(MODELS, headers=greedy)).status_code == 200  # it is large
-    blocked.names = {"reader"}
+    blocked.greedy, blocked.honest = [await yard.token(Role.READER, name=name) for name in ("greedy", "honest")]
+    for headers in (blocked.greedy, blocked.honest):
+        assert (await yard.http.get(MODELS, headers=headers)).status_code == 200
+    blocked.names = {"greedy"}
+    return blocked
+
+
+async def test_while_others_ask_each_is_worked_on_one_request_at_a_time(yard, shared) -> None:
+    greedy, honest = shared.greedy, shared.honest
     asking = [asyncio.create_task(yard.http.get(MODELS, headers=greedy)) for _ in range(2)]
-    await blocked.reached(1)
-    assert (await yard.http.get("/v1/other/models", headers=other)).status_code == 200
-    assert blocked.asked == 1
+    await shared.reached(1)
+    assert (await yard.http.get(MODELS, headers=honest)).status_code == 200
+    assert shared.asked == 1
+    shared.go.set()
+    assert {reply.status_code for reply in await asyncio.gather(*asking)} == {200}
+    assert shared.asked == 2
+
+
+async def test_what_waits_for_somebody_else_holds_up_none_of_its_own(yard, shared, monkeypatch) -> None:
+    monkeypatch.setattr(turns, "HOLD", 0)
+    asking = [asyncio.create_task(yard.http.get(MODELS, headers=shared.greedy)) for _ in range(2)]
+    await shared.reached(2)
+    shared.go.set()
+    assert {reply.status_code for reply in await asyncio.gather(*asking)} == {200}
+
+
+async def test_after_a_large_answer_its_caller_rests_and_the_others_do_not(yard, shared, monkeypatch) -> None:
+    monkeypatch.setattr(turns, "LARGE", 1)
+    monkeypatch.setattr(turns, "REST", FOR_EVER)
+    shared.go.set()
+    greedy, honest = shared.greedy, shared.honest
+    assert (await yard.http.get(MODELS, headers=greedy)).status_code == 200
+    again = asyncio.create_task(yard.http.get(MODELS, headers=greedy))
+    assert (await yard.http.get(MODELS, headers=honest)).status_code == 200
+    assert shared.asked == 1
+    assert not again.done()
+    again.cancel()
+    with suppress(asyncio.CancelledError):
+        await again
+
+
+async def test_who_asks_alone_needs_no_turns(yard, blocked, monkeypatch) -> None:
+    monkeypatch.setattr(turns, "HOLD", FOR_EVER)
+    monkeypatch.setattr(turns, "ALONE", 0)
+    greedy = await yard.token(Role.READER)
+    asking = [asyncio.create_task(yard.http.get(MODELS, headers=greedy)) for _ in range(2)]
+    await blocked.reached(2)
     blocked.go.set()
     assert {reply.status_code for reply in await asyncio.gather(*asking)} == {200}
 
@@ -267,7 +311,7 @@ async def test_who_sends_a_large_body_in_vain_is_answered_and_then_waits_in_its_
         await send({"type": "http.response.body", "body": b"no"})
 
     async def admit(request, _read):
-        return edge.Admitted(SimpleNamespace(leave=lambda: left.append(request)))
+        return edge.Admitted(SimpleNamespace(leave=lambda _sent: left.append(request)))
 
     async def receive():
         return {"type": "http.request", "body": b" " * edge.LARGE, "more_body": False}

@@ -10,11 +10,11 @@ from modelyard_bus.connection import Bus
 from modelyard_bus.deadletters import DeadLetters
 from modelyard_gateway.attempts import Attempts
 from modelyard_gateway.lanes import Lanes
-from modelyard_gateway.large_pages import LargePages
 from modelyard_gateway.lookups import Lookups
 from modelyard_gateway.repository import AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
+from modelyard_gateway.turns import Turns
 from modelyard_gateway.watching import Watches
 
 
@@ -28,9 +28,8 @@ class Backends:
     dead_letters: DeadLetters
     now: Callable[[], int]
     streams: StreamCount
-    lanes: Lanes
+    turns: Turns
     unproven: Lanes  # of bodies that are read to see whether a signature is right
-    large_pages: LargePages
     attempts: Attempts
     watches: Watches
 

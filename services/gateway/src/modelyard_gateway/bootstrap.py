@@ -13,11 +13,11 @@ from modelyard_gateway.app import create_app
 from modelyard_gateway.attempts import Attempts
 from modelyard_gateway.backends import Backends
 from modelyard_gateway.lanes import Lanes
-from modelyard_gateway.large_pages import LargePages
 from modelyard_gateway.lookups import Lookups
 from modelyard_gateway.repository import COLLECTIONS, AccessRepository
 from modelyard_gateway.settings import GatewaySettings
 from modelyard_gateway.streams import StreamCount
+from modelyard_gateway.turns import Turns
 from modelyard_gateway.watching import Watches
 from modelyard_runtime.clock import now_ms
 from modelyard_runtime.health import ANSWER_WITHIN, Readiness
@@ -93,9 +93,8 @@ class _Api:
             streams=StreamCount(
                 self.settings.max_streams, self.settings.max_project_streams, self.settings.max_token_streams
             ),
-            lanes=Lanes(self.settings.max_token_requests, self.settings.max_project_requests),
+            turns=Turns(Lanes(self.settings.max_token_requests, self.settings.max_project_requests)),
             unproven=Lanes(self.settings.max_token_requests, self.settings.max_project_requests),
-            large_pages=LargePages(),
             attempts=Attempts(now_ms),
             watches=Watches(self.bus.watch_live),
         )

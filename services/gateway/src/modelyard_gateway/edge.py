@@ -40,7 +40,8 @@ _STREAM: Final = b"text/event-stream"
 class Place(Protocol):
     """What a caller takes while it is served. Leaving twice is harmless."""
 
-    def leave(self) -> None: ...
+    def leave(self, sent: int) -> None:
+        """`sent` bytes were answered."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ class _Answer:
         self.headed = headed
         self.place: Place | None = None
         self.status = 0
+        self._sent = 0
         self._send = send
         self._begun = False
         self._ended = False
@@ -162,6 +164,7 @@ class _Answer:
             self.status = int(message["status"])
             if any(value.startswith(_STREAM) for name, value in message["headers"] if name == b"content-type"):
                 self.end()
+        self._sent += len(message.get("body", b""))
         await self._send(message)
         if self.headed:
             self._ended = True
@@ -173,7 +176,7 @@ class _Answer:
 
     def end(self) -> None:
         if self.place is not None:
-            self.place.leave()
+            self.place.leave(self._sent)
 
 
 def _within_bounds(request: Request, most: int) -> None:

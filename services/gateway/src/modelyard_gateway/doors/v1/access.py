@@ -52,7 +52,7 @@ async def admit(request: Request, read: Read) -> Admitted:
         request.state.token = await _proven(request, claim, key, digest)
     else:
         request.state.token = await authenticate(request)
-    return Admitted(await backends.lanes.enter(request.state.token), digest)
+    return Admitted(await backends.turns.enter(request.state.token), digest)
 
 
 async def authenticate(request: Request) -> Token:

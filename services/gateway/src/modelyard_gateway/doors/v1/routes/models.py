@@ -43,7 +43,7 @@ async def check_model(caller: Writer, body: Annotated[version.CheckNew, AsSaid])
 
 @router.get("/models", response_model=version.VersionPage)
 async def list_models(caller: Reader, query: Annotated[version.ListVersions, Query()]) -> Response:
-    return await caller.backends.large_pages(caller.project, lambda: caller.relay(version.LIST, query))
+    return await caller.relay(version.LIST, query)
 
 
 @router.get(MODEL, response_model=ModelView)
