@@ -81,12 +81,17 @@ class _Reader:
 
 
 def _prepared(work: Work) -> Path:
-    """Shapes inferred and BASIC optimisations done, as the quantiser wants it."""
+    """BASIC optimisations done, as the quantiser wants it; shapes it infers itself."""
     prepared = work.scratch / "prepared.onnx"
     source = with_sound_names(work, widened=True)
     large = is_large(source)
     quant_pre_process(
-        source, prepared, skip_symbolic_shape=True, save_as_external_data=large, all_tensors_to_one_file=large
+        source,
+        prepared,
+        skip_symbolic_shape=True,
+        skip_onnx_shape=True,
+        save_as_external_data=large,
+        all_tensors_to_one_file=large,
     )
     return prepared
 
