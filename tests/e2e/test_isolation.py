@@ -296,7 +296,7 @@ def test_a_training_event_speaks_only_for_its_own_project(stranger: Client) -> N
 
 
 OPEN_TO_EVERY_TOKEN = {("get", "/v1/schemas/config.json"), ("get", "/v1/whoami")}
-FOR_OPERATORS = {("post", "/v1/projects")}
+FOR_OPERATORS = {("get", "/v1/projects"), ("post", "/v1/projects")}
 
 
 @pytest.fixture

@@ -91,6 +91,25 @@ async def test_two_tokens_cannot_share_a_name(yard) -> None:
     refused(await yard.http.post("/v1/default/tokens", headers=admin, json={"name": "ci"}), 409, "ModelArts.3002")
 
 
+async def test_only_the_operator_lists_projects_page_by_page(yard) -> None:
+    other = await yard.token(Role.ADMIN, project="other")
+    refused(await yard.http.get("/v1/projects", headers=other), 403, "ModelArts.9403")
+    operator = await yard.token(Role.ADMIN)
+    for name in ("b", "a"):
+        await yard.http.post("/v1/projects", headers=operator, json={"project_id": name})
+    page = (await yard.http.get("/v1/projects", params={"limit": 2}, headers=operator)).json()
+    assert ([each["project_id"] for each in page["projects"]], page["next_after"]) == (["a", "b"], "b")
+    page = (await yard.http.get("/v1/projects", params={"after": "b"}, headers=operator)).json()
+    assert ([each["project_id"] for each in page["projects"]], page["next_after"]) == (["default"], None)
+
+
+@pytest.mark.parametrize("path", ["/v1/whoami", "/v1/projects", "/v1/schemas/config.json"])
+async def test_outside_of_projects_too_no_parameter_is_passed_over(yard, path) -> None:
+    reply = await yard.http.get(path, params={"colour": "red"}, headers=await yard.token(Role.ADMIN))
+    refused(reply, 400, "ModelArts.3037")
+    assert [problem["field"] for problem in reply.json()["problems"]] == ["colour"]
+
+
 async def test_only_the_operator_makes_projects(yard) -> None:
     other = await yard.token(Role.ADMIN, project="other")
     refused(await yard.http.post("/v1/projects", headers=other, json={"project_id": "new"}), 403, "ModelArts.9403")

@@ -57,7 +57,7 @@ async def test_the_root_says_what_this_is(yard) -> None:
     [
         ("DELETE", MODELS, "GET, POST, HEAD, OPTIONS"),
         ("POST", f"{MODELS}/m", "GET, PATCH, DELETE, HEAD, OPTIONS"),
-        ("GET", "/v1/projects", "POST, OPTIONS"),
+        ("DELETE", "/v1/projects", "GET, POST, HEAD, OPTIONS"),
         ("TRACE", "/openapi.json", "GET, HEAD, OPTIONS"),
     ],
 )

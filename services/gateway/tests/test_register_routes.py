@@ -255,6 +255,23 @@ async def test_a_change_names_what_it_has_seen(yard, given, revisions, method, p
     assert request.revisions == revisions
 
 
+@pytest.mark.parametrize(("header", "held"), [({"If-Match": "*"}, True), ({"If-None-Match": "*"}, False), ({}, None)])
+async def test_an_alias_is_moved_only_while_it_is_there_or_only_while_it_is_not(yard, header, held) -> None:
+    yard.calls.answers[version.SET_ALIAS.subject] = {}
+    headers = {**await yard.token(Role.ADMIN), **header}
+    for method, body in (("PUT", {"model_version": "1.0.0"}), ("DELETE", None)):
+        reply = await yard.http.request(method, f"/v1/default/{ALIAS}", headers=headers, json=body)
+        assert reply.status_code == 200
+    assert [request.held for _, _, request in yard.calls.asked] == [held, held]
+
+
+async def test_of_an_alias_no_revision_is_asked_that_it_must_not_be_at(yard) -> None:
+    headers = {**await yard.token(Role.ADMIN), "If-None-Match": '"3"'}
+    reply = await yard.http.put(f"/v1/default/{ALIAS}", headers=headers, json={"model_version": "1.0.0"})
+    refused(reply, 400, "ModelArts.3037")
+    assert [problem["field"] for problem in reply.json()["problems"]] == ["If-None-Match"]
+
+
 async def test_a_request_id_is_a_correlation_id(yard) -> None:
     reply = await yard.http.get("/v1/default/models/m", headers={"X-Request-Id": "mine-1"})
     assert (reply.headers["x-request-id"], reply.headers["x-correlation-id"]) == ("mine-1", "mine-1")

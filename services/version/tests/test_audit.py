@@ -236,7 +236,7 @@ async def test_a_version_that_lost_its_own_files_fails_and_says_why(yard: Yard) 
     assert (await yard.view(whole)).model_status == "published"
     again = await yard.audit(repair=True)
     assert (again.incomplete, again.stray_objects) == ((), 0)
-    with pytest.raises(Failure, match="failed; only a published one"):
+    with pytest.raises(Failure, match="failed; only a published version"):
         await yard.register.reading.files(yard.context(), GetFiles(model_id=model_id))
 
 

@@ -77,7 +77,7 @@ async def test_links_to_one_artifact(register: Register, facts: Facts) -> None:
 
 
 async def test_only_a_published_version_has_files(register: Register) -> None:
-    with pytest.raises(Failure, match="publishing; only a published one"):
+    with pytest.raises(Failure, match="publishing; only a published version"):
         await files(register, await register.create())
 
 

@@ -83,9 +83,10 @@ class Gateway:
             self._answer(response)
         return response.text
 
-    def server(self, path: str, body: Any) -> Reply:
-        """A POST outside the project, for operators."""
-        return self._answer(self._request("POST", f"/v1/{path}", json=body))
+    def server(self, path: str, body: Any = None, **query: Any) -> Reply:
+        """A POST outside the project, or without a body a GET; for operators."""
+        method, options = ("GET", {"params": _given(query)}) if body is None else ("POST", {"json": body})
+        return self._answer(self._request(method, f"/v1/{path}", **options))
 
     def whoami(self) -> Reply:
         """Of the token: `name`, `project` and `role`."""

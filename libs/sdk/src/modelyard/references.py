@@ -30,15 +30,11 @@ def model_id(client: Client, text: str) -> str:
         for found in held:
             if found["alias"] == alias:
                 return str(found["model_id"])
-        aliases = meant(alias, (found["alias"] for found in held))
-        raise NotFoundHere(f"{name!r} has no alias {alias!r}; {aliases}see 'modelyard models alias {name}'")
+        raise no_alias(client, name, alias, held)
     name, _, version = text.partition(":")
     newest = _newest(client, name, model_version=version or None)
     if newest is None:
-        project = client.connection.project
-        raise NotFoundHere(
-            f"no model {text!r} in project {project!r}; {_other(client, name)}see 'modelyard models list'"
-        )
+        raise no_version(client, text, name)
     if not version and newest["model_status"] != "published":
         usable = _newest(client, name, model_status="published")
         if usable is not None:
@@ -46,6 +42,25 @@ def model_id(client: Client, text: str) -> str:
             log.warning("%s; taking %s, the newest published version", passed, taken)
             return str(usable["model_id"])
     return str(newest["model_id"])
+
+
+def known_name(client: Client, name: str) -> None:
+    """Raises NotFoundHere where no version has it."""
+    if _newest(client, name) is None:
+        raise no_version(client, name, name)
+
+
+def no_version(client: Client, text: str, name: str) -> NotFoundHere:
+    """Of this name, or none of the number that `text` says, with what is there."""
+    project = client.connection.project
+    return NotFoundHere(f"no model {text!r} in project {project!r}; {_other(client, name)}see 'modelyard models list'")
+
+
+def no_alias(client: Client, name: str, alias: str, held: Iterable[Reply]) -> NotFoundHere:
+    if _newest(client, name) is None:
+        return no_version(client, f"{name}@{alias}", name)
+    aliases = meant(alias, (found["alias"] for found in held))
+    return NotFoundHere(f"{name!r} has no alias {alias!r}; {aliases}see 'modelyard aliases list {name}'")
 
 
 def archived_id(client: Client, text: str) -> str | None:

@@ -41,8 +41,8 @@ class SourceRefused(Failure):
 
 
 class NotPublished(Failure):
-    def __init__(self, model_id: str, status: str) -> None:
-        message = f"version {model_id} is {status}; only a published one can be evaluated"
+    def __init__(self, model_name: str, model_version: str, status: str) -> None:
+        message = f"{model_name} {model_version} is {status}; only a published version can be evaluated"
         super().__init__(FailureKind.CONFLICT, codes.NOT_PUBLISHED, message, field="model_id", rule="published")
 
 

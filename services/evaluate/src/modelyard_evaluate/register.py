@@ -22,7 +22,7 @@ class Register:
         """Raises NotPublished, and what the version service refuses with."""
         found = await self.calls(version.GET, context, version.GetVersion(model_id=model_id))
         if found.model_status != "published":
-            raise NotPublished(model_id, found.model_status)
+            raise NotPublished(found.model_name, found.model_version, found.model_status)
         return found
 
     async def upload(self, context: CallContext, upload_id: str) -> Location:

@@ -35,6 +35,11 @@ class AccessRepository:
     async def project_exists(self, project_id: str) -> bool:
         return await self.documents.get(PROJECTS, project_id) is not None
 
+    async def projects_after(self, project_id: str | None, limit: int) -> list[Project]:
+        """By id, those behind `project_id`."""
+        query = Query(after=None if project_id is None else (project_id,), limit=limit)
+        return [_project.validate_python(found.body) for found in await self.documents.find(PROJECTS, query)]
+
     async def add_token(self, token: Token) -> None:
         try:
             await self.documents.add(TOKENS, token.token_id, _token.dump_python(token, mode="json"))

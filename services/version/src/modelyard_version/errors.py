@@ -41,14 +41,14 @@ class NameTwin(Failure):
 
 
 class Archived(Failure):
-    def __init__(self, model_id: str) -> None:
-        message = f"version {model_id} is archived; restore it first"
+    def __init__(self, version: str) -> None:
+        message = f"{version} is archived; restore it first"
         super().__init__(FailureKind.NOT_FOUND, codes.NOT_FOUND, message, field="model_id", rule="not archived")
 
 
 class StillPublishing(Failure):
-    def __init__(self, model_id: str) -> None:
-        message = f"version {model_id} is being imported; wait until that has ended, or delete it"
+    def __init__(self, version: str) -> None:
+        message = f"{version} is being imported; wait until that has ended, or delete it"
         super().__init__(FailureKind.CONFLICT, codes.NOT_PUBLISHED, message, field="model_id", rule="not publishing")
 
 
@@ -58,6 +58,15 @@ class Changed(Failure):
     def __init__(self, what: str, revision: int) -> None:
         message = f"{what} has changed since: it is at revision {revision} now; read it again"
         super().__init__(FailureKind.CONFLICT, codes.CHANGED, message, field="If-Match", rule="the newest ETag")
+
+
+class HeldOrNot(Failure):
+    """An alias that was to be free, or held, is not."""
+
+    def __init__(self, alias: str, model_name: str, held: bool) -> None:
+        field, how = ("If-None-Match", "already") if held else ("If-Match", "by no version")
+        message = f"alias {alias!r} of {model_name!r} is held {how}"
+        super().__init__(FailureKind.CONFLICT, codes.CHANGED, message, field=field, rule="*")
 
 
 class NumbersUsedUp(Failure):
@@ -108,8 +117,8 @@ class ComparedTwice(Failure):
 
 
 class NotPublished(Failure):
-    def __init__(self, model_id: str, status: str) -> None:
-        message = f"version {model_id} is {status}; only a published one can be used so"
+    def __init__(self, version: str, status: str) -> None:
+        message = f"{version} is {status}; only a published version can be used so"
         super().__init__(FailureKind.CONFLICT, codes.NOT_PUBLISHED, message, field="model_id", rule="published")
 
 
@@ -180,8 +189,8 @@ class OriginRefused(Failure):
 class CopyOfAuto(Failure):
     """Otherwise the copy could be downloaded."""
 
-    def __init__(self, model_id: str, field: str) -> None:
-        message = f"version {model_id} was made by automatic learning; a copy of it must have source_type auto too"
+    def __init__(self, version: str, field: str) -> None:
+        message = f"{version} was made by automatic learning; a copy of it must have source_type auto too"
         super().__init__(FailureKind.FORBIDDEN, codes.FORBIDDEN, message, field=field, rule="source_type auto")
 
 
@@ -194,16 +203,16 @@ class OriginalMissing(Failure):
 class OriginalUnfit(Failure):
     """`state`: what the version is that shall be promoted, and perhaps what would help."""
 
-    def __init__(self, model_id: str, state: str) -> None:
-        message = f"version {model_id} is {state}"
+    def __init__(self, version: str, state: str) -> None:
+        message = f"{version} is {state}"
         super().__init__(
             FailureKind.CONFLICT, codes.NOT_PUBLISHED, message, field="source.model_id", rule="published, not archived"
         )
 
 
 class OriginalTooLarge(Failure):
-    def __init__(self, model_id: str, size: int, most: int) -> None:
-        message = f"the description of version {model_id} (files, inputs, proofs, evaluations) has {size} bytes"
+    def __init__(self, version: str, size: int, most: int) -> None:
+        message = f"the description of {version} (files, inputs, proofs, evaluations) has {size} bytes"
         rule = f"at most {most} bytes of description"
         super().__init__(FailureKind.TOO_LARGE, codes.BAD_SOURCE, message, field="source.model_id", rule=rule)
 

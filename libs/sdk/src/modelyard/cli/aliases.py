@@ -6,8 +6,9 @@ import typer
 
 from modelyard.cli import completing
 from modelyard.cli.models import group as models
-from modelyard.cli.session import AsJson, client_of, facts, instant, moment, out, show, table
+from modelyard.cli.session import AsJson, client_of, facts, instant, moment, out, show, show_rows, table
 from modelyard.client import Reply
+from modelyard.references import known_name
 
 group = typer.Typer(no_args_is_help=True, help="champion, staging, …: show, move and remove them; who held one when.")
 Name = Annotated[str, typer.Argument(help="Model name.", autocompletion=completing.names)]
@@ -17,7 +18,11 @@ Alias = Annotated[str, typer.Argument(help="E.g. champion.", autocompletion=comp
 @group.command("list", epilog="Example: modelyard aliases list digits")
 def list_aliases(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """List the aliases of a name."""
-    show(client_of(context).aliases.list(name), as_json, _render_aliases)
+    client = client_of(context)
+    reply = client.aliases.list(name)
+    if not reply["aliases"]:
+        known_name(client, name)
+    show(reply, as_json, _render_aliases)
 
 
 @group.command("show", epilog="Example: modelyard aliases show digits champion --at 2026-11-22T10:00:00Z")
@@ -90,7 +95,7 @@ def _render_aliases(reply: Reply) -> None:
         (found["alias"], found["model_version"], found["moved_by"], moment(found["moved_at"]))
         for found in reply["aliases"]
     ]
-    out.print(table("Aliases", ("alias", "version", "moved by", "moved at"), rows))
+    show_rows("Aliases", ("alias", "version", "moved by", "moved at"), rows, "It has no aliases.")
 
 
 def _render_alias(held: Reply) -> None:

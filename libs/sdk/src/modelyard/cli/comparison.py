@@ -8,6 +8,8 @@ from modelyard.cli.models import group
 from modelyard.cli.session import AsJson, client_of, out, show, size, table
 from modelyard.client import Reply
 
+_DIGEST = len("sha256:") + 12
+
 
 @group.command("compare", epilog="Example: modelyard models compare digits@champion digits:0.0.4")
 def compare(
@@ -37,10 +39,10 @@ def render_comparison(reply: Reply) -> None:
     if reply["signature_changes"]:
         out.print()
         out.print(table("Signature", ("version", "part", "name", "breaks", "what"), _signature(reply)))
-    if reply["differences"]:
+    if differs := reply["differences"]:
         columns = ("difference", *(f"{letter}>" for letter, _ in zip(_letters(), versions, strict=False)))
         out.print()
-        changed = [(each["subject"], *map(_short, each["values"])) for each in reply["differences"]]
+        changed = [(each["subject"], *(_short(each["subject"], value) for value in each["values"])) for each in differs]
         out.print(table("Differences", columns, changed))
     if not reply["signature_changes"] and not reply["differences"]:
         out.print("They do not differ in anything that is known of them.", highlight=False)
@@ -64,9 +66,13 @@ def _signature(reply: Reply) -> list[tuple[Any, ...]]:
     ]
 
 
-def _short(value: Any) -> str | None:
+def _short(subject: str, value: Any) -> str | None:
     if value is None:
         return None
+    if subject == "size":
+        return size(value)
+    if subject == "content":  # two digests differ early
+        return f"{value[:_DIGEST]}…"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, facts, instant, moment, out, show, table, zone
+from modelyard.cli.session import AsJson, client_of, facts, instant, moment, out, show, show_rows, table, zone
 from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="Entries are scored on data that the entrant never sees.")
@@ -76,7 +76,12 @@ def _render_list(reply: Reply) -> None:
         for row in reply["competitions"]
     ]
     title = f"{reply['count']} of {reply['total_count']} competitions"
-    out.print(table(title, ("title", f"open until ({zone()})", "entries>", "id"), rows))
+    show_rows(
+        title,
+        ("title", f"open until ({zone()})", "entries>", "id"),
+        rows,
+        "No competitions; see 'modelyard competitions create --help'.",
+    )
 
 
 @group.command("show", epilog="Example: modelyard competitions show COMPETITION")

@@ -11,7 +11,7 @@ from modelyard.cli.model_tables import artifacts_table
 from modelyard.cli.models import Model
 from modelyard.cli.progress import fetch, wait_and_show
 from modelyard.cli.proof_tables import render_proof
-from modelyard.cli.session import AsJson, NoWait, client_of, facts, json_value, moment, out, show, table
+from modelyard.cli.session import AsJson, NoWait, client_of, facts, json_value, moment, out, show, show_rows, table
 from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="What can be made, what was made, and the logs of it.")
@@ -127,7 +127,12 @@ def _render_list(reply: Reply) -> None:
         for row in reply["conversions"]
     ]
     title = f"{reply['count']} of {reply['total_count']} conversions"
-    out.print(table(title, ("model", "target", "state", "id"), rows))
+    show_rows(
+        title,
+        ("model", "target", "state", "id"),
+        rows,
+        "No such conversions; 'modelyard convert MODEL --to TARGET' makes one.",
+    )
 
 
 @group.command("show", epilog="Example: modelyard conversions show CONVERSION")

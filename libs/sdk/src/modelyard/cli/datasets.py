@@ -8,7 +8,7 @@ import typer
 
 from modelyard.cli import completing
 from modelyard.cli.progress import Transfer
-from modelyard.cli.session import AsJson, client_of, facts, out, show, size, table
+from modelyard.cli.session import AsJson, client_of, facts, out, show, show_rows, size
 from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="Register, list and forget datasets.")
@@ -82,7 +82,12 @@ def _render_list(reply: Reply) -> None:
         for row in reply["datasets"]
     ]
     title = f"{reply['count']} of {reply['total_count']} datasets"
-    out.print(table(title, ("name", "kind", "samples>", "classes>", "size>", "hidden"), rows))
+    show_rows(
+        title,
+        ("name", "kind", "samples>", "classes>", "size>", "hidden"),
+        rows,
+        "No datasets; see 'modelyard datasets add --help'.",
+    )
 
 
 @group.command("show", epilog="Example: modelyard datasets show held-out")

@@ -61,6 +61,9 @@ def list_evaluations(
 
 
 def _render_list(reply: Reply) -> None:
+    if not reply["evaluations"]:
+        out.print("No such evaluations; 'modelyard evaluate MODEL --dataset DATASET' makes one.", highlight=False)
+        return
     out.print(f"{reply['count']} of {reply['total_count']} evaluations", highlight=False)
     for evaluation in reply["evaluations"]:
         render_evaluation(evaluation)

@@ -12,7 +12,7 @@ from modelyard.cli import completing
 from modelyard.cli.competitions import render_entry
 from modelyard.cli.models import Model
 from modelyard.cli.progress import fetch, wait_and_show
-from modelyard.cli.session import AsJson, NoWait, client_of, out, show, table
+from modelyard.cli.session import AsJson, NoWait, client_of, out, show, show_rows
 from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="What all projects have listed.")
@@ -79,7 +79,12 @@ def _render_list(reply: Reply) -> None:
         for row in reply["listings"]
     ]
     title = f"{reply['count']} of {reply['total_count']} listings"
-    out.print(table(title, ("title", "model", "project", "id"), rows))
+    show_rows(
+        title,
+        ("title", "model", "project", "id"),
+        rows,
+        "No such listings; 'modelyard publish MODEL --to gallery' makes one.",
+    )
 
 
 @group.command("show", epilog="Example: modelyard gallery show LISTING")

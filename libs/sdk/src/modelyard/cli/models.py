@@ -99,8 +99,8 @@ def list_models(
         return
     page = client.models.list(cursor=cursor, **filters)
     show(page, as_json, lambda page: render_page(page, filters))
-    if (where or sort_by) and not as_json and not page["models"]:
-        _hint(client, f"{where or ''} and {sort_by} >")
+    if not as_json and not page["models"]:
+        _hint(client, filters, f"{where or ''} and {sort_by} >")
     if not as_json and page.get("next_cursor"):
         out.print("There are more: --all shows every page.", highlight=False)
 
@@ -118,9 +118,16 @@ def in_local_time(where: str) -> str:
     return re.sub(r"(\bcreated\s*[<>=]+\s*)(\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?)?)(?=\s|$)", zoned, where)
 
 
-def _hint(client: Client, where: str) -> None:
-    """Nothing was found: perhaps no version has such a metric."""
-    known = {name for model in client.models.list(limit=1000)["models"] for name in model["metrics"]}
+def _hint(client: Client, filters: Filters, where: str) -> None:
+    """Nothing was found: perhaps no version has such a name, label or metric."""
+    there = client.models.list(archived=filters.get("archived"), limit=1000)["models"]
+    asked = [("model", filters.get("model_name"), {model["model_name"] for model in there})]
+    labels = {label for model in there for label in model["labels"]}
+    asked += [("label", label, labels) for label in filters.get("label") or ()]
+    for what, name, names in asked:
+        if name and name not in names and (close := meant(name, names)):
+            err.print(f"There is no {what} {name!r}; {close}", highlight=False, markup=False)
+    known = {name for model in there for name in model["metrics"]}
     for condition in re.split(r"\s+and\s+", where, flags=re.IGNORECASE):
         metric = (
             None

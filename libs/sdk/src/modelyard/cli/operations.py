@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, facts, json_text, local, moment, out, plain, show, table, zone
+from modelyard.cli.session import (
+    AsJson,
+    client_of,
+    facts,
+    json_text,
+    local,
+    moment,
+    out,
+    plain,
+    show,
+    show_rows,
+    table,
+    zone,
+)
 from modelyard.client import Reply
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: messages that no retry could settle.")
@@ -76,7 +89,7 @@ def _render_letters(reply: Reply) -> None:
         for letter in reply["dead_letters"]
     ]
     columns = ("#>", f"given up ({zone()})", "consumer", "subject", "reason")
-    out.print(table(f"Dead letters: {len(rows)}", columns, rows))
+    show_rows(f"Dead letters: {len(rows)}", columns, rows, "No dead letters.")
 
 
 @dlq.command("show", epilog="Example: modelyard dlq show 7")
@@ -162,7 +175,12 @@ def _render_access_keys(reply: Reply) -> None:
         )
         for key in reply["access_keys"]
     ]
-    out.print(table("Access keys", ("name", "role", "id", "made by", "works on"), rows))
+    show_rows(
+        "Access keys",
+        ("name", "role", "id", "made by", "works on"),
+        rows,
+        "No access keys; see 'modelyard access-keys create --help'.",
+    )
 
 
 @access_keys.command("rotate", epilog="Example: modelyard access-keys rotate terraform")
@@ -183,6 +201,20 @@ def revoke_access_key(context: typer.Context, name: KeyName, as_json: AsJson = F
     """Revoke an access key. All its pairs stop working at once."""
     client_of(context).access_keys.revoke(name)
     show({"revoked": name}, as_json, lambda _: out.print(f"access key {name} is revoked.", markup=False))
+
+
+@projects.command("list", epilog="Example: modelyard projects list")
+def list_projects(context: typer.Context, as_json: AsJson = False) -> None:
+    """List all projects of this yard; for an admin of the operator's project."""
+    show(client_of(context).projects.list(), as_json, _render_projects)
+
+
+def _render_projects(reply: Reply) -> None:
+    rows = [
+        (project["project_id"], project["title"], moment(project["created_at"]), project["created_by"])
+        for project in reply["projects"]
+    ]
+    out.print(table("Projects", ("project", "title", "created", "made by"), rows))
 
 
 @projects.command("create", epilog="Example: modelyard projects create vision-team")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, moment, number, out, show, table
+from modelyard.cli.session import AsJson, client_of, moment, number, out, show, show_rows, table
 from modelyard.cli.training import metrics_line
 from modelyard.client import Client, Reply
 from modelyard.references import dataset_id
@@ -116,7 +116,12 @@ def _render_rules(reply: Reply) -> None:
         )
         for rule in reply["rules"]
     ]
-    out.print(table(f"Import rules: {len(rows)}", ("rule", "job", "if", "makes", "then"), rows))
+    show_rows(
+        f"Import rules: {len(rows)}",
+        ("rule", "job", "if", "makes", "then"),
+        rows,
+        "No import rules; see 'modelyard rules create --help'.",
+    )
 
 
 def _steps(plan: Reply) -> list[str]:

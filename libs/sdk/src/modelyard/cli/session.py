@@ -96,6 +96,14 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     return made
 
 
+def show_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], nothing: str) -> None:
+    """A table; where it would be empty, what `nothing` says."""
+    if found := list(rows):
+        out.print(table(title, columns, found))
+    else:
+        out.print(nothing, highlight=False, markup=False)
+
+
 def plain(text: str) -> str:
     """What others wrote, without rich's markup and without characters that steer a terminal."""
     return escape("".join(sign if sign >= " " or sign == "\n" else "�" for sign in text))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from modelyard.cli.session import AsJson, client_of, facts, out, show, table
+from modelyard.cli.session import AsJson, client_of, facts, out, show, show_rows, table
 from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="Templates: engine, runtime and input/output mode, fixed once.")
@@ -43,7 +43,12 @@ def _render_list(reply: Reply) -> None:
         for found in reply["templates"]
     ]
     title = f"{reply['count']} of {reply['total_count']} templates"
-    out.print(table(title, ("template", "type", "mode", "inputs"), rows))
+    show_rows(
+        title,
+        ("template", "type", "mode", "inputs"),
+        rows,
+        "No such templates; 'modelyard templates list' without options shows all.",
+    )
 
 
 @group.command("show", epilog="Example: modelyard templates show onnx")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from modelyard.cli.session import AsJson, client_of, facts, json_value, number, out, show, table
+from modelyard.cli.session import AsJson, client_of, facts, json_value, number, out, show, show_rows
 from modelyard.client import Client, Reply
 from modelyard.errors import Refused
 
@@ -113,7 +113,12 @@ def _render_jobs(reply: Reply) -> None:
         for job in reply["training_jobs"]
     ]
     title = f"{reply['count']} of {reply['total_count']} training runs"
-    out.print(table(title, ("job", "outcome", "by rules>", "id"), rows))
+    show_rows(
+        title,
+        ("job", "outcome", "by rules>", "id"),
+        rows,
+        "No such training runs have announced themselves; see 'modelyard training complete --help'.",
+    )
 
 
 @training.command("show", epilog="Example: modelyard training show digits-nightly V003")

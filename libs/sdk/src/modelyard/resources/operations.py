@@ -76,6 +76,15 @@ class Projects:
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    def list(self) -> Reply:
+        """All of them, by id. Only an admin of the operator's project may."""
+        page = self._client.server("projects")
+        projects = page["projects"]
+        while after := page["next_after"]:
+            page = self._client.server("projects", after=after)
+            projects += page["projects"]
+        return {"projects": projects}
+
     def create(self, project_id: str) -> Reply:
         """Make one; `token` of the answer is its first admin token. Only an admin of the operator's project may."""
         return self._client.server("projects", {"project_id": project_id})

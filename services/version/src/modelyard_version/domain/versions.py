@@ -166,6 +166,11 @@ class Version:
         return next((artifact for artifact in self.artifacts if artifact.kind == "source"), None)
 
     @property
+    def title(self) -> str:
+        """As people call it."""
+        return f"{self.model_name} {self.model_version}"
+
+    @property
     def owner(self) -> str:
         """Versions of earlier releases have no `home`."""
         return self.home or self.project

@@ -12,7 +12,7 @@ from modelyard_contracts.events import VersionAliased
 from modelyard_contracts.outcome import Cause
 from modelyard_version.domain.aliases import Alias, Move, at_time, fenced, history_of, marked, moved, released
 from modelyard_version.domain.versions import Mark, Version
-from modelyard_version.errors import Changed, Contended, NotFound, NotPublished
+from modelyard_version.errors import Changed, Contended, HeldOrNot, NotFound, NotPublished
 from modelyard_version.handlers.views import alias_view
 from modelyard_version.repository.moves import MoveRepository
 from modelyard_version.repository.versions import AliasRepository, Overtaken, VersionRepository
@@ -30,9 +30,12 @@ class AliasHandlers:
     now: Callable[[], int]
 
     async def set_alias(self, context: CallContext, request: SetAlias) -> Nothing:
-        """Raises NotFound, NotPublished, Changed, Contended. Repeating it after an error is safe and finishes it."""
+        """Raises NotFound, NotPublished, Changed, HeldOrNot, Contended. Repeating it after an error is safe and
+        finishes it."""
         for _ in range(ATTEMPTS):
             seen = await self.aliases.get(context.project, request.model_name, request.alias)
+            if request.held not in (None, seen.held is not None):
+                raise HeldOrNot(request.alias, request.model_name, held=seen.held is not None)
             if request.revisions is not None and seen.move not in request.revisions:
                 raise Changed(f"alias {request.alias!r} of {request.model_name!r}", seen.move)
             target = await self._target(context.project, request)
@@ -94,7 +97,7 @@ class AliasHandlers:
         if version is None:
             raise NotFound("version", f"{request.model_name} {request.model_version}", "model_version")
         if version.model_status != "published":
-            raise NotPublished(version.model_id, version.model_status)
+            raise NotPublished(version.title, version.model_status)
         return version
 
     async def _move(self, seen: Alias, target: Version | None, context: CallContext) -> None:

@@ -36,7 +36,7 @@ class Arranging:
         if origin is None:
             raise OriginRefused(reach.place, reach.field)
         if origin.source_type == "auto" and request.source_type != "auto":
-            raise CopyOfAuto(origin.model_id, reach.field)
+            raise CopyOfAuto(origin.title, reach.field)
         return origin.model_id
 
     async def _promotion(
@@ -44,7 +44,7 @@ class Arranging:
     ) -> Arrangement:
         version = await self._original(source)
         if version.source_type == "auto" and request.source_type != "auto":
-            raise CopyOfAuto(version.model_id, "source.model_id")
+            raise CopyOfAuto(version.title, "source.model_id")
         arranged = await self.templates.arrange(project, taken_from(version, source, request))
         original = _along(version, project, model_id)
         own = (version.model_id,) if source.project == project else ()
@@ -54,19 +54,19 @@ class Arranging:
         """It is looked up in the project that the caller has shown to be allowed to read, and nowhere else."""
         version = await self.versions.get(source.project, source.model_id)
         if version is None:
-            if await self.versions.archived(source.project, source.model_id):
-                raise OriginalUnfit(source.model_id, "archived; restore it first")
+            if put_away := await self.versions.archived(source.project, source.model_id):
+                raise OriginalUnfit(put_away.title, "archived; restore it first")
             raise OriginalMissing(source.model_id, source.project)
         if version.model_status != "published":
-            raise OriginalUnfit(source.model_id, f"{version.model_status}; only a published one can be promoted")
+            raise OriginalUnfit(version.title, f"{version.model_status}; only a published version can be promoted")
         return version
 
 
 def _along(version: Version, project: str, model_id: str) -> Original:
     original = brought_along(version, project, model_id)
     if original is None:
-        raise OriginalUnfit(version.model_id, "without its files; see what an audit says of it")
+        raise OriginalUnfit(version.title, "without its files; see what an audit says of it")
     size = len(original.model_dump_json().encode())
     if size > MOST_BYTES:
-        raise OriginalTooLarge(version.model_id, size, MOST_BYTES)
+        raise OriginalTooLarge(version.title, size, MOST_BYTES)
     return original

@@ -113,7 +113,7 @@ class DeletionHandlers:
         if version is None:
             raise NotFound("model", request.model_id, "model_id")
         if version.model_status == "publishing":
-            raise StillPublishing(version.model_id)
+            raise StillPublishing(version.title)
         await self._put_away(version, Cause.asked(context), archived, request.revisions)
         return await self._archived(context.project, request.model_id)
 

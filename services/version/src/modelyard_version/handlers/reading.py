@@ -53,7 +53,7 @@ class ReadingCalls:
         if version.source_type == "auto":
             raise NotDownloadable
         if version.model_status != "published":
-            raise NotPublished(version.model_id, version.model_status)
+            raise NotPublished(version.title, version.model_status)
         artifact = version.artifact(request.artifact_id)
         if artifact is None:
             raise NotFound("artifact", request.artifact_id or "source", "artifact_id")
@@ -91,8 +91,8 @@ class ReadingCalls:
     async def _found(self, context: CallContext, model_id: str) -> Version:
         version = await self.versions.get(context.project, model_id)
         if version is None:
-            if await self.versions.archived(context.project, model_id):
-                raise Archived(model_id)
+            if put_away := await self.versions.archived(context.project, model_id):
+                raise Archived(put_away.title)
             raise NotFound("model", model_id, "model_id")
         return version
 

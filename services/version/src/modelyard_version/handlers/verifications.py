@@ -49,7 +49,7 @@ class VerificationHandlers:
         if version is None:
             raise NotFound("model", request.model_id, "model_id")
         if not version.artifacts:
-            raise NotPublished(version.model_id, version.model_status)
+            raise NotPublished(version.title, version.model_status)
         verification = Verification(
             id=created_id(context, VERIFY),
             project=context.project,

@@ -11,12 +11,13 @@ ALIAS = r"^[A-Za-z\u4e00-\u9fff][A-Za-z0-9\u4e00-\u9fff_-]{0,31}$"
 
 class SetAlias(Shape):
     """Moves an alias of a name atomically; `model_version` None removes it. `revisions`: only after one of these
-    moves."""
+    moves. `held`: only while a version holds it, or none does."""
 
     model_name: ModelName
     alias: str = Field(pattern=ALIAS)
     model_version: ModelVersionNumber | None = None
     revisions: tuple[int, ...] | None = None
+    held: bool | None = None
 
 
 class AliasView(Shape):

@@ -116,6 +116,12 @@ async def _guessed(request: Request, wrong: Unauthenticated) -> Failure:
     return await backends_of(request).attempts.refuse(address, wrong)
 
 
+async def known_parameters(request: Request) -> None:
+    """Of a path outside of projects. Raises Failure."""
+    if problems := misplaced_parameters(request):
+        raise invalid(problems)
+
+
 def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:
     async def resolve(
         request: Request,

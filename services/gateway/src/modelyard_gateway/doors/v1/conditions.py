@@ -4,9 +4,12 @@ An entity tag is the revision, which grows with every change that a caller can s
 """
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Response
+
+from modelyard_contracts.failures import Problem
+from modelyard_gateway.doors.v1.replies import invalid
 
 _TAG: Final = re.compile(r'\s*(W/)?"([^"]*)"\s*')
 _TAG_OF_OURS: Final = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -32,7 +35,21 @@ def _known(if_none_match: Annotated[str | None, Header(max_length=1000)] = None)
     return tuple(tag[2] for tag in tags if tag)
 
 
+def _held(
+    revisions: Annotated[tuple[int, ...] | None, Depends(_revisions)],
+    if_match: Annotated[str | None, Header(max_length=1000)] = None,
+    if_none_match: Annotated[str | None, Header(max_length=1000, description="`*`: only while nobody has it")] = None,
+) -> dict[str, Any]:
+    """`revisions`, and `held`: whether it has to be there, or must not be; None where that is not asked."""
+    if (if_none_match or "*").strip() != "*":
+        message = "of what is to be changed only * is understood here: that nobody has it"
+        raise invalid((Problem(message=message, field="If-None-Match", rule="*"),))
+    there = True if (if_match or "").strip() == "*" else None
+    return {"revisions": revisions, "held": False if if_none_match else there}
+
+
 IfMatch = Annotated[tuple[int, ...] | None, Depends(_revisions)]
+Held = Annotated[dict[str, Any], Depends(_held)]
 IfNoneMatch = Annotated[tuple[str, ...], Depends(_known)]
 
 

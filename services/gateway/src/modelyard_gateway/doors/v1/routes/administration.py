@@ -11,10 +11,12 @@ from modelyard_contracts.shapes import Role
 from modelyard_gateway.backends import backends_of
 from modelyard_gateway.caller import Caller
 from modelyard_gateway.domain import Project, Token, new_secret, token_id_of
-from modelyard_gateway.doors.v1.access import Admin, authenticate
+from modelyard_gateway.doors.v1.access import Admin, authenticate, known_parameters
 from modelyard_gateway.doors.v1.schemas.administration import (
     DeadLetterList,
     DeadLetterReply,
+    ProjectListReply,
+    ProjectReply,
     ProjectRequest,
     TokenListReply,
     TokenReply,
@@ -90,8 +92,9 @@ async def drop_dead_letter(caller: Admin, sequence: Sequence) -> Nothing:
     return Nothing()
 
 
-projects = APIRouter(prefix="/v1/projects", tags=["administration"])
-whoami = APIRouter(prefix="/v1/whoami", tags=["administration"])
+_OUTSIDE = [Depends(known_parameters)]
+projects = APIRouter(prefix="/v1/projects", tags=["administration"], dependencies=_OUTSIDE)
+whoami = APIRouter(prefix="/v1/whoami", tags=["administration"], dependencies=_OUTSIDE)
 
 
 @whoami.get("")
@@ -103,7 +106,7 @@ async def who_am_i(token: Annotated[Token, Depends(authenticate)]) -> TokenReply
 async def _operator(request: Request, token: Annotated[Token, Depends(authenticate)]) -> Token:
     """Before the body is looked at: strangers learn nothing from it."""
     if token.project != backends_of(request).settings.operator_project or not token.may(Role.ADMIN):
-        raise Forbidden("only an admin of the operator's project makes projects")
+        raise Forbidden("only an admin of the operator's project makes projects, and lists them")
     return token
 
 
@@ -119,6 +122,17 @@ async def create_project(
     first = Token(token_id_of(secret), "admin", body.project_id, Role.ADMIN, now, token.actor)
     await backends.access.add_token(first)
     return _shown(first, secret)
+
+
+@projects.get("", dependencies=[Depends(_operator)])
+async def list_projects(
+    request: Request, after: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
+) -> ProjectListReply:
+    """Every project of this yard by its id; `next_after` is the `after` of the next page. Only an admin of the
+    operator's project may."""
+    found = await backends_of(request).access.projects_after(after, limit + 1)
+    shown = [ProjectReply.model_validate(project, from_attributes=True) for project in found[:limit]]
+    return ProjectListReply(projects=shown, next_after=shown[-1].project_id if len(found) > limit else None)
 
 
 def _shown_letter(letter: DeadLetter, payload: str | None = None) -> DeadLetterReply:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from modelyard_contracts.calls import version
 from modelyard_contracts.calls.call import Nothing
 from modelyard_gateway.doors.v1.access import Reader, Writer
-from modelyard_gateway.doors.v1.conditions import IfMatch
+from modelyard_gateway.doors.v1.conditions import Held
 from modelyard_gateway.doors.v1.replies import validated
 from modelyard_gateway.doors.v1.schemas.models import AliasQuery, AliasRequest
 from modelyard_gateway.doors.v1.schemas.rules import AsSaid
@@ -41,14 +41,14 @@ async def alias_history(caller: Reader, model_name: str, alias: str) -> version.
 
 @router.put("/aliases/{alias}")
 async def set_alias(
-    caller: Writer, model_name: str, alias: str, seen: IfMatch, body: Annotated[AliasRequest, AsSaid]
+    caller: Writer, model_name: str, alias: str, seen: Held, body: Annotated[AliasRequest, AsSaid]
 ) -> Nothing:
     """Point an alias of a name at one of its versions; moving it is atomic."""
-    request = {"model_name": model_name, "alias": alias, "model_version": body.model_version, "revisions": seen}
+    request = {"model_name": model_name, "alias": alias, "model_version": body.model_version, **seen}
     return await caller.ask(version.SET_ALIAS, validated(version.SetAlias, request))
 
 
 @router.delete("/aliases/{alias}")
-async def remove_alias(caller: Writer, model_name: str, alias: str, seen: IfMatch) -> Nothing:
-    request = {"model_name": model_name, "alias": alias, "revisions": seen}
+async def remove_alias(caller: Writer, model_name: str, alias: str, seen: Held) -> Nothing:
+    request = {"model_name": model_name, "alias": alias, **seen}
     return await caller.ask(version.SET_ALIAS, validated(version.SetAlias, request))

@@ -8,11 +8,11 @@ from modelyard_contracts.calls import templates
 from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.package import PackageConfig
 from modelyard_gateway.doors.v1 import examples, shown
-from modelyard_gateway.doors.v1.access import Reader, Writer, authenticate
+from modelyard_gateway.doors.v1.access import Reader, Writer, authenticate, known_parameters
 from modelyard_gateway.doors.v1.schemas.shown import TemplateList, TemplateView
 
 router = APIRouter(prefix="/v1/{project_id}/models", tags=["templates"])
-schemas = APIRouter(prefix="/v1/schemas", tags=["templates"])
+schemas = APIRouter(prefix="/v1/schemas", tags=["templates"], dependencies=[Depends(known_parameters)])
 
 
 @router.get("/template", response_model=TemplateList)

@@ -13,6 +13,18 @@ class ProjectRequest(HttpModel):
     title: str = Field(default="", max_length=100)
 
 
+class ProjectReply(BaseModel):
+    project_id: str
+    title: str
+    created_at: int
+    created_by: str
+
+
+class ProjectListReply(BaseModel):
+    projects: list[ProjectReply]
+    next_after: str | None
+
+
 class TokenRequest(HttpModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     role: Role = Role.READER
