@@ -460,6 +460,8 @@ def _operations(gateway: Scripted) -> None:
     gateway.on("GET access-keys", {"access_keys": [replies.ACCESS_KEY]})
     gateway.on("POST access-keys/terraform/rotation", {**replies.ACCESS_KEY, "secret_access_key": "the-secret"})
     gateway.on("DELETE access-keys/terraform", {})
+    project = {"project_id": "p2", "title": "Vision", "created_at": replies.NOW, "created_by": "token:operator"}
+    gateway.on("GET projects", {"projects": [project], "next_after": None})
     gateway.on("POST projects", {**replies.TOKENS[0], "token": "the-secret"})
     for path, reply in replies.WELL.items():
         gateway.on(f"GET {path}", reply)

@@ -16,7 +16,7 @@ from modelyard.cli.app import app
 from modelyard.cli.lazy import NotLoaded
 
 from .conftest import Scripted, Streams
-from .gateway_replies import MODEL
+from .gateway_replies import MODEL, uid
 
 PROGRAM = [sys.executable, "-c", "from modelyard.cli import main; main()"]
 
@@ -163,11 +163,20 @@ def test_events_for_people_and_programs(run: Callable[..., Any], gateway: Script
     )
     lines = run("events").out.splitlines()
     assert lines == [
-        "22:13:20 version.published              digits  0.0.1  [b]x[/b]  accuracy 0.0000",
-        "22:13:20 x                              digits  0.0.1  [b]x[/b]  accuracy 0.0000",
+        "22:13:20 version.published              digits 0.0.1  [b]x[/b]  accuracy 0.0000",
+        "22:13:20 x                              digits 0.0.1  [b]x[/b]  accuracy 0.0000",
     ]
     lines = run("events", "--json").out.splitlines()
     assert [json.loads(line) for line in lines] == [EVENT, EVENT]
+
+
+def test_events_name_versions_that_they_know_by_id(run: Callable[..., Any], yard: Scripted, streams: Streams) -> None:
+    gone = uid(99)
+    said = [{"model_id": MODEL, "target": "onnx-fp16"}, {"model_id": MODEL}, {"model_id": gone}]
+    yard.on("GET events", streams.of(*(sse("x", {**EVENT, "data": data}) for data in said)))
+    told = [line.split(maxsplit=2)[2] for line in run("events").out.splitlines()]
+    assert told == ["digits 0.0.1  onnx-fp16", "digits 0.0.1", f"model {gone}"]
+    assert len([asked for asked in yard.asked if asked.path == f"models/{MODEL}"]) == 1
 
 
 @pytest.fixture

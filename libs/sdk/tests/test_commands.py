@@ -114,6 +114,7 @@ COMMANDS: dict[str, str] = {
     "access-keys rotate terraform --hours 1.5": "MY0123 the-secret\n",
     "access-keys revoke terraform": "is revoked",
     "projects create other": "the-secret\n",
+    "projects list": "p2       Vision",
     "status": "convert  ok",
     "whoami": "writer",
     "logout": "nothing was kept",

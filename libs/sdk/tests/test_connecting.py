@@ -123,7 +123,9 @@ def test_a_token_that_is_refused_is_not_kept(
 ) -> None:
     known.on("GET whoami", known.refusal(401, error_msg="no valid token"))
     monkeypatch.setattr("sys.stdin", io.StringIO("wrong\n"))
-    assert run("login", known.url, "--token-stdin").code == 3
+    refused = run("login", known.url, "--token-stdin")
+    assert refused.code == 3
+    assert f"{known.url} does not know this token; nothing was kept" in refused.err
     assert not kept_file().exists()
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
     assert run("login", known.url, "--token-stdin").code == 2

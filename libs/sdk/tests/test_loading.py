@@ -161,6 +161,9 @@ def test_an_onnx_model_runs(published: Yard) -> None:
             runner(wrong)
     with pytest.raises(TypeError, match="Cannot cast"):
         runner(PIXELS.astype("complex64"))
+    for misfit in (PIXELS[0], PIXELS[..., :7]):
+        with pytest.raises(ValueError, match=r"image takes float32\[N, 1, 8, 8\], given was float32\["):
+            runner(misfit)
 
 
 def test_a_converted_model_runs_alike(published: Yard) -> None:

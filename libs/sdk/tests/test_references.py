@@ -79,7 +79,7 @@ def test_a_name_and_a_number(client: Client, gateway: Scripted) -> None:
 def test_an_alias(client: Client, gateway: Scripted) -> None:
     gateway.on("GET model-names/数字/aliases", {"aliases": [{"alias": "prod", "model_id": "m7"}]})
     assert model_id(client, "数字@prod") == "m7"
-    with pytest.raises(NotFoundHere, match="no alias 'staging'; see 'modelyard models alias 数字'"):
+    with pytest.raises(NotFoundHere, match="no alias 'staging'; see 'modelyard aliases list 数字'"):
         model_id(client, "数字@staging")
 
 

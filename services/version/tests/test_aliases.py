@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelyard_contracts import catalogue
-from modelyard_contracts.calls.version import AliasView, ListAliases
+from modelyard_contracts.calls.version import AliasView, ListAliases, SetAlias
 from modelyard_contracts.events import VersionAliased
 from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_store.documents import StoreUnavailable
@@ -44,6 +44,26 @@ async def hear(register: Register) -> None:
 
 async def living(register: Register, model_id: str) -> bool:
     return await register.versions.get("p1", model_id) is not None
+
+
+async def test_an_alias_is_moved_only_while_it_is_held_or_only_while_it_is_not(register: Register) -> None:
+    await register.published()
+    await register.published()
+
+    async def asked(number: str | None, held: bool) -> None:
+        request = SetAlias(model_name="digits", alias="prod", model_version=number, held=held)
+        await register.aliasing.set_alias(register.context(), request)
+
+    for number in ("0.0.1", None):
+        with pytest.raises(Failure, match="held by no version"):
+            await asked(number, held=True)
+    await asked("0.0.1", held=False)
+    with pytest.raises(Failure, match="held already"):
+        await asked("0.0.2", held=False)
+    assert (await aliases(register))["prod"].model_version == "0.0.1"
+    await asked("0.0.2", held=True)
+    await asked(None, held=True)
+    assert not await aliases(register)
 
 
 async def test_an_alias_points_at_a_version_and_says_so(register: Register) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from modelyard.cli.operations import summary
+from modelyard.cli.operations import Telling
 from modelyard.cli.session import err, out
 from modelyard.client import Client
 from modelyard.connection import Connection
@@ -113,10 +113,11 @@ def _tail(client: Client) -> None:
     """Print what the services say, live, until the stack stops."""
 
     def follow() -> None:
+        telling = Telling(client)
         try:
             for kind, event in client.events():
                 fact = kind.removeprefix("modelyard.evt.").removesuffix(".v1")
-                line = f"  [dim]{event['time'][11:23]}[/dim] {fact:<28} {summary(event['data'])}"
+                line = f"  [dim]{event['time'][11:23]}[/dim] {fact:<28} {telling(event['data'])}"
                 out.print(line, highlight=False)
         except ModelyardError:
             return  # the stack is stopping

@@ -47,7 +47,7 @@ def find_connection(file: Path | None = None, project: str | None = None) -> Con
 
 def connection_in(file: Path) -> Connection:
     """What this file says, whatever the environment says. Raises ConnectionNotFound."""
-    return _from_file(file, None, str(file))
+    return _from_file(file, None, str(file), "it holds gateway_url, token and project of the connection that is meant")
 
 
 def kept_file() -> Path:
@@ -68,11 +68,11 @@ def keep(connection: Connection) -> Path:
     return file
 
 
-def _from_file(file: Path, project: str | None, origin: str) -> Connection:
+def _from_file(file: Path, project: str | None, origin: str, advice: str = NEXT_STEP) -> Connection:
     try:
         details = json.loads(file.read_text("utf-8"))
     except OSError as error:
-        raise ConnectionNotFound(f"{file} cannot be read ({error.strerror}): {NEXT_STEP}") from error
+        raise ConnectionNotFound(f"{file} cannot be read ({error.strerror}): {advice}") from error
     except ValueError as error:
         raise ConnectionNotFound(f"{file} is not a connection file: it holds no JSON ({error})") from error
     names = ("gateway_url", "token", "project")

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -56,8 +56,8 @@ def no_version(client: Client, text: str, name: str) -> NotFoundHere:
     return NotFoundHere(f"no model {text!r} in project {project!r}; {_other(client, name)}see 'modelyard models list'")
 
 
-def no_alias(client: Client, name: str, alias: str, held: Iterable[Reply]) -> NotFoundHere:
-    if _newest(client, name) is None:
+def no_alias(client: Client, name: str, alias: str, held: Sequence[Reply]) -> NotFoundHere:
+    if not held and _newest(client, name) is None:
         return no_version(client, f"{name}@{alias}", name)
     aliases = meant(alias, (found["alias"] for found in held))
     return NotFoundHere(f"{name!r} has no alias {alias!r}; {aliases}see 'modelyard aliases list {name}'")

@@ -45,14 +45,15 @@ class Runner:
     def __call__(self, arrays: Any = None, /, **named: Any) -> dict[str, Any]:
         """Numbers of another type are cast where that loses no kind (float64 to float32, not float to int).
 
-        Raises ValueError naming the inputs when others are given, TypeError for another kind of numbers.
+        Raises ValueError naming the inputs when others are given, or arrays of another shape than the model takes, and
+        TypeError for another kind of numbers.
         """
         names = [tensor.name for tensor in self.inputs]
         given = dict(arrays) if isinstance(arrays, Mapping) else {} if arrays is None else {names[0]: arrays}
         given |= named
         if set(given) != set(names):
             raise ValueError(f"the inputs are {', '.join(names)}, given were {', '.join(map(str, given)) or 'none'}")
-        return self._run({tensor.name: _array(given[tensor.name], tensor.dtype) for tensor in self.inputs})
+        return self._run({tensor.name: _array(given[tensor.name], tensor) for tensor in self.inputs})
 
 
 def runner(folder: Path, model_format: str) -> Runner:
@@ -72,14 +73,22 @@ def runner(folder: Path, model_format: str) -> Runner:
     )
 
 
-def _array(value: Any, dtype: str) -> Any:
+def _array(value: Any, tensor: Tensor) -> Any:
     numpy = import_module("numpy")
     array = numpy.asarray(value)
     try:
-        wanted = numpy.dtype(dtype)
+        wanted = numpy.dtype(tensor.dtype)
     except TypeError:  # a text, a sequence: as it is given
         return array
+    if tensor.shape is not None and not _fits(array.shape, tensor.shape):
+        shape = ", ".join("any" if length is None else str(length) for length in tensor.shape)
+        raise ValueError(f"{tensor.name} takes {tensor.dtype}[{shape}], given was {array.dtype}{list(array.shape)}")
     return array.astype(wanted, casting="same_kind", copy=False)
+
+
+def _fits(given: tuple[int, ...], wanted: tuple[int | str | None, ...]) -> bool:
+    axes = zip(given, wanted, strict=False)
+    return len(given) == len(wanted) and all(not isinstance(length, int) or length == had for had, length in axes)
 
 
 def _onnxruntime(file: Path) -> Runner:

@@ -3,6 +3,7 @@ OpenAPI document: nothing is loaded from elsewhere and nothing runs in the page.
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from html import escape
@@ -95,7 +96,7 @@ def _operation(document: Schema, path: str, method: str, operation: Schema) -> s
             f"<code>{escape(each['name'])}</code>",
             f"{escape(each['in'])}{', required' if each.get('required') else ''}",
             _type(each.get("schema", {})),
-            escape(str(each.get("description") or each.get("schema", {}).get("description") or "")),
+            _prose(each.get("description") or each.get("schema", {}).get("description")),
         )
         for each in operation.get("parameters", ())
     ]
@@ -108,7 +109,7 @@ def _operation(document: Schema, path: str, method: str, operation: Schema) -> s
         parts.append(f"<p>Answer: {_type(answer)}</p>")
     parts.append(f"<pre>{escape(_curl(path, method, body is not None))}</pre>")
     told = str(operation.get("description") or "").partition("\n")[0].partition(". ")[0]
-    head = f'<b>{method.upper()}</b><code>{escape(path)}</code> <span class="quiet">{escape(told)}</span>'
+    head = f'<b>{method.upper()}</b><code>{escape(path)}</code> <span class="quiet">{_prose(told)}</span>'
     return f"<details><summary>{head}</summary><div>{''.join(parts)}</div></details>"
 
 
@@ -133,7 +134,7 @@ def _fields(schema: Schema) -> str:
             f"<code>{escape(name)}</code>",
             "required" if name in required else "",
             _type(each),
-            escape(str(each.get("description") or "")),
+            _prose(each.get("description")),
         )
         for name, each in schema.get("properties", {}).items()
     ]
@@ -172,7 +173,12 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _words(text: str | None) -> str:
-    return "".join(f"<p>{escape(part)}</p>" for part in (text or "").strip().split("\n\n") if part)
+    return "".join(f"<p>{_prose(part)}</p>" for part in (text or "").strip().split("\n\n") if part)
+
+
+def _prose(text: Any) -> str:
+    """HTML: what stands in backticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(str(text or "")))
 
 
 def _anchor(tag: str) -> str:

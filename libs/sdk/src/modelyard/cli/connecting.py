@@ -2,6 +2,7 @@
 
 import os
 import sys
+from http.client import UNAUTHORIZED
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from modelyard.cli.session import AsJson, client_of, facts, notes, out, show
 from modelyard.client import Client, Reply
 from modelyard.connection import Connection, keep, kept_file
-from modelyard.errors import TaskFailed
+from modelyard.errors import Refused, TaskFailed
 
 _GO_BEFORE = ("MODELYARD_CONNECTION", "MODELYARD_URL", "MODELYARD_TOKEN")
 
@@ -62,12 +63,24 @@ def login(
         raise typer.BadParameter("there is no token on standard input")
     address = url.rstrip("/")
     with Client(Connection(address, token, "")) as client:
-        mine = client.whoami()
+        mine = _known(client)
     file = keep(Connection(address, token, mine["project"]))
     known = {"name": mine["name"], "project": mine["project"], "role": mine["role"], "url": address, "file": str(file)}
     show(known, as_json, _render_login)
     if before := [name for name in _GO_BEFORE if os.environ.get(name)]:
         notes.print(f"{' and '.join(before)} of the environment go before it", highlight=False, soft_wrap=True)
+
+
+def _known(client: Client) -> Reply:
+    """Whose token it is. Raises Refused."""
+    try:
+        return client.whoami()
+    except Refused as refused:
+        if refused.status != UNAUTHORIZED:
+            raise
+        message = f"{client.connection.url} does not know this token; nothing was kept. An admin makes one with "
+        told = {"error_code": refused.code, "error_msg": message + "'modelyard tokens create NAME'"}
+        raise Refused(refused.status, told) from refused
 
 
 def _render_login(known: Reply) -> None:

@@ -1,5 +1,6 @@
 """`modelyard import …`: every way in."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -78,7 +79,9 @@ def upload(
     folder: Annotated[
         Path, typer.Argument(help="A folder with config.json and the model (docs/package.md), or one model file.")
     ],
-    name: Name,
+    name: Annotated[
+        str | None, typer.Option(help="Model name; that of the folder or of the file when omitted.")
+    ] = None,
     model_type: Annotated[
         str | None, typer.Option("--type", help="Of one file: its model_type; by its ending when omitted.")
     ] = None,
@@ -98,7 +101,7 @@ def upload(
     client = client_of(context)
     with Transfer(f"uploading {folder.name}") as transfer:
         made = client.imports.upload(
-            name,
+            name or _called(folder),
             folder,
             hidden=hidden,
             model_type=model_type,
@@ -109,6 +112,16 @@ def upload(
             **details,
         )
     finish(client, made, no_wait, as_json)
+
+
+def _called(folder: Path) -> str:
+    """What it is called, as far as a model may be called so. Raises BadParameter."""
+    there = folder.resolve()
+    called = re.sub(r"[^\w-]+", "-", there.name if there.is_dir() else there.stem).strip("-")
+    if not called:
+        raise typer.BadParameter(f"{folder} says no name: give one with --name")
+    notes.print(f"named {called!r}, as it is called here (--name)", highlight=False, markup=False)
+    return called
 
 
 @group.command("training", epilog="Example: modelyard import training digits-mlp V003 --name digits")

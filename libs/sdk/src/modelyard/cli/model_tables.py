@@ -180,7 +180,7 @@ def partly_read_table(files: list[Reply]) -> Table:
     rows = [(each["file"], size(each["size"]), each["reason"]) for each in files[:_SHOWN]]
     if len(files) > _SHOWN:
         rows.append(("…", None, f"{len(files) - _SHOWN} more, all with --json"))
-    return table("Not read whole", ("file", "size>", "why"), rows)
+    return table("Scanned at both ends only", ("file", "size>", "why"), rows)
 
 
 def artifacts_table(artifacts: list[Reply]) -> Table:

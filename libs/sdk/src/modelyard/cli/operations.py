@@ -20,7 +20,8 @@ from modelyard.cli.session import (
     table,
     zone,
 )
-from modelyard.client import Reply
+from modelyard.client import Client, Reply
+from modelyard.errors import GatewayUnreachable, Refused
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: messages that no retry could settle.")
 tokens = typer.Typer(no_args_is_help=True, help="Access tokens of this project.")
@@ -42,13 +43,15 @@ class Role(StrEnum):
 
 def events(context: typer.Context, as_json: AsJson = False) -> None:
     """Follow what the services say, live, until Ctrl-C. With --json one event per line."""
-    for kind, event in client_of(context).events():
+    client = client_of(context)
+    telling = Telling(client)
+    for kind, event in client.events():
         if as_json:
             typer.echo(json_text(event))  # flushes, so that a pipe sees it at once
         else:
             at = local(datetime.fromisoformat(event["time"]))
             said = f"[dim]{at:%H:%M:%S}[/dim] [bold]{plain(_fact(kind)):<30}[/bold]"
-            out.print(f"{said} {summary(event['data'])}", highlight=False, soft_wrap=True)
+            out.print(f"{said} {telling(event['data'])}", highlight=False, soft_wrap=True)
 
 
 def _fact(subject: str) -> str:
@@ -58,17 +61,37 @@ def _fact(subject: str) -> str:
     return name if revision.startswith("v") and revision[1:].isdigit() else shortened
 
 
-def summary(data: Reply) -> str:
-    """The few facts of an event that a person wants on one line, safe to print."""
-    wanted = ("model_name", "model_version", "job_name", "target", "version", "title", "reason")
-    facts = [str(data[name]) for name in wanted if data.get(name) is not None]
-    if data.get("model_id") and not data.get("model_name"):
-        facts.append(f"of model {data['model_id']}")
-    if (score := data.get("score")) is not None:
-        facts.append(f"{data.get('metric', 'score')} {score:.4f}")
-    if (accuracy := (data.get("metrics") or {}).get("accuracy")) is not None:
-        facts.append(f"accuracy {accuracy:.4f}")
-    return plain("  ".join(facts))
+class Telling:
+    """The few facts of an event that a person wants on one line, safe to print. Most events know a version by its id
+    only: each is looked up once, unless an event has named it before."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._names: dict[str, str] = {}
+
+    def __call__(self, data: Reply) -> str:
+        wanted = ("job_name", "target", "version", "title", "reason")
+        facts = [self._name(data)] if data.get("model_id") or data.get("model_name") else []
+        facts += [str(data[name]) for name in wanted if data.get(name) is not None]
+        if (score := data.get("score")) is not None:
+            facts.append(f"{data.get('metric', 'score')} {score:.4f}")
+        if (accuracy := (data.get("metrics") or {}).get("accuracy")) is not None:
+            facts.append(f"accuracy {accuracy:.4f}")
+        return plain("  ".join(facts))
+
+    def _name(self, data: Reply) -> str:
+        identifier = str(data.get("model_id") or "")
+        if data.get("model_name"):
+            self._names[identifier] = " ".join(
+                str(data[part]) for part in ("model_name", "model_version") if data.get(part)
+            )
+        elif identifier not in self._names:
+            try:
+                found = self._client.models.show(identifier)
+                self._names[identifier] = f"{found['model_name']} {found['model_version']}"
+            except (Refused, GatewayUnreachable):  # it is gone, or cannot be asked now
+                self._names[identifier] = f"model {identifier}"
+        return self._names[identifier]
 
 
 @dlq.command("list", epilog="Example: modelyard dlq list")

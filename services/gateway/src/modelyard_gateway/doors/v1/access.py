@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import structlog
@@ -127,12 +128,6 @@ def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:
         request: Request,
         project_id: str,
         token: Annotated[Token, Depends(authenticate)],
-        idempotency_key: Annotated[
-            str | None,
-            Header(
-                min_length=1, max_length=200, description="a repeat with the same key answers what the first one made"
-            ),
-        ] = None,
     ) -> Caller:
         if token.project != project_id:
             raise Forbidden(f"this token belongs to another project than {project_id!r}")
@@ -149,10 +144,26 @@ def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:
             actor=token.actor,
             role=token.role,
             correlationid=request.state.correlationid,
-            idempotency_key=idempotency_key,
         )
         structlog.contextvars.bind_contextvars(project=project_id, actor=token.actor)
         return Caller(backends_of(request), token, context)
+
+    return resolve
+
+
+def changing(least: Role) -> Callable[..., Awaitable[Caller]]:
+    """Of routes whose repeat shall be harmless."""
+
+    async def resolve(
+        caller: Annotated[Caller, Depends(caller_with(least))],
+        idempotency_key: Annotated[
+            str | None,
+            Header(
+                min_length=1, max_length=200, description="a repeat with the same key answers what the first one made"
+            ),
+        ] = None,
+    ) -> Caller:
+        return replace(caller, context=caller.context.model_copy(update={"idempotency_key": idempotency_key}))
 
     return resolve
 
@@ -172,6 +183,6 @@ SourceToken = Annotated[
     ),
 ]
 Reader = Annotated[Caller, Depends(caller_with(Role.READER))]
-Writer = Annotated[Caller, Depends(caller_with(Role.WRITER))]
-Publisher = Annotated[Caller, Depends(caller_with(Role.PUBLISHER))]
-Admin = Annotated[Caller, Depends(caller_with(Role.ADMIN))]
+Writer = Annotated[Caller, Depends(changing(Role.WRITER))]
+Publisher = Annotated[Caller, Depends(changing(Role.PUBLISHER))]
+Admin = Annotated[Caller, Depends(changing(Role.ADMIN))]

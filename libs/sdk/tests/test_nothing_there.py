@@ -1,0 +1,118 @@
+"""What people read where there is nothing, or not what they typed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Scripted
+from .gateway_replies import MODEL, model, summary_of
+
+EMPTY = {
+    "training list": ("training-jobs", "training_jobs", "No such training runs"),
+    "rules list": ("import-rules", "rules", "No import rules"),
+    "gallery list": ("gallery", "listings", "No such listings"),
+    "competitions list": ("competitions", "competitions", "No competitions"),
+    "datasets list": ("datasets", "datasets", "No datasets"),
+    "conversions list": ("conversions", "conversions", "No such conversions"),
+    "evaluations list": ("evaluations", "evaluations", "No such evaluations"),
+    "templates list": ("models/template", "templates", "No such templates"),
+    "dlq list": ("dead-letters", "dead_letters", "No dead letters"),
+    "access-keys list": ("access-keys", "access_keys", "No access keys"),
+}
+
+
+@pytest.mark.parametrize("command", EMPTY)
+def test_an_empty_list_says_so_and_not_a_table_of_nothing(
+    yard: Scripted, run: Callable[..., Any], command: str
+) -> None:
+    path, key, said = EMPTY[command]
+    yard.on(f"GET {path}", {key: [], "count": 0, "total_count": 0})
+    [line] = run(*command.split()).out.splitlines()
+    assert line.startswith(said)
+    assert json.loads(run(*command.split(), "--json").out)[key] == []
+
+
+def test_commands_that_an_empty_list_names_exist(yard: Scripted, run: Callable[..., Any]) -> None:
+    for command, (path, key, _) in EMPTY.items():
+        yard.on(f"GET {path}", {key: [], "count": 0, "total_count": 0})
+        if "--help" in (said := run(*command.split()).out):
+            named = said.partition("'modelyard ")[2].partition(" --help'")[0]
+            assert run(*named.split(), "--help").code == 0
+
+
+@pytest.mark.parametrize("asked", ["show digits chmpion", "remove digits chmpion", "history digits chmpion"])
+def test_an_alias_that_is_not_there_is_told_with_one_that_is_like_it(
+    yard: Scripted, run: Callable[..., Any], asked: str
+) -> None:
+    said = run("aliases", *asked.split())
+    assert said.code == 2
+    assert "'digits' has no alias 'chmpion'; did you mean 'champion'?" in said.err
+
+
+def test_a_number_that_is_not_there_is_told_with_those_that_are(yard: Scripted, run: Callable[..., Any]) -> None:
+    yard.on("PUT model-names/digits/aliases/champion", 404)
+    said = run("aliases", "move", "digits", "champion", "9.9.9")
+    assert "no model 'digits:9.9.9'" in said.err
+    assert "'digits' has 0.0.1" in said.err
+
+
+def test_aliases_of_a_name_that_nobody_has(yard: Scripted, run: Callable[..., Any]) -> None:
+    yard.on("GET model-names/digts/aliases", {"aliases": []})
+    yard.on("GET models", _page(), _page(), _page(summary_of(model())))
+    assert "no model 'digts' in project 'p1'; did you mean 'digits'?" in run("aliases", "list", "digts").err
+
+
+def _page(*rows: Any) -> dict[str, Any]:
+    found = [row.model_dump(mode="json") for row in rows]
+    return {"models": found, "count": len(found), "total_count": len(found), "next_cursor": None}
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [("--name digts", "no model 'digts'; did you mean 'digits'?"), ("--label nihgtly", "no label 'nihgtly'; did you")],
+)
+def test_a_list_that_finds_nothing_says_what_is_like_it(
+    yard: Scripted, run: Callable[..., Any], option: str, said: str
+) -> None:
+    yard.on("GET models", _page(), _page(summary_of(model(labels=("nightly",)))))
+    shown = run("models", "list", *option.split())
+    assert shown.out.startswith("No versions with ")
+    assert said in shown.err
+
+
+@pytest.mark.parametrize(("called", "name"), [("digits", "digits"), ("My digits (v2).onnx", "My-digits-v2")])
+def test_an_upload_without_a_name_is_named_as_it_is_called(
+    yard: Scripted, run: Callable[..., Any], package: Path, called: str, name: str
+) -> None:
+    place = package.rename(package.with_name(called)) if "." not in called else package.with_name(called)
+    if place.suffix:
+        place.write_bytes(b"model")
+    said = run("import", str(place))
+    assert f"named {name!r}" in said.err
+    assert yard.last("POST").body["model_name"] == name
+
+
+def test_a_connection_to_promote_to_that_is_not_there(yard: Scripted, run: Callable[..., Any], tmp_path: Path) -> None:
+    said = run("models", "promote", "digits", "--to-connection", str(tmp_path / "other.json"))
+    assert "gateway_url, token and project of the connection that is meant" in said.err
+    assert "modelyard up" not in said.err
+
+
+def test_a_comparison_is_for_reading(yard: Scripted, run: Callable[..., Any]) -> None:
+    digests = ["sha256:" + sign * 64 for sign in "ab"]
+    differences = [{"subject": "size", "values": [9888, None]}, {"subject": "content", "values": digests}]
+    row = {"model_name": "digits", "format": "onnx", "model_type": "ONNX", "model_size": 9888, "parameter_count": 7}
+    versions = [
+        {**row, "model_version": "0.0.1", "model_id": MODEL},
+        {**row, "model_version": "0.0.2", "model_id": "x"},
+    ]
+    reply = {"versions": versions, "signature_changes": [], "differences": differences}
+    yard.on("GET models/compare", reply)
+    lines = run("models", "compare", MODEL, MODEL).out.splitlines()
+    assert [line.split() for line in lines[-2:]] == [
+        ["size", "9.7", "KiB", "–"],
+        ["content", *(digest[: len("sha256:") + 12] + "…" for digest in digests)],
+    ]
