@@ -209,11 +209,34 @@ CODE = {"class_name": "__lambda__", "config": {"code": "4wEA", "defaults": None,
         ({"module": "builtins", "class_name": "function", "config": "eval"}, ({"keras-import"}, set())),
         ({"module": "builtins", "class_name": "function", "config": "relu"}, (set(), set())),
         ({"module": "acme.layers", "class_name": "Attention", "config": {}}, (set(), {"keras-import"})),
+        ({"module": "keras.src.activations", "class_name": "function", "config": "relu"}, (set(), set())),
+        ({"module": "keras.utils", "class_name": "get_file", "config": {}}, ({"keras-import"}, set())),
+        (
+            {"module": "keras.src.utils.file_utils", "class_name": "function", "config": "urlretrieve"},
+            ({"keras-import"}, set()),
+        ),
+        ({"module": "keras.layers", "class_name": "TFSMLayer", "config": {"filepath": "x"}}, ({"keras-import"}, set())),
+        (
+            {"module": "keras.layers", "class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}},
+            ({"keras-import"}, set()),
+        ),
+        ({"module": "keras.layers", "class_name": "StringLookup", "config": {"vocabulary": ["a"]}}, (set(), set())),
     ],
 )
 def test_keras_archives(tmp_path, layer, expected):
     report = scan(tmp_path, model__keras=keras([layer]))
     assert (rules(report), rules(report, "suspicious")) == expected
+
+
+def test_a_crowd_of_odd_layers_hides_no_attack(tmp_path):
+    layers = [{"module": "acme.layers", "class_name": f"Own{number}", "config": {}} for number in range(6)]
+    attack = {"module": "subprocess", "class_name": "function", "config": "run"}
+    assert rules(scan(tmp_path, model__keras=keras([*layers, attack]))) == {"keras-import"}
+
+
+def test_many_starts_of_pickles_in_hdf5_are_not_all_read(tmp_path):
+    start = b"\x89HDF\r\n\x1a\n" + b"\0" * 100
+    assert rules(scan(tmp_path, a__h5=start + b"\x80\x02N" * 20_000)) == {"pickle-too-large"}
 
 
 def test_keras_hdf5_is_odd_and_a_lambda_in_it_refused(tmp_path):
@@ -224,6 +247,25 @@ def test_keras_hdf5_is_odd_and_a_lambda_in_it_refused(tmp_path):
     assert rules(scan(tmp_path, a__keras=zipped({"config.json": b"{" * 9, "metadata.json": b"{}"}))) == {
         "schema-unreadable"
     }
+
+
+@pytest.mark.parametrize(
+    ("node", "severity"),
+    [
+        (
+            {"__module__": "scipy.stats._continuous_distns", "__class__": "norm_gen", "_parse_arg_template": {}},
+            "dangerous",
+        ),
+        ({"__module__": "builtins", "__class__": "getattr", "__loader__": "FunctionNode"}, "dangerous"),
+        ({"__module__": "numpy", "__class__": "memmap", "__loader__": "TypeNode"}, "suspicious"),
+        ({"__module__": "sklearn.isotonic", "__class__": "IsotonicRegression", "_build_f": {}}, "dangerous"),
+        ({"__module__": "sklearn.linear_model", "__class__": "Ridge"}, None),
+    ],
+)
+def test_what_skops_sets_and_names(tmp_path, node, severity):
+    schema = {"__loader__": "ObjectNode", **node}
+    found = scan(tmp_path, m__skops=zipped({"schema.json": json.dumps(schema).encode()})).findings
+    assert {each.severity for each in found} == ({severity} if severity else set())
 
 
 def test_skops_types_that_skops_does_not_trust(tmp_path):

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import pickle
 import random
 import struct
 import tarfile
@@ -12,7 +13,9 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import joblib
 import numpy as np
@@ -227,3 +230,12 @@ def test_the_sizes_of_an_exported_program_are_no_code(size: str, tmp_path: Path)
         archive.writestr("e/archive_format", "pt2")
     report = scan_package(tmp_path, [Entry("m.pt2", (tmp_path / "m.pt2").stat().st_size)])
     assert [each for each in report.findings if each.severity == "dangerous"] == []
+
+
+def test_moments_with_a_zone(tmp_path: Path) -> None:
+    moment = datetime(2026, 11, 29, tzinfo=ZoneInfo("Europe/Berlin"))
+    for protocol in range(6):
+        data = pickle.dumps([moment, ZoneInfo("America/Argentina/Ushuaia")], protocol=protocol)
+        (tmp_path / f"{protocol}.pkl").write_bytes(data)
+    entries = [Entry(file.name, file.stat().st_size) for file in tmp_path.iterdir()]
+    assert scan_package(tmp_path, entries).findings == ()

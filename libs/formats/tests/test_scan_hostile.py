@@ -9,12 +9,15 @@ from modelyard_formats.format import Entry
 from modelyard_formats.scan.package import scan_package
 
 from .hostile import HOSTILE, Hostile
+from .hostile_states import HANDED
+
+ALL = {**HOSTILE, **HANDED}
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.filterwarnings("ignore")
 def test_what_executes_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: Hostile = HOSTILE[name]
+    made: Hostile = ALL[name]
     monkeypatch.chdir(tmp_path)
     path = tmp_path / made.file
     path.write_bytes(made.data)

@@ -129,6 +129,8 @@ INSTANCES = (
     # PyTorch: modules; what they do is done when the model is used.
     (r"torch\.nn\.modules\.\w+", r"(?!OrderedDict|Any|Parameter|Callable|Union|Optional)[A-Z]\w*"),
     (r"joblib\.numpy_pickle", r"NumpyArrayWrapper"),
+    # Zones of time: read by their key from the tables of the system.
+    (r"zoneinfo", r"ZoneInfo"),
     (r"argparse", r"Namespace"),
     (r"types", r"SimpleNamespace"),
     (r"random", r"Random"),

@@ -23,6 +23,7 @@ _HAS_OBJECTS = 0x01  # NumPy's NPY_ITEM_REFCOUNT
 _MAX_AXES = 64
 _MAX_FIELDS = 10_000
 _MAX_DEPTH = 8
+_MAX_PARTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,16 @@ def array_in(wrapper: Made) -> Array:
     return Array(item.objects, math.prod(cast("tuple[int, ...]", shape)) * item.size, padding is not None)
 
 
-def item_of(dtype: object, depth: int = 0) -> Item:
+def item_of(dtype: object) -> Item:
     """What one item of a symbolic `numpy.dtype` is. Raises `Torn` where NumPy would not write it like that."""
+    return _item_of(dtype, 0, [_MAX_PARTS])
+
+
+def _item_of(dtype: object, depth: int, left: list[int]) -> Item:
+    """`left`: how many parts, of all, may still be looked at."""
+    left[0] -= 1
+    if left[0] < 0:
+        raise Torn(f"a dtype has more than {_MAX_PARTS:,} parts")
     if not isinstance(dtype, Made) or dtype.by != DTYPE or not isinstance(dtype.args, tuple) or depth > _MAX_DEPTH:
         raise Torn("an array has no known dtype")
     code, state = dtype.args[:1], dtype.state
@@ -77,7 +86,7 @@ def item_of(dtype: object, depth: int = 0) -> Item:
         raise Torn("an array has no known dtype")
     kind = match[1] if match else "V"
     size = int(match[2]) * (4 if kind == "U" else 1) if match else state[5]
-    objects = kind == "O" or _objects_below(state, kind, depth)
+    objects = kind == "O" or _objects_below(state, kind, depth, left)
     if not isinstance(size, int) or size < 0 or (kind in "SUV" and state[5] != size):
         raise Torn("a dtype has two sizes")
     if not isinstance(state[7], int) or bool(state[7] & _HAS_OBJECTS) != objects:
@@ -85,7 +94,7 @@ def item_of(dtype: object, depth: int = 0) -> Item:
     return Item(objects, size)
 
 
-def _objects_below(state: tuple[object, ...], kind: str, depth: int) -> bool:
+def _objects_below(state: tuple[object, ...], kind: str, depth: int, left: list[int]) -> bool:
     subarray, names, fields = state[2:5]
     parts: list[object] = []
     if isinstance(subarray, tuple) and len(subarray) == 2:
@@ -98,5 +107,5 @@ def _objects_below(state: tuple[object, ...], kind: str, depth: int) -> bool:
         raise Torn("a dtype has unknown fields")
     if parts and kind != "V":
         raise Torn("a dtype of plain items has parts")
-    found = [item_of(part, depth + 1).objects for part in parts]  # every one is checked
+    found = [_item_of(part, depth + 1, left).objects for part in parts]  # every one is checked
     return any(found)

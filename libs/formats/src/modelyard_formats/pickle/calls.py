@@ -196,10 +196,25 @@ def _is_known(value: object) -> bool:
 
 
 def _method(args: Args) -> bool:
-    """`getattr(distribution, "_entropy")`: SciPy keeps methods of its discrete distributions."""
+    """`getattr(distribution, "_entropy")`: SciPy keeps methods of its discrete distributions. And what makes zones of
+    time again."""
     owner = args[0].kind if len(args) == 2 and isinstance(args[0], Made) else None
+    if args == ZONE:
+        return True
     known = isinstance(owner, Global) and owner.module == "scipy.stats._discrete_distns" and allowed.is_instance(owner)
     return known and isinstance(args[1], str) and bool(re.fullmatch(r"_[a-z]\w*", args[1]))
+
+
+ZONE = (Global("zoneinfo", "ZoneInfo"), "_unpickle")
+_ZONE_KEY = re.compile(r"[A-Za-z][\w+-]*(/[A-Za-z][\w+-]*){0,2}")
+
+
+def makes_zone(by: object, args: object) -> bool:
+    """`getattr(ZoneInfo, "_unpickle")(key, from_cache)`."""
+    if not isinstance(by, Made) or by.by != Global("builtins", "getattr") or by.args != ZONE:
+        return False
+    key = args[0] if isinstance(args, tuple) and len(args) == 2 else None
+    return isinstance(key, str) and bool(_ZONE_KEY.fullmatch(key))
 
 
 def _no_functions(args: Args) -> bool:
@@ -237,6 +252,10 @@ _REBUILD = (
     "_rebuild_device_tensor_from_cpu_tensor _rebuild_sparse_csr_tensor"
 )
 _NUMBERS = (int, float, type(None), Made)
+_DTYPES_OF_PANDAS = (
+    ("pandas", "pandas.core.dtypes.dtypes"),
+    ("PeriodDtype", "DatetimeTZDtype", "IntervalDtype", "CategoricalDtype", "SparseDtype"),
+)
 CALLS: dict[str, Check] = {
     "builtins.bytes": _none,
     "builtins.getattr": _method,
@@ -291,6 +310,7 @@ CALLS: dict[str, Check] = {
     "pandas._libs.tslibs.timedeltas.Timedelta": _plain,
     "pandas._libs.tslibs.timedeltas._timedelta_unpickle": _plain,
     "pandas.StringDtype": _no_functions,
+    **{f"{module}.{name}": _no_functions for module in _DTYPES_OF_PANDAS[0] for name in _DTYPES_OF_PANDAS[1]},
     "pandas.core.arrays.string_.StringDtype": _no_functions,
     "torch.Size": _all((tuple, list)),
     "torch.device": _plain,
@@ -343,26 +363,72 @@ def may_call(what: Global, args: object, *, new: bool) -> bool:
     return named_tuple and isinstance(args, tuple) and _no_functions(args)
 
 
-def bad_state(state: object) -> str:
-    """What makes a new state more than attributes: names that loading itself calls, and code that it runs."""
+def bad_state(state: object, kind: object = None) -> str:
+    """What makes a new state of a `kind` more than attributes: names that loading itself calls, and code that it runs.
+
+    A `__setstate__` that updates its `__dict__` takes whatever `dict` takes, so only a dict that the pickle writes as
+    one can be judged.
+    """
     parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
-    for part in parts:
-        attributes = part.entries if isinstance(part, Made) else part
-        for key, value in attributes.items() if isinstance(attributes, dict) else ():
-            if isinstance(key, OddKey) and not is_data(key.key):
-                return "an attribute by a computed name"
-            if isinstance(key, str) and (key in _BAD_KEYS or key[:2] == "__") and not is_plain(value):
-                return f"its attribute {key[:40]!r}"
-            if key == "_parse_arg_template" and not (isinstance(value, str) and _TEMPLATE.fullmatch(value)):
-                return "code in its attribute '_parse_arg_template'"
-            if isinstance(value, Global) and key in ("_build_f", "_attach_methods", "_attach_argparser_methods"):
-                return f"its attribute {key!r}"
-    return ""
+    if not all(part is None or isinstance(part, dict) for part in parts):
+        return "" if not _takes_attributes(kind) else "a state that is no attributes"
+    if len(parts) == 2 and not _no_functions((parts[1],)):
+        return "functions among what is set by a setter"
+    items = (item for part in parts if isinstance(part, dict) for item in part.items())
+    return next((reason for key, value in items if (reason := _bad_attribute(key, value, kind))), "")
+
+
+def _bad_attribute(key: object, value: object, kind: object) -> str:
+    if isinstance(key, OddKey) and (_takes_attributes(kind) or not is_data(key.key)):
+        return "an attribute by a computed name"
+    if isinstance(key, str) and (key in _BAD_KEYS or key[:2] == "__") and not is_plain(value):
+        return f"its attribute {key[:40]!r}"
+    if key == TEMPLATE and not is_template(value):
+        return f"code in its attribute {TEMPLATE!r}"
+    return f"its attribute {key!r}" if key in CALLED_WHILE_LOADING else ""
+
+
+TEMPLATE = "_parse_arg_template"
+CALLED_WHILE_LOADING = allowed.names("_build_f _attach_methods _attach_argparser_methods")
+"""Methods that a `__setstate__` of SciPy or scikit-learn calls: none of them is ever an attribute."""
+_OWN_STATES = re.compile(
+    r"(random\.Random|scipy\.spatial\.[\w.]*KDTree|pandas\.[\w.]+|sklearn\.(neighbors|metrics)\.[\w.]+|numpy\.ma\.[\w.]+)"
+)
+
+
+def is_template(value: object) -> bool:
+    """As SciPy itself writes the code that its distributions run."""
+    return isinstance(value, str) and bool(_TEMPLATE.fullmatch(value))
+
+
+def runs_its_state(kind: object) -> bool:
+    """Whether a state of it is code: no chance then, wherever it stands."""
+    return isinstance(kind, Global) and kind.module in (*_DISTRIBUTIONS, "sklearn.isotonic")
+
+
+def _takes_attributes(kind: object) -> bool:
+    """Whether instances are given their attributes, and nothing else, as a dict."""
+    return isinstance(kind, Global) and allowed.is_instance(kind) and not _OWN_STATES.fullmatch(str(kind))
+
+
+def may_be_kept(what: Global) -> bool:
+    """Whether that name may be handed around: an attribute, an item, a factory. Somebody will call it then."""
+    if not is_allowed(what) or allowed.is_torch_script(what) or str(what) in _KEPT:
+        return True
+    if allowed.is_value(what):
+        return what.name != "memmap"  # it makes files
+    named = allowed.is_instance(what) and what.module.partition(".")[0] not in _NEVER_KEPT
+    return named or what.module in _KEPT_TYPES
+
+
+_NEVER_KEPT = allowed.names("numpy scipy types argparse random joblib")
+_KEPT_TYPES = allowed.names("collections datetime decimal fractions pathlib numpy.dtypes")
+_KEPT = frozenset({"numpy.dtype", "numpy.random.bit_generator.SeedSequence"})
 
 
 def bad_dtype(target: Made, state: object) -> str:
     """Whether a dtype contradicts itself: NumPy would take numbers for objects."""
-    if target.by != DTYPE or not isinstance(state, tuple) or len(state) not in (8, 9):
+    if target.by != DTYPE:
         return ""
     probe = Made(target.by, target.args)
     probe.state, probe.built = state, True

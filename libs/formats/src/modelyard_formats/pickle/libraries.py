@@ -46,7 +46,10 @@ INSTALLED = TOOLS | names(
     "tenacity sortedcontainers threadpoolctl gast astunparse google_pasta flatbuffers asttokens astor executing "
     "stack_data pdb pytest _pytest nose numpydoc sphinx docutils pygments black jedi parso mypy pylint hypothesis "
     "twisted gevent greenlet eventlet trio anyio uvloop zmq pyzmq Crypto cryptography nacl OpenSSL certifi idna "
-    "win32api win32com pythoncom pywintypes"
+    "win32api win32com pythoncom pywintypes "
+    # What these bring along, with one function that starts programs or runs text.
+    "graphviz pydot pygraphviz multiprocess coloredlogs humanfriendly cpuinfo patsy plotnine vega altair streamlit "
+    "gradio mlserver torchserve bentoml vllm deepspeed onnxscript timm fsspec s3fs gcsfs smart_open"
 )
 
 
@@ -60,6 +63,15 @@ def is_here(first: str) -> bool:
     places.append(f"{paths['platstdlib']}/lib-dynload")
     found = PathFinder.find_spec(first, places) if first.isidentifier() else None
     return found is not None and found.origin is not None
+
+
+def is_folder(first: str) -> bool:
+    """Whether it names a folder in which Python looks for modules, as a package without code of its own: below it every
+    one of them has a second name."""
+    return not first.isidentifier() or first.casefold() in _FOLDERS
+
+
+_FOLDERS = names("lib lib64 libs dlls scripts tools bin include src site_packages dist_packages")
 
 
 def is_standard(first: str) -> bool:

@@ -10,7 +10,7 @@ import codecs
 import re
 import struct
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, Protocol
 
 from modelyard_formats.pickle.arrays import WRAPPER, array_in, is_wrapper
@@ -45,6 +45,9 @@ class Watch(Protocol):
     def changes(self, target: object, how: Change, value: object) -> None:
         """Of anything but a list, dict or set: a new state, items appended, entries set."""
 
+    def keeps(self, what: Global) -> None:
+        """It becomes an item or an attribute."""
+
     def persists(self, key: object) -> None:
         """Asks for something beside the pickle."""
 
@@ -74,10 +77,14 @@ class Machine:
         self._below: list[list[object]] = []
         self._memo: dict[int, object] = {}
         self.saw_array = False
+        self._left_at_array: int | None = None
+        self._confused = False
         self.saw_protocol = False
         self.saw_import = False
         self.saw_name = False
         self.operations = 0
+        self.behind_array = 0
+        """Operations since the first array of joblib's, read as plain pickle; 0 where they may mean anything."""
 
     def run(self) -> object:
         """The value, read up to its STOP. Raises `Unreadable`, `TooMuch`."""
@@ -91,6 +98,8 @@ class Machine:
             raise Unreadable(f"it breaks off before byte {self._source.offset:,}: {error}") from error
         finally:
             self.operations = before - self._allowance.operations
+            if self._left_at_array is not None and not self._confused:
+                self.behind_array = self._left_at_array - self._allowance.operations
 
     def _run(self) -> object:
         byte, allowance = self._source.byte, self._allowance
@@ -241,6 +250,7 @@ class Machine:
         state = self._stack.pop()
         target = self._stack[-1]
         self._watch.changes(target, "state", state)
+        self.kept(state if isinstance(state, tuple) else (state,))
         if not isinstance(target, Made):
             return
         if target.built and isinstance(target.state, dict) and isinstance(state, dict):
@@ -252,6 +262,19 @@ class Machine:
             self.saw_array = True
             if self._arrays:
                 self._pass_array(target)
+            else:
+                self._read_on(target)
+
+    def _read_on(self, wrapper: Made) -> None:
+        """As plain pickle, which takes joblib's array bytes for operations. Objects are a whole pickle, which refers to
+        what it has kept itself: read on here, it refers to anything."""
+        try:
+            plain = not array_in(wrapper).objects
+        except Torn:
+            plain = True
+        self._confused |= not plain
+        if self._left_at_array is None:
+            self._left_at_array = self._allowance.operations
 
     def _pass_array(self, wrapper: Made) -> None:
         """As joblib: from behind the frame on, objects are another pickle; else padding says first how long it is."""
@@ -274,8 +297,19 @@ class Machine:
             raise Torn("where joblib reads an array of objects there is something else")
         self._source.begin()
 
+    def kept(self, values: Iterable[object]) -> None:
+        for value in values:
+            for each in value if isinstance(value, tuple) else (value,):
+                if isinstance(each, Global):
+                    self._watch.keeps(each)
+
+    def list_of(self, values: list[object]) -> None:
+        self.kept(values)
+        self._stack.append(values)
+
     def extend(self, values: list[object]) -> None:
         target = self._stack[-1]
+        self.kept(values)
         if isinstance(target, list):
             target.extend(values)
             return
@@ -283,8 +317,13 @@ class Machine:
         if isinstance(target, Made):
             target.items.extend(values)
 
+    def dict_of(self, flat: list[object]) -> None:
+        self.kept(flat[1::2])
+        self._stack.append(dict(_pairs(flat)))
+
     def update(self, flat: list[object]) -> None:
         target = self._stack[-1]
+        self.kept(flat[1::2])
         if isinstance(target, dict):
             target.update(_pairs(flat))
             return
@@ -396,9 +435,9 @@ _KNOWN: dict[bytes, Callable[[Machine], object]] = {
     b"}": lambda m: m._stack.append({}),
     b")": lambda m: m._stack.append(()),
     b"\x8f": lambda m: m._stack.append([]),
-    b"l": lambda m: m.push(m.marked()),
-    b"\x91": lambda m: m.push(m.marked()),
-    b"d": lambda m: m.push(dict(_pairs(m.marked()))),
+    b"l": lambda m: m.list_of(m.marked()),
+    b"\x91": lambda m: m.list_of(m.marked()),
+    b"d": lambda m: m.dict_of(m.marked()),
     b"t": lambda m: m.push(tuple(m.marked())),
     b"\x85": lambda m: m.tuple_of(1),
     b"\x86": lambda m: m.tuple_of(2),

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from modelyard_formats.pickle import calls
 from modelyard_formats.pickle.allowed import is_recorded
-from modelyard_formats.pickle.libraries import OWN, STANDARD, TOOLS, is_installed, is_standard
+from modelyard_formats.pickle.libraries import OWN, STANDARD, TOOLS, is_folder, is_installed, is_standard
 from modelyard_formats.pickle.reader import Change, TooMuch
 from modelyard_formats.pickle.values import Global, Made, Persistent, as_today
 
@@ -41,6 +41,7 @@ class Audit:
         self._misused: set[Global] = set()
         self._computed: set[str] = set()
         self._changed: set[str] = set()
+        self._run: set[str] = set()
 
     def imports(self, what: Global) -> None:
         if len(self._imported) >= MAX_NAMES:
@@ -51,9 +52,14 @@ class Audit:
         known = next((part for part in (module, name) if isinstance(part, str)), "")
         self._computed.add(f"an import by a name that is no short text {known[:40]}".strip())
 
+    def keeps(self, what: Global) -> None:
+        if not calls.may_be_kept(what):
+            self._misused.add(what)
+
     def calls(self, by: object, args: object, *, new: bool) -> None:
         if not isinstance(by, Global):
-            self._computed.add(_shown(by))
+            if not _recognised(lambda: calls.makes_zone(by, args)):
+                self._computed.add(_shown(by))
         elif not _recognised(lambda: calls.may_call(by, args, new=new)):
             if isinstance(args, Made):
                 self._computed.add(f"arguments of {by}")
@@ -67,26 +73,30 @@ class Audit:
             reason = _ODD
             with suppress(*_STUMBLES):
                 reason = _bad_change(target, how, value)
-            if reason:
+            if reason and calls.runs_its_state(target.kind):
+                self._run.add(f"{_shown(target)}: {reason}")
+            elif reason:
                 self._changed.add(f"{_shown(target)}: {reason}")
 
     def persists(self, key: object) -> None:
         if not _recognised(lambda: not calls.bad_key(key)):
             self._computed.add("the type of something kept beside it")
 
-    def verdicts(self, *, only_dangerous: bool = False) -> list[Verdict]:
-        """At most one of each rule. `only_dangerous` where odd names may be chance: in bytes that may be no pickle."""
+    def verdicts(self, *, only_dangerous: bool = False, chance: bool = True) -> list[Verdict]:
+        """At most one of each rule. `only_dangerous` where odd names may be chance: in bytes that may be no pickle.
+        `chance`: what is called and changed there may be too."""
+        doubted = only_dangerous and chance
         odd = {what for what in self._imported if not is_allowed(what)}
         dangerous = {what for what in odd if is_attack(what)} | _listed(odd)
         found = []
         if dangerous or self._misused:
             message = f"loading it runs {_some(dangerous | self._misused)}; save the model without it"
             found.append(Verdict("dangerous", "pickle-code", message))
-        if self._computed and not only_dangerous:
+        if self._computed and not doubted:
             message = f"loading it calls or imports what only loading makes ({_some(self._computed)})"
             found.append(Verdict("dangerous", "pickle-computed-call", message))
-        if self._changed and not only_dangerous:
-            message = f"loading it changes {_some(self._changed)}"
+        if changed := self._run | (set() if doubted else self._changed):
+            message = f"loading it changes {_some(changed)}"
             found.append(Verdict("dangerous", "pickle-changes-import", message))
         if (rest := odd - dangerous) and not only_dangerous:
             message = f"loading it imports {_some(rest)}, not known to be harmless"
@@ -113,7 +123,7 @@ def _bad_change(target: Made, how: Change, value: object) -> str:
         return "" if calls.takes_entries(target) else "entries of it are set"
     if target.built:
         return "it is changed twice"
-    return calls.bad_state(value) or calls.bad_dtype(target, value)
+    return calls.bad_state(value, target.kind) or calls.bad_dtype(target, value)
 
 
 def is_allowed(what: Global) -> bool:
@@ -142,7 +152,11 @@ def _first(what: Global) -> str:
 def _leaves_its_module(what: Global) -> bool:
     """It is of the standard library, or a path by which one gets there or into another library."""
     parts = what.name.split(".")
-    if is_standard(_first(what)) or any(_is_inner(part) for part in [*what.module.split("."), *parts]):
+    if (
+        is_folder(_first(what))
+        or is_standard(_first(what))
+        or any(_is_inner(part) for part in [*what.module.split("."), *parts])
+    ):
         return True
     return any(part in STANDARD for part in parts) or (len(parts) > 1 and any(_leads_out(part) for part in parts))
 

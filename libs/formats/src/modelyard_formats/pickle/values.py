@@ -20,6 +20,7 @@ class Global:
 
 
 RECONSTRUCTOR = Global("copyreg", "_reconstructor")
+_BARE = frozenset({RECONSTRUCTOR, Global("copyreg", "__newobj__"), Global("copyreg", "__newobj_ex__")})
 
 
 def as_today(what: Global) -> Global:
@@ -44,7 +45,7 @@ class Made:
     @property
     def kind(self) -> object:
         """The class that it is an instance of, where `by` is a class or makes a bare instance of one."""
-        bare = self.by == RECONSTRUCTOR and isinstance(self.args, tuple) and self.args
+        bare = isinstance(self.by, Global) and self.by in _BARE and isinstance(self.args, tuple) and self.args
         return self.args[0] if bare and isinstance(self.args, tuple) else self.by
 
     def attributes(self) -> dict[object, object]:

@@ -14,6 +14,7 @@ from modelyard_formats.scan.search import Part, Search
 from modelyard_formats.scan.sniff import HDF5, HEAD, hdf5_starts
 from modelyard_formats.wire.archive_bytes import window
 
+MAX_LOOKS = 200
 _CHUNK = 2**20
 _OVERLAP = 2**13
 _TEXT = re.compile(rb"[\t\n\r -~]{20,}")
@@ -42,8 +43,13 @@ def scan_hdf5(part: Part, search: Search) -> None:
             for text in _TEXT.finditer(data):
                 _judge_text(text[0], part, search)
         starts += [offset + found.start() for found in _PICKLE.finditer(data)]
+    looks = MAX_LOOKS
     for start in dict.fromkeys(starts):
-        _judge_pickle(part, start, search)
+        looks -= _judge_pickle(part, start, search)
+        if looks < 0:
+            message = f"bytes in it look like more than {MAX_LOOKS:,} pickles; save the model as .keras"
+            search.found("dangerous", "pickle-too-large", message, part.inside)
+            return
 
 
 def _overlapping(part: Part) -> Iterator[tuple[int, bytes]]:
@@ -64,11 +70,13 @@ def _judge_text(text: bytes, part: Part, search: Search) -> None:
     judge_names(modules, configs, search, part.inside)
 
 
-def _judge_pickle(part: Part, start: int, search: Search) -> None:
+def _judge_pickle(part: Part, start: int, search: Search) -> bool:
+    """Whether it took more than a glance."""
     size = part.size - start
     for count in (min(64, size), min(HEAD, size)):  # most are chance, which ends at once
         part.file.seek(start)
         if reach(part.file.read(count), size) is not Reach.CALLS:
-            return
+            return count == min(HEAD, size)
     with window(part.file, start, size) as rest:
         scan_pickles(Part(rest, size, "", part.inside), search, is_pickle=False)
+    return True

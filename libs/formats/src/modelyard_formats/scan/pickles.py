@@ -12,6 +12,7 @@ from modelyard_formats.scan.search import Part, Search
 
 MAX_PICKLES = 1_000
 _NO_CHANCE = 3  # as many operations from PROTO on are no chance
+_NO_CHANCE_EITHER = 8  # from anywhere: one byte in four is an operation, and few fit what is on the stack
 
 
 def scan_pickles(part: Part, search: Search, *, is_pickle: bool) -> None:
@@ -73,7 +74,10 @@ def _run(
         _tell(audit, part, search, only_dangerous=not meant)
         raise
     sure = meant or (not again and _is_sure(machine))
-    _tell(audit, part, search, only_dangerous=again or (broken is not None and not sure))
+    # Read as plain pickle, what stands before an array was told the first time; behind it may be numbers.
+    read = machine.behind_array if again and machine.saw_array else machine.operations
+    doubtful = again or (broken is not None and not sure)
+    _tell(audit, part, search, only_dangerous=doubtful, chance=read < _NO_CHANCE_EITHER)
     if broken is not None and not again:
         _tell_broken(broken, machine, part, search, meant=meant)
     return machine, broken is not None
@@ -93,6 +97,6 @@ def _tell_broken(broken: Unreadable, machine: Machine, part: Part, search: Searc
     search.found(severity, rule, f"the pickle cannot be read: {broken}", part.inside)
 
 
-def _tell(audit: Audit, part: Part, search: Search, *, only_dangerous: bool) -> None:
-    for severity, rule, message in audit.verdicts(only_dangerous=only_dangerous):
+def _tell(audit: Audit, part: Part, search: Search, *, only_dangerous: bool, chance: bool = True) -> None:
+    for severity, rule, message in audit.verdicts(only_dangerous=only_dangerous, chance=chance):
         search.found(severity, rule, message, part.inside)

@@ -1,9 +1,11 @@
 """Archives whose JSON says what to build: Keras models and skops files. Called by `scan.archive`."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from modelyard_formats.pickle.calls import CALLED_WHILE_LOADING, TEMPLATE, may_be_kept
 from modelyard_formats.pickle.rules import Severity, is_allowed, is_code
 from modelyard_formats.pickle.values import Global
 from modelyard_formats.scan.search import Part, Search
@@ -12,7 +14,17 @@ from modelyard_formats.wire.zip_members import Zip
 
 MAX_SCHEMA = 64 * 2**20
 _KERAS = ("keras", "tf_keras", "tensorflow", "builtins")
-_BUILTIN_CODE = frozenset({"eval", "exec", "compile", "open", "__import__", "getattr", "setattr", "breakpoint"})
+_BUILTIN_CODE = frozenset(
+    {"eval", "exec", "compile", "open", "__import__", "getattr", "setattr", "delattr", "breakpoint", "input", "globals"}
+)
+# Where Keras keeps functions of numbers; those of its other modules fetch, write and load files.
+_KERAS_NUMBERS = re.compile(
+    r"(tf_)?keras\.((src|api|_tf_keras\.keras)\.)*"
+    r"(activations|losses|metrics|initializers|regularizers|constraints|ops|quantizers|applications)(\.\w+)*"
+    r"|tensorflow\.(python\.)?keras\.(\w+\.)*(activations|losses|metrics|initializers|regularizers|constraints)(\.\w+)*"
+)
+_READS_FILES = frozenset({"TFSMLayer", "JaxLayer", "FlaxLayer"})
+_VOCABULARY = ("vocabulary", "idf_weights", "file_path", "filepath")
 _SKOPS_PLAIN = frozenset({"JsonNode", "CachedNode"})  # they name no type to import
 # Its arrays are indexed by numbers from the file, unchecked.
 _SKOPS_DISTRUSTS = frozenset({"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"})
@@ -106,6 +118,9 @@ def scan_keras(config: Any, search: Search, inside: tuple[str, ...]) -> None:
         if kind == "TorchModuleWrapper":
             message = "a TorchModuleWrapper layer holds a pickled module; write it as a registered layer"
             search.found("dangerous", "keras-import", message, inside)
+        if kind in _READS_FILES or _reads_file(item.get("config")):
+            message = f"a layer ({str(kind)[:60]}) reads a file by its name; save the model with what it holds"
+            search.found("dangerous", "keras-import", message, inside)
         if isinstance(module, str) and isinstance(kind, str):
             _judge_module(module, kind, item.get("config"), search, inside)
 
@@ -116,11 +131,17 @@ def _carries_code(layer: dict[str, Any]) -> bool:
     return isinstance(function, list) or (isinstance(function, dict) and function.get("class_name") == "__lambda__")
 
 
+def _reads_file(config: Any) -> bool:
+    return isinstance(config, dict) and any(isinstance(config.get(name), str) for name in _VOCABULARY)
+
+
 def _judge_module(module: str, kind: str, config: Any, search: Search, inside: tuple[str, ...]) -> None:
     name = config if kind == "function" and isinstance(config, str) else kind
     what = Global(module, name)
     if module == "builtins" and name in _BUILTIN_CODE:
         search.found("dangerous", "keras-import", f"it builds {what}", inside)
+    elif module != "builtins" and not name[:1].isupper() and not _KERAS_NUMBERS.fullmatch(module):
+        search.found("dangerous", "keras-import", f"it calls {str(what)[:200]} to be built", inside)
     elif module.partition(".")[0] not in _KERAS:
         severity: Severity = "dangerous" if is_code(what) else "suspicious"
         search.found(severity, "keras-import", f"it builds {str(what)[:200]}, which is not Keras's", inside)
@@ -136,12 +157,23 @@ def skops_types(schema: Any) -> Iterator[tuple[str, Global]]:
 
 def scan_skops(schema: Any, search: Search, inside: tuple[str, ...]) -> None:
     """skops loads nothing that is not on its list of trusted types; what it would refuse is shown."""
+    for node in objects_in(schema):
+        if bad := CALLED_WHILE_LOADING.union({TEMPLATE}).intersection(node):
+            message = f"it sets {', '.join(sorted(bad))}, which loading itself calls or runs; save the model without it"
+            search.found("dangerous", "skops-untrusted", message, inside)
     for loader, what in skops_types(schema):
-        if loader != "MethodNode" and str(what) not in _SKOPS_DISTRUSTS and (is_allowed(what) or _is_ufunc(what)):
+        if loader != "MethodNode" and str(what) not in _SKOPS_DISTRUSTS and (_is_trusted(what) or _is_ufunc(what)):
             continue
         severity: Severity = "dangerous" if is_code(what, named=loader == "TypeNode") else "suspicious"
         message = f"it builds {str(what)[:200]}, which skops does not trust by itself"
         search.found(severity, "skops-untrusted", message, inside)
+
+
+def _is_trusted(what: Global) -> bool:
+    return is_allowed(what) and may_be_kept(what) and what.module.partition(".")[0] not in _SKOPS_ASKS
+
+
+_SKOPS_ASKS = frozenset({"types", "argparse", "random", "zoneinfo", "joblib"})
 
 
 def _is_ufunc(what: Global) -> bool:

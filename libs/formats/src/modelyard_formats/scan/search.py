@@ -33,13 +33,13 @@ class Search:
         self.room = MAX_UNPACKED
         self.looks = MAX_LOOKS
         self.allowance = Allowance()
-        self._found: dict[tuple[str, str], list[Finding]] = {}
+        self._found: dict[tuple[str, str, str], list[Finding]] = {}
 
     def found(self, severity: Severity, rule: str, message: str, inside: tuple[str, ...] = ()) -> None:
         """`inside` are the archive members that lead to it."""
         where = "".join(f"in {name[:100]}: " for name in inside)
         finding = Finding(file=self.file, severity=severity, rule=rule, message=_printable(where + message)[:500])
-        alike = self._found.setdefault((self.file, rule), [])
+        alike = self._found.setdefault((self.file, rule, severity), [])
         if len(alike) < MAX_ALIKE and finding not in alike:
             alike.append(finding)
 

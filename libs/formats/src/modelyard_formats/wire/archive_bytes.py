@@ -87,13 +87,63 @@ class _Inflate:
         return self._inner.unused_data
 
 
+class _Gzip(_Inflate):
+    """As Python's gzip reads it, which passes over flags that nobody has defined; zlib refuses them."""
+
+    def __init__(self) -> None:
+        super().__init__(31)
+        self._head: bytes | None = b""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if self._head is not None:
+            self._head += data
+            if len(self._head) <= _GZIP_FLAGS:
+                return b""
+            head, self._head = self._head, None
+            flags = bytes(each & 0x1F for each in head[_GZIP_FLAGS : _GZIP_FLAGS + 1])
+            data = head[:_GZIP_FLAGS] + flags + head[_GZIP_FLAGS + 1 :]
+        return super().decompress(data, max_length)
+
+
+class _Lzma:
+    """In its oldest form the header asks for a dictionary of up to 4 GiB: it gets as much as we have, and what looks
+    back farther does not unpack."""
+
+    def __init__(self, kind: int = lzma.FORMAT_AUTO) -> None:
+        self._inner = lzma.LZMADecompressor(kind, memlimit=_LZMA_MEMORY)
+        self._head: bytes | None = b""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if self._head is not None:
+            self._head += data
+            if len(self._head) < _LZMA_SIZE:
+                return b""
+            data, self._head = self._head, None
+            if not data.startswith(_LZMA_MAGICS):
+                wanted = min(int.from_bytes(data[1:_LZMA_SIZE], "little"), _LZMA_DICTIONARY)
+                data = data[:1] + wanted.to_bytes(4, "little") + data[_LZMA_SIZE:]
+        return self._inner.decompress(data, max_length)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+
+_GZIP_FLAGS = 3  # where they stand
+_LZMA_MAGICS = (b"\xfd7zXZ", b"LZIP")
+_LZMA_SIZE = 5  # properties, and the dictionary's size
+_LZMA_DICTIONARY = 64 * 2**20
 _KINDS: dict[str, Callable[[], _Decompressor]] = {
     "deflate": lambda: _Inflate(-15),
     "zlib": lambda: _Inflate(15),
-    "gzip": lambda: _Inflate(31),
+    "gzip": _Gzip,
     "bzip2": bz2.BZ2Decompressor,
-    "xz": lambda: lzma.LZMADecompressor(memlimit=_LZMA_MEMORY),
-    "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY),
+    "xz": _Lzma,
+    "lzma": lambda: _Lzma(lzma.FORMAT_ALONE),
 }
 _ALONE = ("deflate", "lzma")  # of zip members
 _BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError)
@@ -122,7 +172,8 @@ def _is_lzma_header(head: bytes) -> bool:
         return False
     dictionary, size = int.from_bytes(head[1:5], "little"), int.from_bytes(head[5:13], "little")
     bits = f"{dictionary:b}".rstrip("0")
-    return dictionary >= 4096 and bits in ("1", "11") and (size == 2**64 - 1 or size < 2**38)
+    odd = dictionary == 2**32 - 1  # also what is no such number
+    return dictionary >= 4096 and (bits in ("1", "11") or odd) and (size == 2**64 - 1 or size < 2**38)
 
 
 def beginning(file: BinaryIO, kind: str, count: int) -> bytes:

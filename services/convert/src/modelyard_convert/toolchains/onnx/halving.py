@@ -8,6 +8,7 @@ import onnx
 from onnxruntime.transformers import float16
 
 from modelyard_convert.children.protocol import Changes, Work
+from modelyard_convert.toolchains.fp16_range import FP16_MAX, MASK_FROM, NEAR, NO_SAMPLES, TOO_LARGE, unwatched
 from modelyard_convert.toolchains.onnx.graph import all_nodes, float_weights, halves, in_order, is_large, save
 from modelyard_convert.toolchains.onnx.optimising import run_basic_optimiser
 from modelyard_convert.toolchains.onnx.preparing import prepared
@@ -21,11 +22,6 @@ QUANTISING = (
     "QuantizeLinear",
 )
 """What is quantised already takes float32 only, before opset 19."""
-FP16_MAX = 65504.0  # the largest finite value
-NEAR = 0.25
-"""Of that: other samples may well reach it."""
-MASK_FROM = 1e30
-"""What is so large, or infinite, masks something out: after clamping it still does."""
 
 
 def to_fp16(work: Work) -> Changes:
@@ -59,11 +55,12 @@ def to_fp16(work: Work) -> Changes:
 
 def _too_large(model: Any, work: Work) -> tuple[list[str], tuple[str, ...]]:
     """Nodes that would make or take what fp16 does not hold, and what is to be said of it."""
-    if not len(work.samples):
-        return [], (f"no samples show whether anything inside is beyond {FP16_MAX:.0f}, where fp16 ends",)
-    if is_large(work.source_file(".onnx")):
-        return [], (f"too large to see whether anything inside is beyond {FP16_MAX:.0f}, where fp16 ends",)
-    seen = magnitudes(model, work.samples, work.scratch)
+    if not len(work.samples) or is_large(work.source_file(".onnx")):
+        return [], (TOO_LARGE if len(work.samples) else NO_SAMPLES,)
+    try:
+        seen = magnitudes(model, work.samples, work.scratch)
+    except Exception as error:  # noqa: BLE001 - whatever the runtime raises: it is told, and the conversion goes on
+        return [], (unwatched(error),)
     found = {name: value for name, value in seen.items() if value < MASK_FROM}
     if not found:
         return [], ()

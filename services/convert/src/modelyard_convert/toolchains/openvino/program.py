@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from modelyard_convert.children.protocol import Changes, Samples, ToolchainFailed, UnsupportedOperators, Work
+from modelyard_convert.toolchains.fp16_range import FP16_MAX, MASK_FROM, NEAR, NO_SAMPLES, unwatched
 
 _UNCONVERTED = re.compile(r"No conversion rule found for operations:\s*([^\n]+)")
 _FAILED = re.compile(
     r"^-- (?P<name>[\w.]+)-\d+ with a message:\n(?P<why>.*?)(?=^-- |^Summary:|\Z)", re.MULTILINE | re.DOTALL
 )
 _HALF = re.compile(r'type="Const"[^>]*>\s*<data element_type="f16"')
-FP16_MAX = 65504.0
-MASK_FROM = 1e30
-"""What is so large masks something out, also as infinity."""
-NEAR = 0.25
-"""Of that: other samples may well reach it."""
 _OPSET_SUFFIX = re.compile(r"-\d+$")
 
 
@@ -43,8 +39,11 @@ def to_fp16(work: Work) -> Changes:
 def _watched(model: Any, work: Work) -> tuple[str, ...]:
     """What overflows where fp16 is also computed in, which is not here. Nothing can be kept in fp32 for it."""
     if not len(work.samples):
-        return (f"no samples show whether anything inside is beyond {FP16_MAX:.0f}, where fp16 ends",)
-    name, largest = _largest(model, work.samples)
+        return (NO_SAMPLES,)
+    try:
+        name, largest = _largest(model, work.samples)
+    except Exception as error:  # noqa: BLE001 - whatever the runtime raises: it is told, and the conversion goes on
+        return (unwatched(error),)
     work.log(f"the largest magnitude inside, on {len(work.samples)} samples: {largest:.4g} (`{name}`)")
     if largest <= NEAR * FP16_MAX:
         return ()
