@@ -106,6 +106,7 @@ async def test_a_toolchain_runs_with_nothing_of_ours_but_the_protocol(bench: Any
         "modelyard_convert.children",
         "modelyard_convert.children.protocol",
         "modelyard_convert.toolchains",
+        "modelyard_convert.toolchains.fp16_range",
         "modelyard_convert.toolchains.openvino",
         "modelyard_convert.toolchains.openvino.program",
     }

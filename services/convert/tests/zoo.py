@@ -18,6 +18,7 @@ Outputs = dict[str, list[Array]]
 SAMPLES = 128
 ANCHORS = 40
 CLASSES = 5
+MANY = 150_000  # values: their extremes say little of them
 HEAD = 4 + CLASSES
 TOLERANCES = {
     "int8": Tolerance(max_rel_error=0.25, min_cosine=0.99, min_top1_agreement=0.97),
@@ -65,12 +66,13 @@ class Network:
 @dataclass(frozen=True)
 class Kind:
     """`compute(how, left_out)`: all outputs of all samples. `scores`: of an output the places that
-    are scores of classes."""
+    are scores of classes. `alone`: one wrong sample of many shows; an id that is wrong may have been a toss-up."""
 
     compute: Callable[..., Outputs]
     declared: tuple[OutputRole, ...] = ()
     inputs_vary: bool = False
     scores: Mapping[str, slice] = field(default_factory=dict)
+    alone: bool = True
 
 
 def kinds(seed: int) -> dict[str, Kind]:
@@ -100,6 +102,7 @@ def sigmoid(values: Array) -> Array:
 def _classifiers(random: np.random.Generator, inputs: Array) -> dict[str, Kind]:
     first, second, third = (Network.drawn(random, 64, 10, 2) for _ in range(3))
     binary = Network.drawn(random, 64, 1, 3)
+    several, ids = Network.drawn(random, 64, 12, 2), Network.drawn(random, 64, 6, 2)
     every = {"y": slice(None)}
 
     def zipped(*how: Any) -> Outputs:
@@ -117,6 +120,14 @@ def _classifiers(random: np.random.Generator, inputs: Array) -> dict[str, Kind]:
             scores=every,
         ),
         "labels and ZipMap": Kind(zipped, scores={"probabilities": slice(None)}),
+        "several labels": Kind(
+            lambda *how: {"y": _floats(sigmoid(several(inputs, *how) - 3))},
+            (OutputRole(name="y", role="scores"),),
+            scores=every,
+        ),
+        "ids alone": Kind(
+            lambda *how: {"y": [*(ids(inputs, *how) - ids(inputs, "exact").mean(0)).argmax(1)]}, alone=False
+        ),
     }
 
 
@@ -146,6 +157,16 @@ def _detectors(random: np.random.Generator, inputs: Array) -> dict[str, Kind]:
             found["labels"].append(one[4:, kept].argmax(0))
         return found
 
+    def ranked(*how: Any) -> Outputs:
+        """Padded to one length, as heads without suppression end."""
+        found = selected(*how)
+        rows = [np.zeros((12, 6), np.float32) for _ in range(SAMPLES)]
+        for index, row in enumerate(rows):
+            kept = len(found["scores"][index])
+            row[:kept, :4], row[:kept, 4] = found["boxes"][index], found["scores"][index]
+            row[:kept, 5] = found["labels"][index]
+        return {"y": rows}
+
     decode = HeadDecoding(axis=1, boxes=(0, 4), scores=(4, HEAD))
     declared = OutputRole(name="y", role="detections", box_format="cxcywh", decode=decode)
     only = {"y": slice(4, HEAD)}
@@ -154,6 +175,7 @@ def _detectors(random: np.random.Generator, inputs: Array) -> dict[str, Kind]:
         "detector, one head that config.json explains": Kind(
             lambda *how: {"y": _floats(head(*how))}, (declared,), scores=only
         ),
+        "detector, rows by their score": Kind(ranked),
         "detector with NMS": Kind(selected, scores={"scores": slice(None)}),
     }
 
@@ -174,6 +196,11 @@ def _maps(random: np.random.Generator, inputs: Array) -> dict[str, Kind]:
             (OutputRole(name="y", role="mask"),),
             scores={"y": slice(None)},
         ),
+        "maps of several things": Kind(
+            lambda *how: {"y": _floats(sigmoid(smooth(*how) - 1))},
+            (OutputRole(name="y", role="mask"),),
+            scores={"y": slice(None)},
+        ),
         "segmenter, class ids": Kind(lambda *how: {"y": [*smooth(*how).argmax(1)]}),
     }
 
@@ -181,7 +208,9 @@ def _maps(random: np.random.Generator, inputs: Array) -> dict[str, Kind]:
 def _others(random: np.random.Generator, inputs: Array) -> dict[str, Kind]:
     embedding, values = Network.drawn(random, 64, 64), Network.drawn(random, 64, 3)
     speech, state, text = Network.drawn(random, 64, 1, 2), Network.drawn(random, 64, 32), Network.drawn(random, 64, 24)
+    prices, four = Network.drawn(random, 64, 1), Network.drawn(random, 64, 4)
     scales = np.array([1, 100, 0.01])
+    documents = [random.standard_normal((3 + index, 32)) for index in range(SAMPLES)]
     sentences = [random.standard_normal((3 + index % 9, 32)) for index in range(SAMPLES)]
 
     def vectors(*how: Any) -> Outputs:
@@ -196,6 +225,11 @@ def _others(random: np.random.Generator, inputs: Array) -> dict[str, Kind]:
     return {
         "embedding": Kind(vectors),
         "regression": Kind(lambda *how: {"y": _floats(values(inputs, *how) * scales + scales)}),
+        "prices": Kind(lambda *how: {"y": _floats(np.exp(prices(inputs, *how) * 1.5))}),
+        "four scales": Kind(lambda *how: {"y": _floats(four(inputs, *how) * np.array([1e-3, 1, 1e2, 1e5]))}),
+        "documents of their own lengths": Kind(
+            lambda *how: {"y": [text(one, *how).astype(np.float32) for one in documents]}, inputs_vary=True
+        ),
         "recurrent with state": Kind(recurrent, roles, scores={"y": slice(None)}),
         "text of varying length": Kind(
             lambda *how: {"y": [text(one, *how).astype(np.float32) for one in sentences]}, inputs_vary=True
@@ -214,13 +248,18 @@ def wrong(kind: Kind, right: Outputs, made: str) -> Iterator[tuple[str, Outputs]
         "clipped range": lambda name, values: _clipped(values),
         "shifted boxes": _shifted,
         "dropped state": lambda name, values: [np.zeros_like(each) for each in values] if name == "h" else values,
+        "the smaller half zero": _without_the_small,
+        "the quiet channel zero": _without_the_quiet,
+        "one id lost": _without_an_id,
+        "ids one too high": lambda name, values: [each + _IDS for each in values] if _is_ranked(values) else values,
         "answers of the next sample": lambda name, values: [*values[1:], values[0]],
     }
     for name, way in ways.items():
         yield name, {output: way(output, values) for output, values in right.items()}
     one, other = _most_different(right)
-    yield "one wrong sample of 128", _replaced(right, one, {name: values[other] for name, values in right.items()})
-    yield "one zero sample of 128", _replaced(right, one, {name: values[one] * 0 for name, values in right.items()})
+    if kind.alone:
+        yield "one wrong sample of 128", _replaced(right, one, {name: values[other] for name, values in right.items()})
+        yield "one zero sample of 128", _replaced(right, one, {name: values[one] * 0 for name, values in right.items()})
     yield "a layer left out", kind.compute(made, 1)
 
 
@@ -260,7 +299,7 @@ def _swapped(name: str, values: Array) -> Array:
     """The first two of whatever channels there are; of maps of ids the ids."""
     if values.dtype.kind == "i":
         return np.where(values == 0, 1, np.where(values == 1, 0, values))
-    axis = 1 if name == "y" and values.ndim == 2 and values.shape[1] == 24 else 0
+    axis = 1 if name == "y" and values.ndim == 2 and values.shape[1] in (6, 24) else 0
     if values.ndim == 0 or values.shape[axis] < 2:
         return values
     order = np.arange(values.shape[axis])
@@ -272,9 +311,47 @@ def _swapped(name: str, values: Array) -> Array:
 def _clipped(values: list[Array]) -> list[Array]:
     if values[0].dtype.kind != "f":
         return values
+    if _is_ranked(values):  # its scores: boxes are cut at the edges of a picture
+        return [np.where(np.arange(6) == 4, np.clip(each, 0.25, 0.6), each) for each in values]
     every = np.concatenate([each.ravel() for each in values])
-    middle, reach = (every.max() + every.min()) / 2, (every.max() - every.min()) / 4
+    lowest, highest = (every.min(), every.max()) if every.size < MANY else np.quantile(every, (0.005, 0.995))
+    middle, reach = (highest + lowest) / 2, (highest - lowest) / 4
     return [np.clip(each, middle - reach, middle + reach) for each in values]
+
+
+_IDS = np.array([0, 0, 0, 0, 0, 1], np.float32)
+
+
+def _is_ranked(values: list[Array]) -> bool:
+    return values[0].ndim == 2 and values[0].shape[1] == 6
+
+
+def _without_the_small(_name: str, values: list[Array]) -> list[Array]:
+    """Where sizes differ by orders of magnitude."""
+    if values[0].shape != (1,) or min(each.item() for each in values) <= 0:
+        return values
+    sizes = np.array([each.item() for each in values])
+    if sizes.max() < 10 * np.median(sizes) or sizes.max() <= 1:
+        return values
+    return [each * (each >= np.median(sizes)) for each in values]
+
+
+def _without_the_quiet(_name: str, values: list[Array]) -> list[Array]:
+    if values[0].shape != (4,):
+        return values
+    return [each * np.array([0, 1, 1, 1], np.float32) for each in values]
+
+
+def _without_an_id(_name: str, values: list[Array]) -> list[Array]:
+    """The one that is there least, but often enough."""
+    if values[0].dtype.kind != "i" or values[0].ndim:
+        return values
+    ids, counts = np.unique(np.array(values), return_counts=True)
+    often = [(count, one) for one, count in zip(ids, counts, strict=True) if count >= 8]
+    if len(often) < 2:
+        return values
+    lost, other = min(often)[1], max(often)[1]
+    return [np.where(each == lost, other, each) for each in values]
 
 
 def _shifted(name: str, values: list[Array]) -> list[Array]:

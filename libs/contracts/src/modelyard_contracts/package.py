@@ -55,6 +55,9 @@ class HeadDecoding(ConfigModel):
     boxes: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
     scores: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
     objectness: int | None = Field(default=None, ge=0, description="multiplied with the scores")
+    class_id: int | None = Field(
+        default=None, ge=0, description="holds the class; without it that of the highest score"
+    )
 
     @model_validator(mode="after")
     def _ranges(self) -> "HeadDecoding":

@@ -205,6 +205,7 @@ class _Conversion:
             count=sampled.prove,
             outputs=self._outputs(which),
             counterpart=None if is_source else sampled.signature,
+            together=sampled.together,
             turns=Turns(own=turns / f"{which}-turn", other=turns / f"{other}-turn", leads=is_source),
         )
         reach = Reach(

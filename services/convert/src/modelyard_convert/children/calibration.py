@@ -88,6 +88,23 @@ def runs(pieces: list[Feed], axes: Axes) -> list[Feed]:
     return made
 
 
+def together_first(made: list[Feed], axes: Axes, most: int) -> list[Feed]:
+    """The same runs, but of those of one shape the first few in one."""
+    shapes = [_shapes_beside(each, axes) for each in made]
+    first = [index for index, shape in enumerate(shapes) if shape == shapes[0]][:most]
+    if len(first) < 2:
+        return made
+    return [joined([made[index] for index in first], axes), *(made[i] for i in range(len(made)) if i not in first)]
+
+
+def _shapes_beside(feed: Feed, axes: Axes) -> list[tuple[int, ...]]:
+    """What has to be the same in all items of one run; of inputs without items the values too, hence their digest."""
+    return [
+        feed[name].shape[:axis] + feed[name].shape[axis + 1 :] if axis is not None else (hash(feed[name].tobytes()),)
+        for name, axis in axes.of.items()
+    ]
+
+
 def items_of(feed: Feed, axes: Axes) -> int:
     return next((feed[name].shape[axis] for name, axis in axes.of.items() if axis is not None), axes.items or 1)
 

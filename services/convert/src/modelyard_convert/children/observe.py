@@ -35,7 +35,7 @@ def observe(request: ObserveRequest, log: Log) -> ObserveReport:
         log(f"{runs} of {request.count} samples were run: one takes long, or gives much")
     talk = Talk(request.turns) if request.turns else None
     timed = _loaded(request, TIMED_THREADS, "default")  # as the runtime computes by default
-    clock = timing.Clock.warm(timed, list(feeds(timed, request)))
+    clock = timing.Clock.warm(timed, list(feeds(timed, request))[1 if request.together else 0 :])
     if talk and request.turns and not request.turns.leads:
         timing.follow(clock, talk)
     else:
@@ -64,7 +64,12 @@ def record(loaded: Runner, request: ObserveRequest) -> int:
         for number, feed in enumerate(feeds(loaded, request)):
             if number >= LEAST_RUNS and time.monotonic() > began + RECORD_SECONDS:
                 return
-            outputs = loaded.run(feed)
+            try:
+                outputs = loaded.run(feed)
+            except Failure as failure:
+                if number or not request.together or not request.counterpart:
+                    raise
+                raise BadResult(f"it does not take {request.together} items in one run: {failure.message}") from failure
             row = [outputs[spec.name] for spec in loaded.signature.outputs]
             yield [each if each.dtype.kind in _COMPARED else None for each in row]
             kept += sum(each.nbytes for each in row)

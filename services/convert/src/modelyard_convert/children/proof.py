@@ -6,7 +6,7 @@ result that is hardly closer to its own reference than that is `inconclusive`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from modelyard_convert.children.judging.detections import Boxes, compare_detecti
 from modelyard_convert.children.judging.embedding import compare_embeddings
 from modelyard_convert.children.judging.numbers import compare_numbers
 from modelyard_convert.children.judging.pairing import Comparison, Paired, partners
-from modelyard_convert.children.judging.roles import Role, roles
+from modelyard_convert.children.judging.roles import UNKNOWN, Role, roles
 from modelyard_convert.children.judging.scores import compare_scores
 
 Verdict = Literal["passed", "failed", "inconclusive"]
@@ -96,12 +96,23 @@ def judge(evidence: Evidence) -> tuple[Verdict, str, tuple[str, ...]]:
     notes = tuple(dict.fromkeys(f"output {each.parity.name}: {note}" for each in outputs for note in each.notes))
     faults = [f"output {each.parity.name}: {fault}" for each in outputs for fault in each.faults]
     if faults:
-        return "failed", "; ".join(faults), notes
+        return "failed", "; ".join(faults), (*notes, *map(_undeclared, filter(_guessed, outputs)))
     if doubt := _doubt(evidence):
         return "inconclusive", doubt, notes
     if all(each.parity.exact for each in outputs):
         return "passed", f"bit for bit the same on {evidence.samples} samples", notes
     return "passed", f"within the tolerance on {evidence.samples} real samples: {_told(outputs)}", notes
+
+
+def _guessed(judged: Judged) -> bool:
+    return bool(judged.faults and judged.parity.measures) and judged.parity.role_from == UNKNOWN
+
+
+def _undeclared(judged: Judged) -> str:
+    return (
+        f"output {judged.parity.name}: nothing says what it is, so it was judged as plain numbers; if it is a "
+        "detector's, a map or scores, say so in `outputs` of config.json (docs/proof.md)"
+    )
 
 
 def _doubt(evidence: Evidence) -> str:
@@ -196,7 +207,7 @@ def _compared(pair: Paired, role: Role, bounds: Tolerance) -> Comparison:
         return compare_embeddings(pair, bounds)
     if name in _COMPARISONS:
         return _COMPARISONS[name](pair, bounds)
-    return compare_numbers(pair, bounds.max_rel_error)
+    return compare_numbers(pair, bounds.max_rel_error, most_lost=1.0 - bounds.min_top1_agreement)
 
 
 _COMPARISONS = {"classes": compare_ids, "mask": compare_masks, "rows": compare_rows, "indices": compare_rows}
@@ -246,7 +257,23 @@ def _judge_detections(
     if any(len(each.boxes) != len(each.scores) for each in (*theirs, *ours)):
         return Judged(_parity(name, shown, *first, None), ("boxes and scores are of different lengths",))
     compared = compare_detections(theirs, ours, bounds)
-    return _judged(_parity(name, shown, *first, compared), compared, varies=varies)
+    judged = _judged(_parity(name, shown, *first, compared), compared, varies=varies)
+    return replace(judged, notes=(*judged.notes, *_unread(role, own[0][0])))
+
+
+def _unread(role: Role, head: Array) -> tuple[str, ...]:
+    """Places of a head that config.json says nothing of: nobody compares them."""
+    decode = role.declared.decode if role.declared else None
+    if decode is None or decode.axis > head.ndim:
+        return ()
+    read = {*range(*decode.boxes), *range(*decode.scores), decode.objectness, decode.class_id}
+    left = [place for place in range(head.shape[decode.axis - 1]) if place not in read]
+    if not left:
+        return ()
+    shown = ", ".join(map(str, left[:5])) + (" and more" if len(left) > 5 else "")
+    return (
+        f"places {shown} are not compared: decode in config.json does not say what they are (class_id, objectness)",
+    )
 
 
 def _boxes(arrays: Sequence[Array], role: Role) -> Boxes:
@@ -263,7 +290,11 @@ def _boxes(arrays: Sequence[Array], role: Role) -> Boxes:
         boxes = arrays[0].reshape(-1, 4)
         scores = arrays[1].astype(np.float64).reshape(len(boxes), -1) if len(boxes) else np.zeros((0, 1))
     boxes, scores = np.nan_to_num(boxes), np.nan_to_num(scores)
-    classes = arrays[2].ravel() if len(arrays) > 2 else scores.argmax(axis=1)
+    named = entry.decode.class_id if entry and entry.decode else None
+    if named is not None:
+        classes = np.round(head[:, named])
+    else:
+        classes = arrays[2].ravel() if len(arrays) > 2 else scores.argmax(axis=1)
     return Boxes(corners(boxes, form), scores.max(axis=1, initial=0.0), classes)
 
 
@@ -282,11 +313,22 @@ def _defect(own: Sequence[Array], got: Sequence[Array], *, fixed: bool) -> str |
         if a.dtype.kind != "f" or b.dtype.kind != "f":
             continue
         if a.shape == b.shape and not _same_pattern(a, b):
-            wrong = int(np.count_nonzero(_pattern(a) != _pattern(b)))
-            return f"sample {index}: {wrong} values are NaN or infinite in one and not in the other"
+            return f"sample {index}: {_not_finite(a, b)}"
         if a.shape != b.shape and np.isfinite(a).all() and not np.isfinite(b).all():
             return f"sample {index}: values of the result are NaN or infinite"
     return None
+
+
+def _not_finite(own: Array, got: Array) -> str:
+    """Where both are not finite, but not the same, the result's is told."""
+    apart = _pattern(own) != _pattern(got)
+    count = int(np.count_nonzero(apart))
+    here = got[apart]
+    if np.isfinite(here).all():
+        return f"{count} values are NaN or infinite in the source and not in the result"
+    what = "infinite" if np.isinf(here).any() else "NaN"
+    largest = float(np.abs(own[np.isfinite(own)]).max(initial=0.0))
+    return f"{count} values of the result are {what} and those of the source are not; its largest is {largest:.4g}"
 
 
 def _pattern(values: Array) -> Array:

@@ -31,7 +31,8 @@ class SampleRequest(Shape):
 
 class SampleReport(Shape):
     """`calibrate` and `prove` are runs of `batch` items each; `output_batch_axes`: where each output has them, as far
-    as it was found out; `inputs_vary`: samples differ in size; `notes`: what is odd about the samples."""
+    as it was found out; `together`: how many items the first run has instead, if it has more; `inputs_vary`: samples
+    differ in size; `notes`: what is odd about the samples."""
 
     kind: Kind
     signature: Signature
@@ -39,6 +40,7 @@ class SampleReport(Shape):
     prove: int
     batch: int
     output_batch_axes: tuple[int | None, ...] = ()
+    together: int = 0
     inputs_vary: bool = False
     notes: tuple[str, ...] = ()
 
@@ -83,7 +85,8 @@ class Turns(Shape):
 
 
 class ObserveRequest(Shape):
-    """`counterpart`: the source's signature, when a result is observed. Without `turns` it is timed alone."""
+    """`counterpart`: the source's signature, when a result is observed. Without `turns` it is timed alone. `together`:
+    items of the first run, which is not timed."""
 
     do: Literal["observe"] = "observe"
     format: str
@@ -94,6 +97,7 @@ class ObserveRequest(Shape):
     outputs: Path
     counterpart: Signature | None
     turns: Turns | None
+    together: int = 0
 
 
 class ObserveReport(Shape):

@@ -21,6 +21,7 @@ from modelyard_formats.table import runner
 from modelyard_runtime.subprocess_child import Log
 
 PROVE_SAMPLES = 128
+TOGETHER = 3  # samples in the first run, of a model that takes any number: what is only ever run alone hides mixed rows
 _REFUSED_BY_RUNTIME = (
     re.compile(r"Could not find an implementation for (?P<name>[\w.]+)\("),
     re.compile(r"(?P<domain>[\w.]*):(?P<name>\w+)\(-?\d+\) is not a registered function/op"),
@@ -34,13 +35,15 @@ def sample(request: SampleRequest, log: Log) -> SampleReport:
     signature = loaded.signature
     fed = _real(request, request.folder, loaded, log) if request.folder else _seeded(request, loaded, log)
     samples, names = fed.samples, [spec.name for spec in signature.inputs]
-    for path, feeds in ((request.calibration, samples.calibrate), (request.proof, samples.prove)):
+    prove = calibration.together_first(samples.prove, fed.axes, TOGETHER) if fed.apart else samples.prove
+    for path, feeds in ((request.calibration, samples.calibrate), (request.proof, prove)):
         arrays.write(path, ([feed[name] for name in names] for feed in feeds))
     return SampleReport(
         kind=samples.kind,
         signature=signature,
         calibrate=len(samples.calibrate),
-        prove=len(samples.prove),
+        prove=len(prove),
+        together=len(samples.prove) - len(prove) + 1 if len(prove) < len(samples.prove) else 0,
         inputs_vary=len({tuple(feed[name].shape for name in names) for feed in samples.prove}) > 1,
         batch=calibration.items_of(samples.prove[0], fed.axes),
         output_batch_axes=fed.output_axes,
@@ -54,6 +57,11 @@ class _Fed:
     axes: Axes
     output_axes: tuple[int | None, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def apart(self) -> bool:
+        """A run may have any number of items, and every output says which of them is whose."""
+        return self.axes.items is None and bool(self.output_axes) and None not in self.output_axes
 
 
 def _loaded(request: SampleRequest) -> Runner:

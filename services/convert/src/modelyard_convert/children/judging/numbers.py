@@ -16,13 +16,15 @@ from modelyard_convert.children.judging.pairing import Comparison, Paired, plain
 MOST_CHANNELS = 4096
 BLOCK = 1 << 20  # values that are looked at together
 PEAK_SHARE = 0.05  # a channel that hardly varies is measured against this much of its largest value
-QUIETEST = 1e-4  # and none against less than this much of the loudest one
+QUIETEST = 1e-4  # and none against less than this much of the loudest one: 0.06 beside boxes up to 640
+FEW = 64  # values of a sample that is nothing else: each is a quantity of its own, however small it is
 TRIMMED = 0.001  # so that none is left out of fewer than 1000
 BIAS_SHARE = 0.5  # an error with one sign may be this much of one that has both
 LARGEST_FACTOR, LARGEST, LARGEST_LOG = 10.0, 0.35, 0.25  # the worst of very many values, up to a share of the reach
 CHANNELS_SHARE = 0.1  # the worst of ten times as many channels may be so much worse
 SAMPLE_FACTOR = 2.0  # one sample may be so many times worse than all together, of one value twice that
 CONSTANT = 1e-6
+TURNED = 0.5  # of a sample's values
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Scales:
     spread: Array
     reach: Array
     constant: Array
+    peak: float
 
 
 def compare_numbers(
@@ -43,8 +46,10 @@ def compare_numbers(
     space: str = "",
     least: float = 0.0,
     trimmed: float = TRIMMED,
+    most_lost: float | None = None,
 ) -> Comparison:
-    """`limit`: most that a channel's errors may be, as a share. `space`: `log ` in the names of the measures. `least`:
+    """`limit`: most that a channel's errors may be, as a share. `most_lost`: the share of samples that may have come to
+    nothing. `space`: `log ` in the names of the measures. `least`:
     spread and reach that every channel is taken to have. `trimmed`: of a channel's values, the largest errors that are
     left out."""
     axis = channel_axis(pair.own) if axis is None else axis
@@ -62,6 +67,7 @@ def compare_numbers(
         measures.append(
             Measure(name=f"{space}{name}", value=float(values[worst]), limit=most, control=control, where=where)
         )
+    measures += _lost(pair, scales, most_lost) if most_lost is not None else []
     sample = int(np.argmax(found.samples))
     measures.append(
         Measure(
@@ -75,6 +81,26 @@ def compare_numbers(
     varies = found.controlled and not scales.constant.all()
     notes = ("it is the same for every sample",) if scales.constant.all() else ()
     return Comparison(tuple(measures), total, control_total if varies else None, sample, notes)
+
+
+def _lost(pair: Paired, scales: Scales, most: float) -> list[Measure]:
+    """Where sizes differ by orders of magnitude, a small sample may be wholly wrong and yet near: it has become zero,
+    or changed its sign though no reference ever does."""
+    some = [index for index, own in enumerate(pair.own) if np.any(np.abs(plain(own)) > CONSTANT * scales.peak)]
+    if not some:
+        return []
+    zero = [index for index in some if not np.any(plain(pair.got[index]))]
+    signs = {sign for own in pair.own for sign in np.unique(np.sign(plain(own)))} - {0.0}
+    turned = [
+        index
+        for index in some
+        if len(signs) == 1
+        and np.mean(plain(pair.got[index]) * next(iter(signs)) < -plain(np.abs(pair.own[index])) / 2) > TURNED
+    ]
+    return [
+        Measure(name=name, value=len(found) / len(some), limit=most, where=f"sample {found[0]}" if found else "")
+        for name, found in (("became zero", zero), ("changed sign", turned))
+    ]
 
 
 def channel_axis(own: Sequence[Array]) -> int | None:
@@ -121,10 +147,12 @@ def _scales(own: Sequence[Array], axis: int | None, least: float) -> Scales:
         reach.append(away.max(axis=1, initial=0.0))
         peak.append(np.abs(values).max(axis=1, initial=0.0))
     spreads, reaches, peaks = (np.concatenate(each) for each in (spread, reach, peak))
-    loudest = peaks.max(initial=0.0) * QUIETEST or 1.0
-    floor = np.maximum(np.maximum(peaks * PEAK_SHARE, loudest), least)
     constant = reaches <= CONSTANT * np.maximum(peaks, np.finfo(np.float64).tiny)
-    return Scales(np.maximum(spreads, floor), np.maximum(reaches, floor), constant)
+    apart = axis is not None and all(each.ndim == 1 and each.size <= FEW for each in own)
+    quietest = np.where(constant | (not apart), peaks.max(initial=0.0) * QUIETEST, np.finfo(np.float64).tiny)
+    floor = np.maximum(np.maximum(peaks * PEAK_SHARE, quietest), least)
+    floor[floor == 0] = 1.0
+    return Scales(np.maximum(spreads, floor), np.maximum(reaches, floor), constant, float(peaks.max(initial=0.0)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ SEED = 20240229
 class Paired:
     """`own` and `got`: reference and result, one array for each sample, finite where the reference is.
 
-    `others`: for each sample another one whose reference has the same shape, the control; None where there is none.
+    `others`: for each sample another one whose reference has the same shape, or is longer; None where there is none.
     """
 
     own: Sequence[Array]
@@ -26,7 +26,11 @@ class Paired:
         return len(self.own)
 
     def controls(self) -> list[Array | None]:
-        return [None if other is None else self.own[other] for other in self.others]
+        """Of the samples' own shapes: a longer one is cut."""
+        return [
+            None if other is None else self.own[other][tuple(map(slice, own.shape))]
+            for own, other in zip(self.own, self.others, strict=True)
+        ]
 
     def mapped(self, own: Sequence[Array], got: Sequence[Array]) -> "Paired":
         """The same samples in other terms."""
@@ -66,7 +70,8 @@ def next_ones(count: int) -> list[int]:
 
 
 def partners(own: Sequence[Array]) -> list[int | None]:
-    """For every sample another one of its shape, drawn: neighbours often are of the same class."""
+    """For every sample another one of its shape, drawn: neighbours often are of the same class. Where there is none,
+    the next longer one."""
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for index in np.random.default_rng(SEED).permutation(len(own)):
         by_shape.setdefault(own[index].shape, []).append(int(index))
@@ -75,4 +80,14 @@ def partners(own: Sequence[Array]) -> list[int | None]:
         if len(same) > 1:
             for this, other in zip(same, (*same[1:], same[0]), strict=True):
                 others[this] = other
-    return others
+    return [_longer(own, index) if other is None else other for index, other in enumerate(others)]
+
+
+def _longer(own: Sequence[Array], index: int) -> int | None:
+    this = own[index].shape
+    fitting = [
+        place
+        for place, each in enumerate(own)
+        if place != index and each.ndim == len(this) and all(a >= b for a, b in zip(each.shape, this, strict=True))
+    ]
+    return min(fitting, key=lambda place: own[place].size, default=None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelyard_contracts.package import OutputRole
+from modelyard_contracts.package import HeadDecoding, OutputRole
 from modelyard_convert.children.arrays import Array
 
 MADE_BY = {
@@ -27,6 +27,8 @@ LEAST_EMBEDDING = 16  # values in a vector of length one, before that is taken f
 MAP_RANK = 2  # of a sample: height and width
 CORNERS = 4
 MOST_SCORE_RANK = 2
+RANKED = (CORNERS + 2,)
+UNKNOWN = "nothing says what it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ def roles(
     long as their inputs, so that the place of a row has a meaning."""
     said = {entry.name: Role(entry.role, "config.json", entry) for entry in declared}
     found = {
-        name: said.get(name) or _shown(values, heads.get(name, ""), labels, sequence=name in sequences)
+        name: said.get(name)
+        or _ranked(name, values)
+        or _shown(values, heads.get(name, ""), labels, sequence=name in sequences)
         for name, values in outputs.items()
         if values
     }
@@ -80,7 +84,26 @@ def _by_values(values: Sequence[Array], labels: int, *, sequence: bool) -> Role:
         return Role("mask" if first.ndim >= MAP_RANK else "classes", "the values: whole numbers")
     if vary:
         return Role("rows", "the values: rows vary from sample to sample")
-    return _vector(values, labels) or Role("numbers", "nothing says what it is")
+    return _vector(values, labels) or Role("numbers", UNKNOWN)
+
+
+def _ranked(name: str, values: Sequence[Array]) -> Role | None:
+    """[k, 6], as detectors end that rank what they find: boxes, a score that falls from row to row, and a class id."""
+    if {each.shape for each in values} != {(*values[0].shape[:1], *RANKED)} or len(values[0]) < 2:
+        return None
+    rows = np.stack([each.astype(np.float64) for each in values])
+    whole = (rows == np.round(rows)).all(axis=(0, 1))
+    for score, ids in ((CORNERS, CORNERS + 1), (CORNERS + 1, CORNERS)):
+        falling = (np.diff(rows[..., score], axis=1) <= 0).all()
+        if not falling or whole[score] or not whole[ids] or not _probabilities([each[:, score] for each in values]):
+            continue
+        there = rows[rows[..., score] > 0]
+        if not (there[:, 2:4] >= there[:, :2]).all():
+            continue
+        decode = HeadDecoding(axis=2, boxes=(0, CORNERS), scores=(score, score + 1), class_id=ids)
+        entry = OutputRole(name=name, role="detections", decode=decode)
+        return Role("detections", "the values: boxes with falling scores and class ids", entry)
+    return None
 
 
 def _vector(values: Sequence[Array], labels: int) -> Role | None:
@@ -109,8 +132,13 @@ def _detections(found: dict[str, Role], outputs: Mapping[str, Sequence[Array]]) 
         for name, values in outputs.items()
         if name in found and all(each.ndim == 1 for each in values) and [len(each) for each in values] == lengths
     ]
-    scores = [name for name in beside if outputs[name][0].dtype.kind == "f" and _probabilities(outputs[name])]
-    classes = [name for name in beside if outputs[name][0].dtype.kind in "iu"]
+    whole = [name for name in beside if all(np.array_equal(each, np.round(each)) for each in outputs[name])]
+    scores = [
+        name
+        for name in beside
+        if name not in whole and outputs[name][0].dtype.kind == "f" and _probabilities(outputs[name])
+    ]
+    classes = [name for name in whole if outputs[name][0].dtype.kind in "iuf"]
     if len(scores) != 1 or len(classes) > 1 or not (classes or len(set(lengths)) > 1):
         return found
     told = "the values: boxes beside scores"

@@ -7,7 +7,7 @@ import numpy as np
 from modelyard_contracts.shapes import Measure, Tolerance
 from modelyard_convert.children.arrays import Array
 from modelyard_convert.children.judging.numbers import compare_numbers
-from modelyard_convert.children.judging.pairing import Comparison, Paired, plain
+from modelyard_convert.children.judging.pairing import Comparison, Paired, least_share, plain
 
 PROBABILITY_SHARE = 0.4  # of `max_rel_error`: the mean distance of two distributions, between 0 and 1
 SMALLEST_SHARE = 0.12  # of `max_rel_error`: what is added to a probability before its logarithm is taken
@@ -16,6 +16,7 @@ TOSS_UPS = 0.01  # of all places: where two classes are equally likely, a roundi
 SAMPLE_MOVED = 0.55  # of a sample's probability: more is no toss-up that fell the other way
 SEEN = 5  # samples of a class before it is judged alone
 LEAST_OF_A_CLASS = 0.5
+DECISIONS_FACTOR = 10.0
 FIRST = 5
 ORDER_SLACK = 0.2
 
@@ -23,6 +24,8 @@ ORDER_SLACK = 0.2
 def compare_scores(pair: Paired, bounds: Tolerance, *, logits: bool) -> Comparison:
     """Per sample an array whose class axis is `class_axis`; several places of a sample are looked at one by one."""
     axis = class_axis(pair.own)
+    if logits and all(each.shape[axis : axis + 1] in ((), (1,)) for each in pair.own):
+        pair, logits = pair.mapped(*([_sigmoid(each) for each in side] for side in (pair.own, pair.got))), False
     own, got = ([_rows(each, axis) for each in arrays] for arrays in (pair.own, pair.got))
     terms = [
         [_log(rows, logits=logits, smallest=bounds.max_rel_error * SMALLEST_SHARE) for rows in each]
@@ -39,7 +42,11 @@ def compare_scores(pair: Paired, bounds: Tolerance, *, logits: bool) -> Comparis
     shares = [[_shares(rows, logits=logits) for rows in each] for each in (own, got)]
     top = [np.concatenate([rows.argmax(axis=1) for rows in each]) for each in shares]
     lengths = [len(rows) for rows in own]
-    measures = [_agreement(top, shares, pair, lengths, bounds), *_of_classes(top, shares[0][0].shape[1])]
+    measures = [_agreement(top, shares, pair, lengths, bounds)]
+    if _exclusive(shares[0]):
+        measures += _of_classes(top, shares[0][0].shape[1])
+    else:
+        measures += _decisions(np.concatenate(shares[0]), np.concatenate(shares[1]), bounds)
     if shares[0][0].shape[1] > 2:
         measures.append(_order(shares, bounds))
     apart = [0.5 * np.abs(a - b).sum(axis=1) for a, b in zip(*shares, strict=True)]
@@ -107,7 +114,7 @@ def _agreement(
     """A tie that is broken the other way agrees: the class that the result names is as good as the first one."""
     ends = np.cumsum([0, *lengths])
     other = [
-        top[0][ends[each] : ends[each + 1]] == top[1][ends[index] : ends[index + 1]]
+        top[0][ends[each] : ends[each] + lengths[index]] == top[1][ends[index] : ends[index + 1]]
         for index, each in enumerate(pair.others)
         if each is not None
     ]
@@ -136,6 +143,42 @@ def _of_classes(top: Sequence[Array], classes: int) -> list[Measure]:
     worst = int(often[np.argmin(shares)])
     where = f"class {worst}: {agreeing[worst]} of {counts[worst]}"
     return [Measure(name="one class", value=float(shares.min()), limit=LEAST_OF_A_CLASS, at_least=True, where=where)]
+
+
+def _exclusive(shares: Sequence[Array]) -> bool:
+    return all(np.allclose(rows.sum(axis=1), 1.0, atol=0.01) for rows in shares)
+
+
+def _decisions(own: Array, got: Array, bounds: Tolerance) -> list[Measure]:
+    """Where every class may be there or not (sigmoid): what is on one side of one half has to stay there, unless it was
+    hardly on it."""
+    sure = np.abs(own - 0.5) > bounds.max_rel_error * PROBABILITY_SHARE
+    theirs, ours = own > 0.5, np.where(sure, got, own) > 0.5
+    either = np.count_nonzero(theirs | ours)
+    if either < SEEN:
+        return []
+    both = theirs & ours
+    measures = [
+        Measure(
+            name="decisions",
+            value=float(np.count_nonzero(both) / either),
+            limit=least_share(bounds, DECISIONS_FACTOR),
+            at_least=True,
+        )
+    ]
+    counts = np.count_nonzero(theirs, axis=0)
+    often = np.flatnonzero(counts >= SEEN)
+    if often.size:
+        kept = np.count_nonzero(both, axis=0)
+        worst = int(often[np.argmin(kept[often] / counts[often])])
+        where = f"class {worst}: {kept[worst]} of {counts[worst]}"
+        value = float(kept[worst] / counts[worst])
+        measures.append(Measure(name="one class", value=value, limit=LEAST_OF_A_CLASS, at_least=True, where=where))
+    return measures
+
+
+def _sigmoid(values: Array) -> Array:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values.astype(np.float64), -700, 700))))
 
 
 def _order(shares: Sequence[Sequence[Array]], bounds: Tolerance) -> Measure:

@@ -91,6 +91,11 @@ def _without_ways_through_fp16(model: Any) -> None:
                 and there.name == f"{half}_cast_to_fp16_node"
             ):
                 node.input[place] = there.input[0]
+    for node in (made[value.name] for value in graph.output if value.name in made):
+        there = made.get(node.input[0])
+        while there and any(each.name == "to" and each.i == onnx.TensorProto.FLOAT16 for each in there.attribute):
+            node.input[0] = there.input[0]
+            there = made.get(node.input[0])
     wanted = {name for node in all_nodes(model) for name in node.input} | {value.name for value in graph.output}
     for node in [node for node in graph.node if node.op_type == "Cast" and node.output[0] not in wanted]:
         graph.node.remove(node)

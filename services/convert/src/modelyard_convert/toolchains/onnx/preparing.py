@@ -38,6 +38,8 @@ def prepared(work: Work, *, widened: bool = False) -> Path:
 
 def _raise_versions(model: Any) -> None:
     model.ir_version = max(model.ir_version, LEAST_IR)
+    if not any(entry.domain in ("", "ai.onnx") for entry in model.opset_import):  # trees alone; tools look for it
+        model.opset_import.append(onnx.helper.make_opsetid("", RAISED_OPSET))
 
 
 def _weights_are_no_inputs(model: Any) -> None:

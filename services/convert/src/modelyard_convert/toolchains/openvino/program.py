@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,26 @@ def to_fp32(work: Work) -> Changes:
 def to_fp16(work: Work) -> Changes:
     onnx_files = sorted((work.source / "model").glob("*.onnx"))
     model = _read_onnx(work) if onnx_files else _read(work.source_file(".xml"))
-    notes = _watched(model, work)
+    notes = (*_clamped(model), *_watched(model, work))
     before = 0 if onnx_files else _half_constants(work.source_file(".xml"))
     result = work.result_file("model.xml")
     _save(model, result, half=True)
     count = _half_constants(result) - before
     return Changes(count, f"{count} weights are stored in fp16", notes)
+
+
+def _clamped(model: Any) -> Iterator[str]:
+    """Weights that fp16 does not hold: saving clamps them without a word."""
+    import numpy as np
+
+    for each in model.get_ops():
+        if each.get_type_name() == "Constant" and each.get_element_type().to_string() in ("f32", "f64"):
+            largest = float(np.abs(each.data).max(initial=0.0)) if each.data.size else 0.0
+            if FP16_MAX < largest < MASK_FROM:
+                yield (
+                    f"`{each.get_friendly_name()}` reaches {largest:.4g} and fp16 ends at {FP16_MAX:.0f}: it becomes "
+                    "that; onnx-fp16 keeps such weights in fp32"
+                )
 
 
 def _watched(model: Any, work: Work) -> tuple[str, ...]:
