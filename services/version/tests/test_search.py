@@ -21,7 +21,7 @@ UNDERSTOOD = [
     ("label = nightly AND tag.team='computer vision'",
      [Comparison("labels", text="nightly"), Comparison("tags", "team", text="computer vision")]),
     ('name ~ digit and description ~ "手写 数字"',
-     [Comparison("model_name", operator="~", text="digit"), Comparison("description", operator="~", text="手写 数字")]),
+     [Comparison("model_name", text="digit", contained=True), Comparison("description", text="手写 数字", contained=True)]),
     ("name=digits and status=published",
      [Comparison("model_name", text="digits"), Comparison("model_status", text="published")]),
     ("author = token:alice and alias = champion",
@@ -106,6 +106,7 @@ async def test_a_search_by_everything(either: Register, facts: Facts) -> None:
     assert await found("alias = champion") == [first]
     assert await found("author = alice and description ~ NET and name = letters") == [third]
     assert await found("author = bob") == []
+    assert await found("author = ''") == []  # nobody has no name
     assert await found("created > 2999-01-01") == []
     assert await found("accuracy > 0.9 and label = nightly and description ~ net and created > 2001-01-01") == [second]
     assert await found("size > 4KB and size <= 5000") == [third, second, first]

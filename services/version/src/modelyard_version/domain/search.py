@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
 from modelyard_version.errors import BadWhere
 
@@ -36,7 +36,6 @@ _LARGEST: Final = 2**62
 _MEASURED: Final = "< <= = >= >"
 _BYTES: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
-Operator = Literal["<", "<=", "=", ">=", ">", "~"]
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<quoted>"[^"]*"|'[^']*')|(?P<operator><=|>=|!=|==|<|>|=|~)|(?P<word>[^\s<>=!~"']+)|(?P<odd>\S))"""
 )
@@ -45,14 +44,14 @@ _TOKEN: Final = re.compile(
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """`field` of a version, `metrics` with the metric's `name`, or `tags` with the tag's. Numbers are ranges: both ends
-    are included, `None` leaves one open; instants in ms since 1970 UTC, sizes in bytes. `operator` is `=` or `~`
-    (contains) where the value is a text.
+    are included, `None` leaves one open; instants in ms since 1970 UTC, sizes in bytes. A `text` is to be equal, or to be
+    contained. It may be empty; ranges have none.
     """
 
     field: str
     name: str = ""
-    operator: Operator = "="
-    text: str = ""
+    text: str | None = None
+    contained: bool = False
     low: float | None = None
     high: float | None = None
 
@@ -101,7 +100,7 @@ def _comparison(field: tuple[str, str], operator: tuple[str, str], value: tuple[
         if name == "size":
             size = _size(text)
             return _range(known, sign, size, size)
-        return Comparison(known, operator="~" if sign == "~" else "=", text=text)
+        return Comparison(known, text=text, contained=sign == "~")
     _allowed(name, sign, _MEASURED)
     number = _number(name, text)
     low, high = _ends(sign, number, number, math.nextafter(number, -math.inf), math.nextafter(number, math.inf))

@@ -7,7 +7,7 @@ versions in use, unless it says otherwise.
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from modelyard_bus.calls import Written
 from modelyard_contracts.calls.version import HistoryRecord, ListVersions, VersionPage
@@ -139,30 +139,26 @@ class VersionRepository:
 
     async def highest(self, project: str, model_name: str) -> int | None:
         """The order of the highest number that the name has ever had; None for a new name."""
-        newest = Sort("version_order", descending=True)
+        orders = await self._orders(project, Equals("model_name", model_name))
+        return max(orders, default=None)
+
+    async def used(self, project: str, model_name: str, model_version: str) -> bool:
+        """Whether the name has, or ever had, a version of that number."""
+        return bool(
+            await self._orders(project, Equals("model_name", model_name), Equals("model_version", model_version))
+        )
+
+    async def _orders(self, project: str, *where: Condition) -> list[int]:
+        """The highest of those that have, or had, their number in the project, wherever they lie now."""
+        newest = (Sort("version_order", descending=True),)
         found = [
             version
             for place in ("home", "project")  # versions of earlier releases have no home
             for version in await self._documents.find(
-                VERSIONS,
-                Query(
-                    where=(Equals(place, project), Equals("model_name", model_name)),
-                    sort=(newest,),
-                    limit=1,
-                    only=("version_order",),
-                ),
+                VERSIONS, Query(where=(Equals(place, project), *where), sort=newest, limit=1, only=("version_order",))
             )
         ]
-        return max((each.body["version_order"] for each in found), default=None)
-
-    async def used(self, project: str, model_name: str, model_version: str) -> bool:
-        """Whether the name has, or ever had, a version of that number."""
-        named = (Equals("model_name", model_name), Equals("model_version", model_version))
-        for place in ("home", "project"):  # versions of earlier releases have no home
-            where = (Equals(place, project), *named)
-            if await self._documents.find(VERSIONS, Query(where=where, limit=1, only=("version_order",))):
-                return True
-        return False
+        return [version.body["version_order"] for version in found]
 
     async def twin(self, project: str, model_name: str) -> str | None:
         """A name that the project has had a version of and that differs by upper and lower case only."""
@@ -218,10 +214,8 @@ class VersionRepository:
     async def under(self, project: str, model_name: str) -> AsyncIterator[Version]:
         """All of the name in the order of their numbers, a page at a time."""
         query = Query(where=_named(project, model_name), sort=(Sort("version_order"),), limit=PAGE)
-        while found := await self._versions.find(query):
-            for version in found:
-                yield version
-            query = replace(query, after=(found[-1].version_order, found[-1].model_id))
+        async for version in self._walked(query, lambda last: (last.version_order, last.model_id)):
+            yield version
 
     async def all_of(self, project: str) -> AsyncIterator[Version]:
         """Every version of the project, archived ones too, by id, a page at a time; what is made, moved or deleted
@@ -234,12 +228,15 @@ class VersionRepository:
             place = heads.index(first)
             heads[place] = await anext(walks[place], None)
 
-    async def _in(self, place: str) -> AsyncIterator[Version]:
+    def _in(self, place: str) -> AsyncIterator[Version]:
         query = Query(where=(Equals("project", place),), limit=PAGE)
+        return self._walked(query, lambda last: (last.model_id,))
+
+    async def _walked(self, query: Query, position: Callable[[Version], tuple[Any, ...]]) -> AsyncIterator[Version]:
         while found := await self._versions.find(query):
             for version in found:
                 yield version
-            query = replace(query, after=(found[-1].model_id,))
+            query = replace(query, after=position(found[-1]))
 
     async def traced(self, project: str, wanted: Sequence[Condition], limit: int) -> list[Version]:
         """Newest first. Each field must be indexed."""
@@ -376,13 +373,14 @@ def _conditions(project: str, wanted: ListVersions, compared: Sequence[Compariso
 def _compared(wanted: Comparison) -> Condition:
     if wanted.field == "metrics":
         return Measures("metrics", stored_name(wanted.name), wanted.low, wanted.high)
+    if wanted.text is None:
+        return Between(wanted.field, wanted.low, wanted.high)
     if wanted.field == "tags":
         return Has("tagged", tag_text(wanted.name, wanted.text))
     if wanted.field in VERSIONS.members:
         return Has(wanted.field, wanted.text)
-    if wanted.operator == "~":
-        return Contains(wanted.field, wanted.text)
-    return Equals(wanted.field, wanted.text) if wanted.text else Between(wanted.field, wanted.low, wanted.high)
+    match = Contains if wanted.contained else Equals
+    return match(wanted.field, wanted.text)
 
 
 def _sorted_by(name: str) -> str:
