@@ -276,19 +276,19 @@ async def test_what_moves_meanwhile_is_deleted_all_the_same(register: Register) 
             await register.restore(restored_)
         return found
 
-    register.versions.archived = restored_behind  # type: ignore[method-assign]
+    register.versions.archived = restored_behind  # type: ignore[method-assign]  # another call comes between
     assert (await register.delete(restored_, purge=True)).delete_success_list == (restored_,)
-    register.versions.archived = looked  # type: ignore[method-assign]
+    register.versions.archived = looked  # type: ignore[method-assign]  # another call comes between
     got = register.versions.get
 
     async def archived_behind(project: str, model_id: str) -> Any:
         found = await got(project, model_id)
         if found is not None:
-            register.versions.get = got  # type: ignore[method-assign]
+            register.versions.get = got  # type: ignore[method-assign]  # another call comes between
             await register.archive(archived_)
         return found
 
-    register.versions.get = archived_behind  # type: ignore[method-assign]
+    register.versions.get = archived_behind  # type: ignore[method-assign]  # another call comes between
     assert (await register.delete(archived_, purge=True)).delete_success_list == (archived_,)
     for model_id in (restored_, archived_):
         assert await register.versions.kept("p1", model_id) is None

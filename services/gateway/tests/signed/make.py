@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import requests
-from huaweicloudsdkcore.sdk_request import SdkRequest  # type: ignore[import-not-found]
-from huaweicloudsdkcore.signer.signer import Signer  # type: ignore[import-not-found]
+from huaweicloudsdkcore.sdk_request import SdkRequest  # type: ignore[import-not-found]  # installed by hand to make the vectors
+from huaweicloudsdkcore.signer.signer import Signer  # type: ignore[import-not-found]  # installed by hand to make the vectors
 
 MASTER_KEY = "master-key" * 4
 ACCESS_KEY_ID = "MY0123456789ABCDEF0123"
@@ -25,7 +25,7 @@ BODY = json.dumps(
 JSON = {"Content-Type": "application/json"}
 
 
-class WithoutHost(Signer):  # type: ignore[misc]
+class WithoutHost(Signer):  # type: ignore[misc]  # so its class is unknown
     """Lists what Terraform's provider lists: the headers that were set, and Host is none of them."""
 
     @classmethod

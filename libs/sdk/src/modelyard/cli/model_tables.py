@@ -308,7 +308,7 @@ def _asked(filters: Filters) -> Iterator[str]:
         if key == "where":
             yield str(value)
         elif key == "label":
-            yield from (f"label {label}" for label in ([value] if isinstance(value, str) else value))  # type: ignore[attr-defined]
+            yield from (f"label {label}" for label in ([value] if isinstance(value, str) else value))  # type: ignore[attr-defined]  # a TypedDict turned dict
         else:
             yield f"{words.get(key, key.replace('_', ' '))} {value}"
 

@@ -44,8 +44,8 @@ _TOKEN: Final = re.compile(
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """`field` of a version, `metrics` with the metric's `name`, or `tags` with the tag's. Numbers are ranges: both ends
-    are included, `None` leaves one open; instants in ms since 1970 UTC, sizes in bytes. A `text` is to be equal, or to be
-    contained. It may be empty; ranges have none.
+    are included, `None` leaves one open; instants in ms since 1970 UTC, sizes in bytes. A `text`, which ranges have
+    none of, is to be equal or to be contained.
     """
 
     field: str
