@@ -104,7 +104,18 @@ def gzip_with_a_flag(data: bytes) -> bytes:
     return bytes(made)
 
 
-def joblib_array(behind: bytes) -> bytes:
+def gzip_with_a_wrong_head(data: bytes) -> bytes:
+    made = gzip.compress(data)
+    return made[:3] + b"\x82" + made[4:10] + b"\0\0" + made[10:]
+
+
+def late_zlib(data: bytes) -> bytes:
+    """Nothing comes out of its first 70 KB."""
+    packer = zlib.compressobj(0, zlib.DEFLATED, -15)
+    return b"\x78\x9c" + b"\0\0\0\xff\xff" * 14_000 + packer.compress(data + bytes(2**20)) + packer.flush()
+
+
+def joblib_array(behind: bytes, before: bytes = b"") -> bytes:
     """joblib takes `behind` for the bytes of an array; pickle reads on."""
     dtype = (
         call(name("numpy", "dtype"), text("u1"), b"\x89", b"\x88")
@@ -119,12 +130,16 @@ def joblib_array(behind: bytes) -> bytes:
         (text("allow_mmap"), b"\x89"),
         (text("numpy_array_alignment_bytes"), NONE),
     )
-    return P4 + new(name("joblib.numpy_pickle", "NumpyArrayWrapper")) + state + b"b" + behind + END
+    return P4 + before + new(name("joblib.numpy_pickle", "NumpyArrayWrapper")) + state + b"b" + behind + END
 
 
 def last_member(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         return pickle.loads(archive.read(archive.namelist()[-1]))
+
+
+def zlib_load(path: Path) -> Any:
+    return pickle.loads(zlib.decompressobj().decompress(path.read_bytes()))
 
 
 def lzma_load(path: Path) -> Any:
@@ -136,6 +151,13 @@ ISOTONIC = new(name("sklearn.isotonic", "IsotonicRegression")) + a_dict(
     (text("X_thresholds_"), number(1)),
     (text("y_thresholds_"), number(1)),
 )
+TREE, POISSON = name("sklearn.neighbors._kd_tree", "newObj"), name("scipy.stats._discrete_distns", "poisson_gen")
+NEIGHBOURS = new(name("sklearn.neighbors._classification", "KNeighborsClassifier"))
+SAMPLER = new(name("sklearn.model_selection._search", "ParameterSampler"))
+TWO_DICTS = a_tuple(a_dict((text(KEY), text("x")), (text(CODE), NONE)), a_dict((text("a"), NONE), (text("b"), NONE)))
+SIX = b"csite-packages.six\nexec_\n(V" + CODE.encode() + b"\ntR."
+PREPARED = new(NORM) + b"\x940" + STATES["a list of pairs"] + b"\x940"
+FAR = text("os") + text("path.os." * 150 + "system") + b"\x93(" + text(COMMAND) + b"tR"
 LARGE, LARGEST = (b"\x5d" + size.to_bytes(4, "little") for size in (2**28, 2**32 - 1))
 MEMBERS = {f"{number}.pkl": b"N0cmymod%d\nThing\n\xff" % number for number in range(6)}
 
@@ -199,4 +221,50 @@ HANDED = {
         + b"b.",
         None,
     ),
+    **{
+        f"a folder's module in {file}": Hostile(file, SIX, None)
+        for file in ("m.bin", "m.onnx", "m.safetensors", "m.json", "m.txt", "m")
+    },
+    "a folder's module in a zip": Hostile("m.zip", zipped({"a.bin": SIX}), None),
+    "a class that newObj makes": Hostile(
+        "m.pkl", P4 + call(TREE, NORM) + STATES["a list of pairs"] + b"b.", pickle_load
+    ),
+    "an attribute by getattr": Hostile(
+        "m.pkl",
+        P4
+        + call(
+            name("builtins", "getattr"),
+            new(POISSON) + a_dict((text("_x"), new(NORM))) + b"b",
+            text("_x"),
+        )
+        + STATES["a list of pairs"]
+        + b"b.",
+        None,
+    ),
+    "a method of a distribution": Hostile(
+        "m.pkl", P4 + call(name("builtins", "getattr"), new(POISSON), text("_construct_argparser")) + END, None
+    ),
+    "two dicts whose keys are a pair": Hostile("m.pkl", P4 + new(NORM) + TWO_DICTS + b"b.", None),
+    "what is iterated": Hostile("m.pkl", P4 + call(name("builtins", "dict"), a_list(SAMPLER)) + END, None),
+    "what is iterated by a class of scikit-learn": Hostile(
+        "m.pkl", P4 + name("sklearn.utils._pprint", "KeyValTuple") + a_tuple(SAMPLER) + b"\x81.", None
+    ),
+    "an object as a state": Hostile("m.pkl", P4 + NEIGHBOURS + SAMPLER + b"b.", None),
+    "a name among a call's arguments": Hostile(
+        "m.pkl",
+        P4 + call(name("builtins", "dict"), a_tuple(a_tuple(text("pop"), name("builtins", "getattr")))) + END,
+        None,
+    ),
+    "a prepared call in a numeric array": Hostile("m.joblib", joblib_array(b"h\0h\1b.", PREPARED), pickle_load),
+    "a long name in a numeric array": Hostile("m.joblib", joblib_array(b"0" + FAR + b"N."), pickle_load),
+    "gzip, a flag and a wrong head": Hostile("model.bin", gzip_with_a_wrong_head(RUNS), opened_by(gzip)),
+    "LZMA, other properties and a tiny dictionary": Hostile(
+        "model.bin",
+        b"\x5e"
+        + (1024).to_bytes(4, "little")
+        + lzma.compress(RUNS, format=lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, "lc": 4}])[5:],
+        lzma_load,
+    ),
+    "zlib, late": Hostile("model.txt", late_zlib(RUNS), zlib_load),
+    "zlib, late, as a model": Hostile("model.safetensors", late_zlib(RUNS), zlib_load),
 }

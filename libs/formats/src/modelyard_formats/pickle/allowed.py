@@ -32,6 +32,9 @@ _UFUNCS = (
     "logical_or maximum minimum mod multiply negative power rad2deg radians reciprocal remainder rint sign sin sinh "
     "sqrt square subtract tan tanh true_divide trunc"
 )
+_SPECIAL = (
+    "expit logit log_expit xlogy xlog1py entr erf erfc gammaln digamma boxcox boxcox1p inv_boxcox log1p expm1 exp2"
+)
 _NUMBERS = (
     "mean median nanmean nanmedian average sum nansum prod min max amin amax nanmin nanmax std var nanstd nanvar ptp "
     "argmax argmin nan_to_num round around ravel asarray array atleast_2d squeeze cumsum diff"
@@ -64,11 +67,16 @@ VALUES: dict[str, frozenset[str]] = {
     "numpy.random.bit_generator": names("SeedSequence"),
     "numpy.random._generator": names("Generator"),
     # SciPy: link functions, and what scikit-learn keeps of the array API.
-    "scipy.special._ufuncs": names("expit logit xlogy entr erf gammaln"),
+    "scipy.special._ufuncs": names(_SPECIAL),
+    "scipy.special._special_ufuncs": names(_SPECIAL),
     "scipy._lib.array_api_compat.numpy._aliases": names("asarray"),
     "sklearn.externals.array_api_compat.numpy._aliases": names("asarray"),
     # scikit-learn's own parts of its estimators.
-    "sklearn.metrics._scorer": names("_passthrough_scorer"),
+    "sklearn.metrics._scorer": names("_passthrough_scorer positive_likelihood_ratio negative_likelihood_ratio"),
+    "sklearn.preprocessing._data": names(
+        "scale minmax_scale maxabs_scale robust_scale normalize binarize add_dummy_feature"
+    ),
+    "xgboost.collective": names("communicator_print"),
     "sklearn.metrics.scorer": names("_passthrough_scorer"),
     "sklearn.cluster._kmeans": names("_kmeans_single_lloyd _kmeans_single_elkan lloyd_iter_chunked_dense"),
     # PyTorch: types of storages, tensors and their items.
@@ -87,10 +95,11 @@ VALUES: dict[str, frozenset[str]] = {
 _VALUE_FUNCTIONS = (
     (
         r"sklearn\.metrics\.(_?classification|_?regression|_?ranking|pairwise|cluster(\.\w+)?)",
-        r"[a-z]\w*(_score|_loss|_error|_distances?|_kernel|_similarity|_curve|_deviance|_index|_rate|_report|_matrix)",
+        r"[a-z]\w*(_score|_loss|_error|_distances?|_kernel|_similarity|_curve|_deviance|_index|_rate|_report|_matrix|_corrcoef|_ratios)",
     ),
     (r"sklearn\.feature_selection\.(_?univariate_selection|_?mutual_info_?)", r"(f|r|mutual_info)_\w+|chi2"),
     (r"sklearn\._loss\.loss|sklearn\._loss\.link", r"[A-Z]\w+"),
+    (r"scipy\.interpolate\._?interpolate", r"interp1d\._call_\w+"),
 )
 _SKLEARN = r"sklearn(?!.*\.(_?tests?|_testing|externals|datasets|callback|conftest|utils\.parallel|_mocking)\b)(\.\w+)+"
 # What scikit-learn's modules import from elsewhere, now or in older releases.
@@ -107,6 +116,8 @@ INSTANCES = (
     (r"sklearn\.compose\._column_transformer", r"make_column_selector"),
     # NumPy: polynomials, and functions of items that distributions keep.
     (r"numpy(\.lib\.\w+)?", r"poly1d|vectorize"),
+    (r"numpy\.polynomial\.\w+", r"Polynomial|Chebyshev|Legendre|Laguerre|Hermite|HermiteE"),
+    (r"numpy\.ma\.core", r"MaskedConstant"),
     # Gradient boosting: native models that are read as data.
     (r"xgboost\.sklearn", r"XGB\w+"),
     (r"xgboost\.core", r"Booster"),
@@ -114,6 +125,7 @@ INSTANCES = (
     (r"xgboost\.callback", r"EarlyStopping|EvaluationMonitor|LearningRateScheduler"),
     (r"lightgbm\.sklearn", r"LGBM\w+"),
     (r"lightgbm\.basic", r"Booster"),
+    (r"lightgbm\.engine", r"CVBooster"),
     (r"lightgbm\.compat", r"_?LGBMLabelEncoder"),
     (r"catboost\.core", r"CatBoost\w*|_CatBoostBase"),
     # SciPy: sparse matrices, splines of SplineTransformer and isotonic regression, trees of neighbours.
@@ -121,8 +133,9 @@ INSTANCES = (
     (r"scipy\.interpolate(\._?\w+)?", r"BSpline|PPoly|interp1d|CubicSpline|UnivariateSpline"),
     (r"scipy\.spatial(\._?\w+)?", r"c?KDTree"),
     # Distributions of a randomized search; `pickle.calls` reads the code in their state.
-    (r"scipy\.stats\._(continuous|discrete)_distns", r"\w+_gen"),
-    (r"scipy\.stats\._distn_infrastructure", r"rv_(continuous_|discrete_)?frozen"),
+    (r"scipy\.stats\._((continuous|discrete)_distns|levy_stable)", r"\w+_gen|rv_histogram"),
+    (r"scipy\.stats\._distn_infrastructure", r"rv_(continuous_|discrete_)?frozen|rv_sample"),
+    (r"scipy\.stats\._(multivariate|covariance|kde)", r"\w+_(gen|frozen)|_PSD|Cov\w+|gaussian_kde"),
     # pandas in pipelines.
     (r"pandas(\.arrays|\.core\.(frame|series|arrays|indexes|dtypes|internals)(\.\w+)*)?", _PANDAS),
     (r"pandas\._libs\.tslibs\.offsets", r"[A-Z]\w*"),
@@ -134,6 +147,7 @@ INSTANCES = (
     (r"argparse", r"Namespace"),
     (r"types", r"SimpleNamespace"),
     (r"random", r"Random"),
+    (r"uuid", r"UUID"),
 )
 # Classes of libraries that models are written with: not known to be harmless, recorded when they are only made.
 RECORDED = (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from modelyard_formats.pickle import allowed
 from modelyard_formats.pickle.arrays import DTYPE, RECORDS, is_wrapper, item_of
 from modelyard_formats.pickle.source import Torn
-from modelyard_formats.pickle.values import RECONSTRUCTOR, Global, Left, Made, OddKey
+from modelyard_formats.pickle.values import RECONSTRUCTOR, Global, Left, Made, OddKey, Persistent
 
 Args = tuple[object, ...]
 Check = Callable[[Args], bool]
@@ -160,7 +160,13 @@ def _ufunc(args: Args) -> bool:
 
 def _instance_of(args: Args) -> bool:
     """`newObj(cls)`, `__pyx_unpickle_Name(cls, checksum, state)` of compiled classes."""
-    return bool(args) and isinstance(args[0], Global) and _may_be_new(args[0]) and is_data(args[1:])
+    known = bool(args) and isinstance(args[0], Global) and bool(_COMPILED.fullmatch(str(args[0])))
+    return known and is_data(args[1:])
+
+
+_COMPILED = re.compile(
+    r"sklearn\.[\w.]+\.(\w*(KDTree|BallTree)\w*|\w*(Distance|DistanceMetric)\d*|Cy\w+)|numpy\.random\.bit_generator\.SeedSequence"
+)
 
 
 def _may_be_new(what: Global) -> bool:
@@ -171,10 +177,22 @@ def _reconstructor(args: Args) -> bool:
     if len(args) != 3 or not isinstance(args[0], Global) or not isinstance(args[1], Global):
         return False
     base = args[1].module == "builtins" and args[1].name in _BASES
-    state = (
-        args[2] is None if args[1].name == "object" else isinstance(args[2], dict | list | tuple) or is_data(args[2])
-    )
+    match args[1].name:
+        case "object":
+            state = args[2] is None
+        case "dict":
+            state = _entries(args[2:])
+        case _:
+            state = isinstance(args[2], list | tuple) or is_data(args[2])
     return base and state and (_may_be_new(args[0]) or _is_own(args[0]))
+
+
+def _entries(args: Args) -> bool:
+    """What a dict may be made of: a dict, or pairs that the pickle writes as such. Anything else would be iterated."""
+    if not args or isinstance(args[0], dict):
+        return len(args) <= 1
+    pairs = args[0] if len(args) == 1 and isinstance(args[0], list | tuple) else (None,)
+    return all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs)
 
 
 def _newobj(args: Args) -> bool:
@@ -199,12 +217,15 @@ def _method(args: Args) -> bool:
     """`getattr(distribution, "_entropy")`: SciPy keeps methods of its discrete distributions. And what makes zones of
     time again."""
     owner = args[0].kind if len(args) == 2 and isinstance(args[0], Made) else None
-    if args == ZONE:
+    if args == ZONE or (len(args) == 2 and args[0] == _TEXT and args[1] in _OF_TEXTS):
         return True
-    known = isinstance(owner, Global) and owner.module == "scipy.stats._discrete_distns" and allowed.is_instance(owner)
-    return known and isinstance(args[1], str) and bool(re.fullmatch(r"_[a-z]\w*", args[1]))
+    known = isinstance(owner, Global) and owner.module in _DISTRIBUTIONS and allowed.is_instance(owner)
+    own = known and isinstance(args[0], Made) and args[1] in args[0].attributes()
+    return known and not own and args[1] in _METHODS
 
 
+_METHODS = allowed.names("_entropy _cdf_single _ppf_single _cdfvec _ppfvec _pmf _logpmf _cdf _sf _isf _stats")
+_TEXT, _OF_TEXTS = Global("builtins", "str"), allowed.names("split lower upper strip casefold splitlines")
 ZONE = (Global("zoneinfo", "ZoneInfo"), "_unpickle")
 _ZONE_KEY = re.compile(r"[A-Za-z][\w+-]*(/[A-Za-z][\w+-]*){0,2}")
 
@@ -264,8 +285,9 @@ CALLS: dict[str, Check] = {
     "builtins.complex": _all((int, float), (int, float)),
     "builtins.slice": _all(_NUMBERS, _NUMBERS, _NUMBERS),
     "builtins.range": _all(int, int, int),
-    **{f"builtins.{kind}": _all((list, tuple, dict)) for kind in ("set", "frozenset", "list", "tuple", "dict")},
-    "collections.OrderedDict": _all((list, dict)),
+    **{f"builtins.{kind}": _all((list, tuple, dict)) for kind in ("set", "frozenset", "list", "tuple")},
+    "builtins.dict": _entries,
+    "collections.OrderedDict": _entries,
     "collections.defaultdict": _defaultdict,
     "collections.Counter": _all(dict),
     "collections.deque": _all((list, tuple), (int, type(None))),
@@ -300,6 +322,13 @@ CALLS: dict[str, Check] = {
     "pandas.core.indexes.datetimes._new_DatetimeIndex": _of_pandas,
     "pandas.core.indexes.period._new_PeriodIndex": _of_pandas,
     "pandas.core.indexes.interval._new_IntervalIndex": _of_pandas,
+    "pandas.core.indexes.timedeltas._new_TimedeltaIndex": _of_pandas,
+    **{f"pandas{inner}.Interval": _no_functions for inner in ("", "._libs.interval")},
+    **{f"pandas{inner}.Period": _no_functions for inner in ("", "._libs.tslibs.period")},
+    "pandas._libs.tslibs.period._unpickle": _no_functions,
+    "pandas._libs.sparse.IntIndex": _data,
+    "pandas._libs.sparse.BlockIndex": _data,
+    "uuid.SafeUUID": _plain,
     "pandas._libs.arrays.__pyx_unpickle_NDArrayBacked": _of_pandas,
     "pandas._libs.internals._unpickle_block": _no_functions,
     "pandas._libs.internals.BlockManager": _no_functions,
@@ -328,6 +357,7 @@ _PATTERNS = (
     (re.compile(r"sklearn\.neighbors\._?\w+\.(KDTree|BallTree)|sklearn\.[\w.]*\w*dist_metrics\.\w+Distance\d*"), _data),
     (re.compile(r"sklearn\.ensemble\._gb_losses\.\w+|sklearn\.ensemble\._?gradient_boosting\.\w+"), _data),
     (re.compile(r"numpy\.dtypes\.[A-Z]\w+DType"), _plain),
+    (re.compile(r"pandas\._libs\.tslibs\.offsets\.[A-Z]\w*"), _no_functions),
     (re.compile(r"builtins\.[A-Z]\w*(Error|Exception|Warning)"), _plain),
     (re.compile(r"transformers\.(trainer_utils|training_args)\.\w+(Strategy|Type|Names|Mode)"), _plain),
 )
@@ -346,7 +376,10 @@ def is_allowed(what: Global) -> bool:
     return known or check_of(what) is not None
 
 
-_DISTRIBUTIONS = ("scipy.stats._continuous_distns", "scipy.stats._discrete_distns")
+_DISTRIBUTIONS = (
+    "scipy.stats._continuous_distns", "scipy.stats._discrete_distns", "scipy.stats._levy_stable",
+    "scipy.stats._distn_infrastructure",
+)  # fmt: skip
 
 
 def may_call(what: Global, args: object, *, new: bool) -> bool:
@@ -360,7 +393,7 @@ def may_call(what: Global, args: object, *, new: bool) -> bool:
         compiles = what.module in _DISTRIBUTIONS and not new  # its constructor; pickle makes one without that
         return (allowed.is_instance(what) and not compiles) or (new and allowed.is_recorded(what))
     named_tuple = new and isinstance(args, tuple) and allowed.is_instance(what) and what.module.startswith("sklearn.")
-    return named_tuple and isinstance(args, tuple) and _no_functions(args)
+    return named_tuple and isinstance(args, tuple) and is_data(args)
 
 
 def bad_state(state: object, kind: object = None) -> str:
@@ -369,9 +402,12 @@ def bad_state(state: object, kind: object = None) -> str:
     A `__setstate__` that updates its `__dict__` takes whatever `dict` takes, so only a dict that the pickle writes as
     one can be judged.
     """
-    parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
+    takes_attributes = _takes_attributes(kind)
+    if isinstance(state, Made | Global | Persistent) and not _is_own(kind):
+        return "a state that is no data of the pickle"
+    parts = state if isinstance(state, tuple) and len(state) == 2 and not _sets_itself(kind) else (state,)
     if not all(part is None or isinstance(part, dict) for part in parts):
-        return "" if not _takes_attributes(kind) else "a state that is no attributes"
+        return "a state that is no attributes" if takes_attributes else ""
     if len(parts) == 2 and not _no_functions((parts[1],)):
         return "functions among what is set by a setter"
     items = (item for part in parts if isinstance(part, dict) for item in part.items())
@@ -392,7 +428,8 @@ TEMPLATE = "_parse_arg_template"
 CALLED_WHILE_LOADING = allowed.names("_build_f _attach_methods _attach_argparser_methods")
 """Methods that a `__setstate__` of SciPy or scikit-learn calls: none of them is ever an attribute."""
 _OWN_STATES = re.compile(
-    r"(random\.Random|scipy\.spatial\.[\w.]*KDTree|pandas\.[\w.]+|sklearn\.(neighbors|metrics)\.[\w.]+|numpy\.ma\.[\w.]+)"
+    r"random\.Random|scipy\.spatial\.[\w.]*KDTree|pandas\.[\w.]+"
+    r"|sklearn\.[\w.]+\.(\w*(KDTree|BallTree)\w*|\w*(Distance|DistanceMetric)\d*|Cy\w+)"
 )
 
 
@@ -404,6 +441,11 @@ def is_template(value: object) -> bool:
 def runs_its_state(kind: object) -> bool:
     """Whether a state of it is code: no chance then, wherever it stands."""
     return isinstance(kind, Global) and kind.module in (*_DISTRIBUTIONS, "sklearn.isotonic")
+
+
+def _sets_itself(kind: object) -> bool:
+    """Whether its library gives it a `__setstate__` of its own: two dicts are not attributes and slots to that."""
+    return isinstance(kind, Global) and kind.module.startswith(("scipy.stats", "sklearn."))
 
 
 def _takes_attributes(kind: object) -> bool:

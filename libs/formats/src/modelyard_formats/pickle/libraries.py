@@ -68,7 +68,7 @@ def is_here(first: str) -> bool:
 def is_folder(first: str) -> bool:
     """Whether it names a folder in which Python looks for modules, as a package without code of its own: below it every
     one of them has a second name."""
-    return not first.isidentifier() or first.casefold() in _FOLDERS
+    return "-" in first or first.casefold() in _FOLDERS
 
 
 _FOLDERS = names("lib lib64 libs dlls scripts tools bin include src site_packages dist_packages")

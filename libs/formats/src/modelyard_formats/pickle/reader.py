@@ -78,7 +78,7 @@ class Machine:
         self._memo: dict[int, object] = {}
         self.saw_array = False
         self._left_at_array: int | None = None
-        self._confused = False
+        self.confused = False
         self.saw_protocol = False
         self.saw_import = False
         self.saw_name = False
@@ -98,7 +98,7 @@ class Machine:
             raise Unreadable(f"it breaks off before byte {self._source.offset:,}: {error}") from error
         finally:
             self.operations = before - self._allowance.operations
-            if self._left_at_array is not None and not self._confused:
+            if self._left_at_array is not None and not self.confused:
                 self.behind_array = self._left_at_array - self._allowance.operations
 
     def _run(self) -> object:
@@ -225,6 +225,8 @@ class Machine:
         if not isinstance(by, Global | Made | Persistent):
             raise Unreadable("it calls something that is no function")
         self._watch.calls(by, args, new=new)
+        if isinstance(by, Global) and by.module in ("builtins", "collections") and by.name != "getattr":
+            self.kept((args,))
         self._stack.append(Made(by, args))
 
     def reduce(self, *, new: bool = False) -> None:
@@ -272,7 +274,7 @@ class Machine:
             plain = not array_in(wrapper).objects
         except Torn:
             plain = True
-        self._confused |= not plain
+        self.confused |= not plain
         if self._left_at_array is None:
             self._left_at_array = self._allowance.operations
 
@@ -298,10 +300,23 @@ class Machine:
         self._source.begin()
 
     def kept(self, values: Iterable[object]) -> None:
+        """Names among them, also in tuples; what lists and dicts hold was looked at when they got it."""
         for value in values:
-            for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(value, Global):
+                self._watch.keeps(value)
+            elif isinstance(value, tuple):
+                self._kept_below(value)
+
+    def _kept_below(self, value: tuple[object, ...]) -> None:
+        waiting, seen = [value], {id(value)}
+        while waiting:
+            for each in waiting.pop():
                 if isinstance(each, Global):
                     self._watch.keeps(each)
+                elif isinstance(each, tuple) and id(each) not in seen:
+                    seen.add(id(each))
+                    waiting.append(each)
+                    self._allowance.operations -= 1
 
     def list_of(self, values: list[object]) -> None:
         self.kept(values)

@@ -18,7 +18,7 @@ from modelyard_formats.pickle import calls
 from modelyard_formats.pickle.allowed import is_recorded
 from modelyard_formats.pickle.libraries import OWN, STANDARD, TOOLS, is_folder, is_installed, is_standard
 from modelyard_formats.pickle.reader import Change, TooMuch
-from modelyard_formats.pickle.values import Global, Made, Persistent, as_today
+from modelyard_formats.pickle.values import Global, Left, Made, Persistent, as_today
 
 Severity = Literal["info", "suspicious", "dangerous"]
 MAX_NAMES = 10_000
@@ -50,7 +50,9 @@ class Audit:
 
     def imports_unknown(self, module: object, name: object) -> None:
         known = next((part for part in (module, name) if isinstance(part, str)), "")
-        self._computed.add(f"an import by a name that is no short text {known[:40]}".strip())
+        told = f"an import by a name that is no short text {known[:40]}".strip()
+        long = all(isinstance(part, str | Left) for part in (module, name))  # texts: no chance
+        (self._run if long else self._computed).add(told)
 
     def keeps(self, what: Global) -> None:
         if not calls.may_be_kept(what):
@@ -81,6 +83,15 @@ class Audit:
     def persists(self, key: object) -> None:
         if not _recognised(lambda: not calls.bad_key(key)):
             self._computed.add("the type of something kept beside it")
+
+    def known_names(self) -> frozenset[str]:
+        """Of what is imported and harmless."""
+        return frozenset(what.name for what in self._imported if is_allowed(what))
+
+    def forget(self, names: frozenset[str]) -> None:
+        """Imports of such a name: where a pickle within a pickle is read on with what the outer one has kept, its own
+        names are looked for in whatever the outer one was about."""
+        self._imported = {what for what in self._imported if is_allowed(what) or what.name not in names}
 
     def verdicts(self, *, only_dangerous: bool = False, chance: bool = True) -> list[Verdict]:
         """At most one of each rule. `only_dangerous` where odd names may be chance: in bytes that may be no pickle.
@@ -123,6 +134,8 @@ def _bad_change(target: Made, how: Change, value: object) -> str:
         return "" if calls.takes_entries(target) else "entries of it are set"
     if target.built:
         return "it is changed twice"
+    if target.by == Global("builtins", "getattr"):
+        return "a method gets a state"
     return calls.bad_state(value, target.kind) or calls.bad_dtype(target, value)
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 _CHUNK = 2**20
 _OVERLAP = 512
-_WORD = rb"[A-Za-z_][\w.]{1,80}"
+_WORD = rb"[\w.-]{1,200}"
 _TEXT = rb"(?:\x8c.|X.\0\0\0|U.)" + _WORD + rb"(?:\x94|q.|p\d+\n|)"
 _BEGIN = re.compile(
     rb"\x80[\x00-\x05][()\]}BCFGIJKLMNPSTUVX\x88-\x8f\x95\x96c]"

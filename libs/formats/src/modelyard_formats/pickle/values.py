@@ -45,8 +45,9 @@ class Made:
     @property
     def kind(self) -> object:
         """The class that it is an instance of, where `by` is a class or makes a bare instance of one."""
-        bare = isinstance(self.by, Global) and self.by in _BARE and isinstance(self.args, tuple) and self.args
-        return self.args[0] if bare and isinstance(self.args, tuple) else self.by
+        by, args = self.by, self.args
+        bare = isinstance(by, Global) and (by in _BARE or by.name == "newObj" or by.name.startswith("__pyx_unpickle_"))
+        return args[0] if bare and isinstance(args, tuple) and args else by
 
     def attributes(self) -> dict[object, object]:
         """The instance's `__dict__` as far as the pickle says."""

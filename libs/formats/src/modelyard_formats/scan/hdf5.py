@@ -23,7 +23,7 @@ _ESCAPE = re.compile(rb"\\+u00([2-7][0-9a-fA-F])")
 _LAMBDA = re.compile(rb"class_name\\*\" ?: ?\\*\"(?:__lambda__|Lambda|TorchModuleWrapper)\\*\"")
 _VALUE = rb"\\*\" ?: ?\\*\"([\w.]+)\\*\""
 _MODULE, _CONFIG = re.compile(rb"\bmodule" + _VALUE), re.compile(rb"\bconfig" + _VALUE)
-_PICKLE = re.compile(rb"\x80[\x02-\x05]|c[A-Za-z_][\w.]*\r?\n[A-Za-z_][\w.]*\r?\n")  # its protocol, or an import
+_PICKLE = re.compile(rb"\x80[\x02-\x05]|c[\w.-]{1,200}\r?\n[\w.-]{1,200}\r?\n")  # its protocol, or an import
 
 
 def is_hdf5(part: Part) -> bool:

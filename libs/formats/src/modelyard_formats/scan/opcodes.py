@@ -18,7 +18,7 @@ _COUNTED = {
 _IMPORTS = frozenset({"GLOBAL", "INST", "STACK_GLOBAL"})
 _EXTENSIONS = frozenset({"EXT1", "EXT2", "EXT4"})  # codes that nobody registers: chance, but behind a PROTO meant so
 _ENDINGS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST", "BUILD", "STOP"})
-_MODULE = re.compile(r"[\w.]+")
+_MODULE = re.compile(r"[\w.-]+")  # folders of Python have a hyphen
 _NEWEST = 5  # a higher PROTO is refused
 
 

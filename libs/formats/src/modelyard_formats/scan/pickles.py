@@ -12,40 +12,44 @@ from modelyard_formats.scan.search import Part, Search
 
 MAX_PICKLES = 1_000
 _NO_CHANCE = 3  # as many operations from PROTO on are no chance
-_NO_CHANCE_EITHER = 8  # from anywhere: one byte in four is an operation, and few fit what is on the stack
+_NO_CHANCE_EITHER = 3  # from anywhere, that fit what is on the stack and call or change what others made
 
 
 def scan_pickles(part: Part, search: Search, *, is_pickle: bool) -> None:
     """`is_pickle`: the file is meant to be one, so anything else is refused."""
     try:
-        if _read(part, search, is_pickle=is_pickle):
-            _read_as_plain(part, search)
+        names = _read(part, search, is_pickle=is_pickle)
+        if names is not None:
+            _read_as_plain(part, search, names)
     except TooMuch as error:
         message = f"the pickle cannot be checked to its end: {error}"
         search.found("dangerous", "pickle-too-large", message, part.inside)
 
 
-def _read(part: Part, search: Search, *, is_pickle: bool) -> bool:
-    """As joblib. Whether its arrays were met. Raises `TooMuch`."""
-    source, met = Source(part.file, part.size), False
+def _read(part: Part, search: Search, *, is_pickle: bool) -> frozenset[str] | None:
+    """As joblib. The names that it imports, if arrays were met. Raises `TooMuch`."""
+    source, met, names = Source(part.file, part.size), False, frozenset[str]()
     for number in range(MAX_PICKLES):
         begin = source.offset
         if begin >= part.size:
-            return met
+            return names if met else None
         meant = is_pickle and number == 0
-        machine, broken = _run(source, part, search, meant=meant, arrays=True)
-        met |= machine.saw_array
+        machine, broken, known = _run(source, part, search, meant=meant, arrays=True)
+        met, names = met or machine.saw_array, names | known
         if broken:
             if number or (not meant and _is_sure(machine)):
                 _search(part, search, begin + 1)
-            return met
+            return names if met else None
     raise TooMuch(f"more than {MAX_PICKLES:,} pickles in one file")
 
 
-def _read_as_plain(part: Part, search: Search) -> None:
+def _read_as_plain(part: Part, search: Search, names: frozenset[str]) -> None:
     source = Source(part.file, part.size)
     for _ in range(MAX_PICKLES):
-        if source.offset >= part.size or _run(source, part, search, meant=False, arrays=False, again=True)[1]:
+        if (
+            source.offset >= part.size
+            or _run(source, part, search, meant=False, arrays=False, again=True, names=names)[1]
+        ):
             return
     raise TooMuch(f"more than {MAX_PICKLES:,} pickles in one file")
 
@@ -61,9 +65,17 @@ def _search(part: Part, search: Search, begin: int) -> None:
 
 
 def _run(
-    source: Source, part: Part, search: Search, *, meant: bool, arrays: bool, again: bool = False
-) -> tuple[Machine, bool]:
-    """One pickle, and whether it breaks off. Where bytes are read `again`, that is no surprise. Raises `TooMuch`."""
+    source: Source,
+    part: Part,
+    search: Search,
+    *,
+    meant: bool,
+    arrays: bool,
+    again: bool = False,
+    names: frozenset[str] = frozenset(),
+) -> tuple[Machine, bool, frozenset[str]]:
+    """One pickle, whether it breaks off, and the harmless names in it. Where bytes are read `again`, breaking off is no
+    surprise; `names` are those of the first reading. Raises `TooMuch`."""
     audit, broken, sure = Audit(), None, meant
     machine = Machine(source, audit, search.allowance, arrays=arrays)
     try:
@@ -74,13 +86,16 @@ def _run(
         _tell(audit, part, search, only_dangerous=not meant)
         raise
     sure = meant or (not again and _is_sure(machine))
+    known = audit.known_names()
+    if machine.confused:
+        audit.forget(names)
     # Read as plain pickle, what stands before an array was told the first time; behind it may be numbers.
     read = machine.behind_array if again and machine.saw_array else machine.operations
     doubtful = again or (broken is not None and not sure)
     _tell(audit, part, search, only_dangerous=doubtful, chance=read < _NO_CHANCE_EITHER)
     if broken is not None and not again:
         _tell_broken(broken, machine, part, search, meant=meant)
-    return machine, broken is not None
+    return machine, broken is not None, known
 
 
 def _is_sure(machine: Machine) -> bool:

@@ -74,7 +74,8 @@ def container_of(head: bytes) -> str | None:
         started = beginning(io.BytesIO(head), kind, 16)
     except CannotUnpack:
         return None if is_weak(head, kind) else f"packed with {kind}"
-    return f"packed with {kind}" if started or not is_weak(head, kind) else None
+    silent = len(head) >= HEAD  # so much of it says nothing yet, and nothing against it
+    return f"packed with {kind}" if started or silent or not is_weak(head, kind) else None
 
 
 def closed_kind(head: bytes) -> str | None:

@@ -3,6 +3,7 @@
 import bz2
 import io
 import lzma
+import struct
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -87,22 +88,58 @@ class _Inflate:
         return self._inner.unused_data
 
 
-class _Gzip(_Inflate):
-    """As Python's gzip reads it, which passes over flags that nobody has defined; zlib refuses them."""
+class _Gzip:
+    """As Python's gzip reads it (RFC 1952): flags that nobody has defined and the checksum of the head are passed over,
+    which zlib refuses."""
 
     def __init__(self) -> None:
-        super().__init__(31)
+        self._inner = _Inflate(-15)
         self._head: bytes | None = b""
+        self._tail = b""
+        self._sum = self._size = 0
+        self.eof = False
+        self.unused_data = b""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         if self._head is not None:
             self._head += data
-            if len(self._head) <= _GZIP_FLAGS:
+            behind = _behind_head(self._head)
+            if behind is None:
                 return b""
-            head, self._head = self._head, None
-            flags = bytes(each & 0x1F for each in head[_GZIP_FLAGS : _GZIP_FLAGS + 1])
-            data = head[:_GZIP_FLAGS] + flags + head[_GZIP_FLAGS + 1 :]
-        return super().decompress(data, max_length)
+            self._head, data = None, behind
+        if self._inner.eof:
+            self._tail += data
+            made = b""
+        else:
+            made = self._inner.decompress(data, max_length)
+            self._sum, self._size = zlib.crc32(made, self._sum), self._size + len(made)
+            self._tail = self._inner.unused_data
+        if self._inner.eof and len(self._tail) >= _GZIP_TAIL:
+            if self._tail[:_GZIP_TAIL] != struct.pack("<II", self._sum, self._size % 2**32):
+                raise OSError("its checksum or its size is wrong")
+            self.eof, self.unused_data = True, self._tail[_GZIP_TAIL:]
+        return made
+
+
+def _behind_head(data: bytes) -> bytes | None:
+    """None where the head goes on behind them."""
+    at = 10
+    flags = data[3] if len(data) > 3 else 0
+    if flags & 0x04:
+        if len(data) < at + 2:
+            return None
+        at += 2 + int.from_bytes(data[at : at + 2], "little")
+    for flag in (0x08, 0x10):  # name and comment, each up to its zero
+        if flags & flag:
+            end = data.find(b"\0", at)
+            if end < 0:
+                return None
+            at = end + 1
+    at += 2 if flags & 0x02 else 0
+    return data[at:] if len(data) > at else None
+
+
+_GZIP_TAIL = 8
 
 
 class _Lzma:
@@ -133,7 +170,6 @@ class _Lzma:
         return self._inner.unused_data
 
 
-_GZIP_FLAGS = 3  # where they stand
 _LZMA_MAGICS = (b"\xfd7zXZ", b"LZIP")
 _LZMA_SIZE = 5  # properties, and the dictionary's size
 _LZMA_DICTIONARY = 64 * 2**20
@@ -171,9 +207,11 @@ def _is_lzma_header(head: bytes) -> bool:
     if len(head) < 13 or head[0] >= 225:
         return False
     dictionary, size = int.from_bytes(head[1:5], "little"), int.from_bytes(head[5:13], "little")
+    odd = dictionary < 4 or dictionary == 2**32 - 1  # liblzma takes them too
+    if not dictionary and not size:  # zeros
+        return False
     bits = f"{dictionary:b}".rstrip("0")
-    odd = dictionary == 2**32 - 1  # also what is no such number
-    return dictionary >= 4096 and (bits in ("1", "11") or odd) and (size == 2**64 - 1 or size < 2**38)
+    return (odd or bits in ("1", "11")) and (size == 2**64 - 1 or size < 2**38)
 
 
 def beginning(file: BinaryIO, kind: str, count: int) -> bytes:
