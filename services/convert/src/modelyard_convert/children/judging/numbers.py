@@ -22,6 +22,7 @@ TRIMMED = 0.001  # so that none is left out of fewer than 1000
 BIAS_SHARE = 0.5  # an error with one sign may be this much of one that has both
 LARGEST_FACTOR, LARGEST, LARGEST_LOG = 10.0, 0.35, 0.25  # the worst of very many values, up to a share of the reach
 CHANNELS_SHARE = 0.1  # the worst of ten times as many channels may be so much worse
+FAR = 3.0  # spreads from the mean: of what lies further, a sample may be wrong by as much more
 SAMPLE_FACTOR = 2.0  # one sample may be so many times worse than all together, of one value twice that
 CONSTANT = 1e-6
 TURNED = 0.5  # of a sample's values
@@ -188,9 +189,10 @@ class _Errors:
             bias[of] = np.abs(errors.mean(axis=1)) / scales.spread[of]
             largest[of] = _largest(np.abs(errors), trimmed) / scales.reach[of]
             if has_other.any():
-                away = ((got - other)[:, has_other] / spread) ** 2
-                control[of] = np.sqrt(away.mean(axis=1))
-            samples += np.bincount(owner, squares.sum(axis=0), len(lengths))
+                apart = ((got - other)[:, has_other] / spread) ** 2
+                control[of] = np.sqrt(apart.mean(axis=1))
+            away = np.abs(own - own.mean(axis=1, keepdims=True)) / spread
+            samples += np.bincount(owner, (squares / np.maximum(1.0, away / FAR) ** 2).sum(axis=0), len(lengths))
         samples = np.sqrt(samples / np.maximum(lengths * channels, 1))
         return cls(rms, bias, largest, control, samples, bool(has_other.any()))
 
