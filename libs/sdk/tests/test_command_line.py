@@ -76,7 +76,7 @@ def test_exit_code_2_for_wrong_usage(run: Callable[..., Any], tmp_path: Path, ga
         (*rule, "--plan", str(tmp_path / "plan.json")): "holds no JSON",
         (*rule, "--plan", str(tmp_path / "plan.json"), "--gallery"): "the whole plan",
         (*rule, "--plan", str(tmp_path / "missing.json")): "No such file",
-        ("import", str(tmp_path / "missing"), "--name", "x"): "is not a folder",
+        ("import", str(tmp_path / "missing"), "--name", "x"): "does not exist",
         ("import", "storage", "/a/folder", "--name", "x"): "'import upload' takes a local folder",
         ("import", "template", "t", "--input", "s3://b/x/", "--name", "x"): "is not name=value",
         ("import", "template", "t", "--name", "x"): "Missing option '--input'",
@@ -106,7 +106,23 @@ def test_exit_code_2_when_nothing_says_where(run: Callable[..., Any], monkeypatc
     monkeypatch.delenv("MODELYARD_URL")
     ended = run("models", "list")
     assert ended.code == 2
+    assert "MODELYARD_TOKEN is set and MODELYARD_URL is not" in ended.err
+    monkeypatch.delenv("MODELYARD_TOKEN")
+    ended = run("models", "list")
+    assert ended.code == 2
     assert "modelyard up --data DIR" in ended.err
+
+
+def test_what_stands_before_the_command_is_told_so(run: Callable[..., Any]) -> None:
+    ended = run("models", "list", "--project", "p2")
+    assert ended.code == 2
+    assert "--project stands before the command: modelyard --project … COMMAND" in ended.err
+
+
+def test_a_way_in_that_is_mistyped(run: Callable[..., Any]) -> None:
+    ended = run("import", "storge", "s3://a/b/")
+    assert ended.code == 2
+    assert "'storage'?" in ended.err
 
 
 def test_exit_code_2_for_a_name_that_means_nothing(run: Callable[..., Any], gateway: Scripted) -> None:

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from modelyard_contracts import codes
 from modelyard_contracts.calls import convert, version
 from modelyard_contracts.failures import Away, Failure, FailureKind, Problem
-from modelyard_contracts.shapes import Role, StorageSource
+from modelyard_contracts.shapes import Role, StorageSource, Tolerance
 from modelyard_gateway import lookups
 from modelyard_testkit.refusals import refused
 
@@ -15,14 +16,53 @@ CODES = {"labels": "ModelArts.3023", "labels.0": "ModelArts.3023", "source_locat
 CREATED = version.VersionCreated(model_id="m", model_name="手写数字", model_version="0.0.1")
 
 
+TARGETS = convert.TargetList(
+    targets=(
+        convert.TargetView(
+            target="openvino-fp16",
+            toolchain="openvino",
+            source_formats=("onnx",),
+            result_format="openvino",
+            description="",
+            options_schema={},
+            default_tolerance=Tolerance(max_rel_error=0.02, min_cosine=0.99, min_top1_agreement=0.99),
+            offered=True,
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize("path", ["models", "import-rules"])
+async def test_a_plan_for_a_target_that_does_not_exist_is_refused_at_once(yard, path) -> None:
+    rule = {"name": "r", "job_name": "d-*", "model_name": "d"}
+    yard.calls.answers[convert.TARGETS.subject] = TARGETS
+    headers = await yard.token(Role.WRITER)
+    plan = {"convert": [{"target": "openvino-fp16"}, {"target": "openvino-fp61"}]}
+    body = {**(GOOD if path == "models" else rule), "plan": plan}
+    reply = await yard.http.post(f"/v1/default/{path}", headers=headers, json=body)
+    refused(reply, 400, "ModelArts.3037")
+    [problem] = reply.json()["problems"]
+    assert problem["field"] == "plan.convert.1.target"
+    assert "there are openvino-fp16" in problem["message"]
+
+
+async def test_a_plan_is_taken_while_nobody_knows_the_targets(yard) -> None:
+    yard.calls.answers[version.CREATE.subject] = CREATED
+    yard.calls.answers[convert.TARGETS.subject] = Failure(FailureKind.UNAVAILABLE, codes.NO_WORKER, "away")
+    body = {**GOOD, "plan": {"convert": [{"target": "anything"}]}}
+    reply = await yard.http.post("/v1/default/models", headers=await yard.token(Role.WRITER), json=body)
+    assert reply.status_code == 200
+
+
 async def test_a_model_is_asked_for_with_everything_that_was_said(yard) -> None:
     yard.calls.answers[version.CREATE.subject] = CREATED
+    yard.calls.answers[convert.TARGETS.subject] = TARGETS
     headers = {**await yard.token(Role.WRITER), "Idempotency-Key": "key-1"}
     body = {**GOOD, "labels": ["a"], "plan": {"convert": [{"target": "openvino-fp16"}]}}
     reply = await yard.http.post("/v1/default/models", headers=headers, json=body)
     assert reply.status_code == 200
     assert reply.json() == {"model_id": "m", "model_name": "手写数字", "model_version": "0.0.1"}
-    [(_, context, request)] = yard.calls.asked
+    _, context, request = yard.calls.asked[-1]
     assert context.idempotency_key == "key-1"
     assert isinstance(request.source, StorageSource)
     assert (request.source.location.bucket, request.source.location.prefix) == ("training", "digits/V001/")

@@ -1,6 +1,7 @@
 """What `commands` runs: the stack until it is told to stop, or for as long as the demo takes."""
 
 import asyncio
+import errno
 import logging
 import signal
 import threading
@@ -40,7 +41,9 @@ async def _guarded(data_dir: Path, work: Callable[[], Awaitable[int]]) -> int:
             return await work()
     except* (ServerFailed, OSError, ValueError, ModelyardError) as group:
         for error in _leaves(group):
-            err.print(str(error), style="red", highlight=False, markup=False)
+            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            words = f"{error}; choose another port with --port" if taken else str(error)
+            err.print(words, style="red", highlight=False, markup=False)
     return _FAILED
 
 

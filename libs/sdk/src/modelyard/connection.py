@@ -42,6 +42,9 @@ def find_connection(file: Path | None = None, project: str | None = None) -> Con
     # A URL without a token is an oversight; the token that was kept belongs to another address.
     if not url and not token and (kept := kept_file()).is_file():
         return _from_file(kept, project, f"'modelyard login': {kept}")
+    if url or token:
+        given, missing = ("MODELYARD_URL", "MODELYARD_TOKEN") if url else ("MODELYARD_TOKEN", "MODELYARD_URL")
+        raise ConnectionNotFound(f"{given} is set and {missing} is not: both belong together")
     raise ConnectionNotFound(f"no gateway is named: {NEXT_STEP}")
 
 

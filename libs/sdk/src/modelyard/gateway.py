@@ -168,6 +168,9 @@ class Gateway:
             raise Refused(response.status_code, body) from None
         if response.is_success and isinstance(body, dict):
             return body
+        if response.status_code == httpx.codes.UNAUTHORIZED and isinstance(body, dict):
+            told = f"{self.connection.url} does not know the token of {self.connection.origin}"
+            body |= {"error_msg": f"{told}; 'modelyard login {self.connection.url}' keeps another"}
         raise Refused(response.status_code, body if isinstance(body, dict) else {"error_msg": str(body)[:200]})
 
     def _unreachable(self, error: Exception) -> GatewayUnreachable:

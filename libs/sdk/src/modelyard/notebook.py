@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from modelyard.client import Client, Reply
-from modelyard.connection import Connection, find_connection
+from modelyard.connection import Connection, connection_in, find_connection
 from modelyard.loading import LoadedModel
 from modelyard.resources.imports import Details
 from modelyard.transfer import Contents
@@ -21,7 +21,7 @@ def save(
     hidden: bool = False,
     model_type: str | None = None,
     algorithm: str | None = None,
-    connection: Connection | None = None,
+    connection: Connection | Path | str | None = None,
     **details: Unpack[Details],
 ) -> Reply:
     """Import a package of this machine (docs/package.md), or one model file, and wait; the published version.
@@ -33,7 +33,7 @@ def save(
     Raises NotFoundHere when the folder is no package, Refused naming field and rule, TaskFailed with every problem that
     was found in it, and ConnectionNotFound. The same call again goes on where a broken line has left it.
     """
-    with Client(connection or find_connection()) as client, _Line(f"importing {name}") as line:
+    with Client(_chosen(connection)) as client, _Line(f"importing {name}") as line:
         made = client.imports.upload(
             name,
             Path(folder),
@@ -49,10 +49,18 @@ def save(
         return {**published, "left_out": made["left_out"], "notes": made["notes"]}
 
 
-def load(model: str, *, target: str | None = None, connection: Connection | None = None) -> LoadedModel:
-    """`Client.load` with the connection that the command line would use."""
-    with Client(connection or find_connection()) as client, _Line(f"loading {model}") as line:
+def load(model: str, *, target: str | None = None, connection: Connection | Path | str | None = None) -> LoadedModel:
+    """`Client.load` with the connection that the command line would use, or `connection`, which may be the path of a
+    connection.json."""
+    with Client(_chosen(connection)) as client, _Line(f"loading {model}") as line:
         return client.load(model, target=target, progress=line, begun=line.begun)
+
+
+def _chosen(connection: Connection | Path | str | None) -> Connection:
+    """Raises ConnectionNotFound."""
+    if connection is None:
+        return find_connection()
+    return connection if isinstance(connection, Connection) else connection_in(Path(connection))
 
 
 class _Line:

@@ -56,6 +56,8 @@ def package(
         with TemporaryDirectory() as made:
             yield _one_file(place, Path(made), model_type, algorithm or ALGORITHM)
         return
+    if not place.exists():
+        raise NotFoundHere(f"{place} does not exist")
     if place.is_dir() and (model_type or algorithm):
         raise NotFoundHere(f"{place} is a folder: its config.json says the type and the algorithm")
     contents = files_below(place, hidden=hidden)

@@ -53,7 +53,17 @@ def known_name(client: Client, name: str) -> None:
 def no_version(client: Client, text: str, name: str) -> NotFoundHere:
     """Of this name, or none of the number that `text` says, with what is there."""
     project = client.connection.project
+    if _is_archived(client, text):
+        return NotFoundHere(f"{text!r} is archived; 'modelyard models restore {text}' brings it back")
     return NotFoundHere(f"no model {text!r} in project {project!r}; {_other(client, name)}see 'modelyard models list'")
+
+
+def _is_archived(client: Client, text: str) -> bool:
+    name, _, version = text.partition(":")
+    if not version:
+        return False
+    page = client.models.list(model_name=name, exact_match=True, model_version=version, archived=True, limit=1)
+    return any(row.get("archived_at") for row in page["models"])
 
 
 def no_alias(client: Client, name: str, alias: str, held: Sequence[Reply]) -> NotFoundHere:
@@ -156,6 +166,29 @@ def dataset_id(client: Client, text: str) -> str:
         others = meant(text, (each["name"] for each in client.get("datasets", limit=_LOOKED_AT)["datasets"]))
         raise NotFoundHere(f"no dataset {text!r} in project {project!r}; {others}see 'modelyard datasets list'")
     return str(found[0]["dataset_id"])
+
+
+def listing_id(client: Client, text: str) -> str:
+    """An id, or a title that only one listing has. Raises NotFoundHere."""
+    listings = [] if IS_ID.fullmatch(text) else client.gallery.list()["listings"]
+    return _titled("listing", "gallery", "listing_id", text, listings)
+
+
+def competition_id(client: Client, text: str) -> str:
+    """An id, or a title that only one competition has. Raises NotFoundHere."""
+    competitions = [] if IS_ID.fullmatch(text) else client.competitions.list()["competitions"]
+    return _titled("competition", "competitions", "competition_id", text, competitions)
+
+
+def _titled(what: str, group: str, field: str, text: str, there: Sequence[Reply]) -> str:
+    if IS_ID.fullmatch(text):
+        return text
+    found = [str(each[field]) for each in there if each["title"] == text]
+    if len(found) == 1:
+        return found[0]
+    several = f"several have the title {text!r}, give the id of one: {', '.join(found)}"
+    others = meant(text, (each["title"] for each in there))
+    raise NotFoundHere(several if found else f"no {what} {text!r}; {others}see 'modelyard {group} list'")
 
 
 def rule_id(client: Client, text: str) -> str:

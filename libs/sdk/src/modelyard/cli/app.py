@@ -17,6 +17,7 @@ EXIT_USAGE = 2
 EXIT_REFUSED = 3
 EXIT_UNREACHABLE = 4
 EXIT_INTERRUPTED = 130
+_BEFORE = ("--connection", "--project", "--quiet", "-q")
 _NO_TEXT = "an argument holds bytes that are no text in this locale; names travel as UTF-8"
 
 ASK_STACK = "Is the stack running? 'modelyard up --data DIR' starts one."
@@ -74,6 +75,8 @@ def _run() -> int:
     try:
         app()
     except SystemExit as ended:
+        if ended.code == EXIT_USAGE and (misplaced := [each for each in sys.argv[2:] if each in _BEFORE]):
+            err.print(f"{misplaced[0]} stands before the command: modelyard {misplaced[0]} … COMMAND", highlight=False)
         return ended.code if isinstance(ended.code, int) else EXIT_TASK_FAILED
     except BrokenPipeError:
         raise
@@ -89,9 +92,15 @@ def _run() -> int:
         _say(f"{unreachable}\n{ASK_ADDRESS if isinstance(unreachable, StorageUnreachable) else ASK_STACK}")
         return EXIT_UNREACHABLE
     except (ModelyardError, OSError, UnicodeEncodeError) as error:
-        _say(_NO_TEXT if isinstance(error, UnicodeEncodeError) else str(error))
+        _say(_NO_TEXT if isinstance(error, UnicodeEncodeError) else _words(error))
         return EXIT_USAGE
     return 0
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _say(text: str, problems: list[Reply] | None = None) -> None:

@@ -9,7 +9,7 @@ from modelyard.cli.session import AsJson, client_of, facts, instant, moment, out
 from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="Entries are scored on data that the entrant never sees.")
-Competition = Annotated[str, typer.Argument(help="Id from 'competitions list'.")]
+Competition = Annotated[str, typer.Argument(help="Title, or id from 'competitions list'.")]
 
 
 class Metric(StrEnum):

@@ -16,7 +16,7 @@ from modelyard.cli.session import AsJson, NoWait, client_of, out, show, show_row
 from modelyard.client import Reply
 
 group = typer.Typer(no_args_is_help=True, help="What all projects have listed.")
-Listing = Annotated[str, typer.Argument(help="Id from 'gallery list'.")]
+Listing = Annotated[str, typer.Argument(help="Title, or id from 'gallery list'.")]
 
 
 class Channel(StrEnum):
@@ -30,7 +30,7 @@ def publish(
     to: Annotated[Channel, typer.Option(help="Where it shall appear.")],
     title: Annotated[str | None, typer.Option(help="Gallery: title of the listing.")] = None,
     description: Annotated[str, typer.Option(help="Gallery: text above the card, may be Markdown.")] = "",
-    competition: Annotated[str | None, typer.Option(help="Competition: its id.")] = None,
+    competition: Annotated[str | None, typer.Option(help="Competition: its title or id.")] = None,
     artifact: Annotated[
         str | None, typer.Option(help="Competition: artifact id or target.", autocompletion=completing.artifacts)
     ] = None,

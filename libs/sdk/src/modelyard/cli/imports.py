@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,9 @@ class _SourceFirst(TyperGroup):
     """`import s3://…` and `import FOLDER` without naming the way: it can be seen."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        close = get_close_matches(args[0], self.commands, n=1, cutoff=0.8) if args else []
+        if close and close[0] != args[0] and not Path(args[0]).exists():
+            raise typer.BadParameter(f"there is no {args[0]!r} here and no such way in; did you mean {close[0]!r}?")
         if args and args[0] not in self.commands and args[0] != "--help":
             args = ["storage" if any(word.startswith("s3://") for word in args) else "upload", *args]
         return super().parse_args(ctx, args)

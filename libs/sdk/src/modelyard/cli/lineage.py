@@ -1,5 +1,6 @@
 """`modelyard models lineage` and `modelyard trace`: back to the data, and forward from it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -7,8 +8,9 @@ from typing import Annotated
 import typer
 
 from modelyard.cli.models import Model, group
-from modelyard.cli.session import AsJson, client_of, out, show, table
+from modelyard.cli.session import AsJson, client_of, out, show, show_rows
 from modelyard.client import Reply
+from modelyard.references import IS_ID, dataset_id, known_name
 from modelyard.resources.lineage import Origin
 
 Svg = Annotated[Path | None, typer.Option(help="Draw it into this file, e.g. lineage.svg.")]
@@ -24,7 +26,9 @@ def lineage(context: typer.Context, model: Model, svg: Svg = None, as_json: AsJs
 def trace(
     context: typer.Context,
     training_job: Annotated[str | None, typer.Option(help="A job's id, or id/V001 for one run.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Digest or URI of what was trained on, or a dataset id.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Digest or URI of what was trained on, or a dataset by name or id.")
+    ] = None,
     code: Annotated[str | None, typer.Option(help="Commit, or repository@commit.")] = None,
     name: Annotated[str | None, typer.Option(help="A model name.")] = None,
     svg: Svg = None,
@@ -35,6 +39,10 @@ def trace(
     if sum(value is not None for value in origin.values()) != 1:
         raise typer.BadParameter("give exactly one of --training-job, --dataset, --code and --name")
     client = client_of(context)
+    if dataset and re.fullmatch(r"[\w.-]+", dataset) and not IS_ID.fullmatch(dataset):  # neither digest nor URI
+        origin["dataset"] = dataset_id(client, dataset)
+    if name:
+        known_name(client, name)
     _show(lambda: client.lineage.trace(**origin), lambda: client.lineage.trace_svg(**origin), svg, as_json)
 
 
@@ -52,7 +60,7 @@ def render_lineage(reply: Reply) -> None:
         (labels.get(edge["source"], edge["source"]), edge["relation"], labels.get(edge["target"], edge["target"]))
         for edge in reply["edges"]
     ]
-    out.print(table("Lineage", ("from", "", "to"), rows))
+    show_rows("Lineage", ("from", "", "to"), rows, "Nothing here is known to be made of it.")
 
 
 def register(app: typer.Typer) -> None:

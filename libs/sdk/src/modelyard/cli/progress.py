@@ -63,7 +63,9 @@ class Transfer:
     def chosen(self, contents: Contents) -> None:
         """What is left out is said whatever is silent: nobody would notice it otherwise."""
         if notice := contents.notice():
+            self._bar.stop()  # it would stand on the bar's line
             err.print(plain(notice), style="yellow", highlight=False)
+            self._bar.start()
 
     def begun(self, total: int, arrived: int) -> None:
         with self._lock:

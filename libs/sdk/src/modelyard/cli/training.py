@@ -71,8 +71,10 @@ def _render_job(job: Reply, names: Mapping[str, str] = {}) -> None:
     rows.append(("output", f"s3://{job['output']['bucket']}/{job['output']['prefix']}"))
     made = [("version", names.get(found["model_id"], found["model_id"])) for found in job["imports"]]
     made += [("refused", found.get("reason") or json.dumps(found)) for found in job["refusals"]]
-    by_hand = f"'modelyard import training {said['job_name']} {said['job_version']} --name …' takes it in by hand"
-    note = [("version", f"none by a rule so far; {by_hand}")] if not made and job["status"] == "completed" else []
+    job_and_run = f"{said['job_name']} {said['job_version']}"
+    by_hand = f"without a rule 'modelyard import training {job_and_run} --name …' takes it in"
+    wait = f"none so far: rules take a moment ('modelyard training show {job_and_run}')"
+    note = [("version", f"{wait}; {by_hand}")] if not made and job["status"] == "completed" else []
     out.print(facts(f"{said['job_name']} {said['job_version']}", rows + made + note))
 
 

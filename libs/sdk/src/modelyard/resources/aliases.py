@@ -23,7 +23,7 @@ class Aliases:
 
     def show(self, model_name: str, alias: str, *, instant: int | None = None) -> Reply:
         """Which version holds it, or held it at `instant` (ms since 1970 UTC)."""
-        with self._explained(model_name, alias):
+        with self._explained(model_name, alias, instant):
             return self._client.get(at("model-names", model_name, "aliases", alias), at=instant)
 
     def history(self, model_name: str, alias: str) -> Reply:
@@ -52,7 +52,7 @@ class Aliases:
             return self._client.delete(at("model-names", model_name, "aliases", alias))
 
     @contextmanager
-    def _explained(self, model_name: str, alias: str) -> Iterator[None]:
+    def _explained(self, model_name: str, alias: str, instant: int | None = None) -> Iterator[None]:
         """What is not there is said with what is."""
         try:
             yield
@@ -60,4 +60,7 @@ class Aliases:
             if refused.status != NOT_FOUND:
                 raise
             held = self.list(model_name)["aliases"]
+            if instant is not None and any(each["alias"] == alias for each in held):
+                history = f"'modelyard aliases history {model_name} {alias}' says who held it when"
+                raise NotFoundHere(f"no version of {model_name!r} was {alias!r} at that time; {history}") from refused
             raise no_alias(self._client, model_name, alias, held) from refused

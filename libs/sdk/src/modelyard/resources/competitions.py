@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Literal
 
 from modelyard.client import Client, Reply, at
-from modelyard.references import artifact_id, dataset_id
+from modelyard.references import artifact_id, competition_id, dataset_id
 
 
 class Competitions:
-    """Raises Refused, and GatewayUnreachable when nobody answers."""
+    """A competition is named by its id, or by a title that no other one has. Raises NotFoundHere, Refused, and
+    GatewayUnreachable when nobody answers."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -38,18 +39,18 @@ class Competitions:
         """Of all projects, newest first: `competitions`, `count` and `total_count`."""
         return self._client.get("competitions", limit=limit, offset=offset)
 
-    def show(self, competition_id: str) -> Reply:
-        return self._client.get(at("competitions", competition_id))
+    def show(self, competition: str) -> Reply:
+        return self._client.get(at("competitions", competition_id(self._client, competition)))
 
-    def leaderboard(self, competition_id: str) -> Reply:
+    def leaderboard(self, competition: str) -> Reply:
         """`rows`: the scored entries, best first."""
-        return self._client.get(at("competitions", competition_id, "leaderboard"))
+        return self._client.get(at("competitions", competition_id(self._client, competition), "leaderboard"))
 
-    def enter(self, competition_id: str, model: str, *, artifact: str | None = None) -> Reply:
+    def enter(self, competition: str, model: str, *, artifact: str | None = None) -> Reply:
         """Enter a version and return at once; `wait` follows the entry until it is scored."""
         found = self._client.models.show(model)
         body = {"model_id": found["model_id"], "artifact_id": artifact_id(found, artifact)}
-        return self._client.post(at("competitions", competition_id, "entries"), body)
+        return self._client.post(at("competitions", competition_id(self._client, competition), "entries"), body)
 
     def entry(self, entry_id: str) -> Reply:
         return self._client.get(at("entries", entry_id))

@@ -4,14 +4,15 @@ import builtins
 from pathlib import Path
 
 from modelyard.client import Client, Reply, at
-from modelyard.references import model_id
+from modelyard.references import listing_id, model_id
 from modelyard.resources.models import all_links
 from modelyard.transfer import download
 from modelyard.transfer.line import Begun, Progress, not_told
 
 
 class Gallery:
-    """Raises Refused, and GatewayUnreachable when nobody answers."""
+    """A listing is named by its id, or by a title that no other one has. Raises NotFoundHere, Refused, and
+    GatewayUnreachable when nobody answers."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -25,20 +26,22 @@ class Gallery:
         """Newest first: `listings`, `count` and `total_count`. `text` is a part of the title."""
         return self._client.get("gallery", text=text, limit=limit, offset=offset)
 
-    def show(self, listing_id: str) -> Reply:
+    def show(self, listing: str) -> Reply:
         """With its model card."""
-        return self._client.get(at("gallery", listing_id))
+        return self._client.get(at("gallery", listing_id(self._client, listing)))
 
-    def files(self, listing_id: str) -> Reply:
+    def files(self, listing: str) -> Reply:
         """Presigned links, of all pages."""
-        return all_links(lambda after: self._client.get(at("gallery", listing_id, "files"), after=after))
+        path = at("gallery", listing_id(self._client, listing), "files")
+        return all_links(lambda after: self._client.get(path, after=after))
 
     def download(
-        self, listing_id: str, folder: Path, *, progress: Progress = lambda _: None, begun: Begun = not_told
+        self, listing: str, folder: Path, *, progress: Progress = lambda _: None, begun: Begun = not_told
     ) -> builtins.list[Path]:
         """Fetch a listed model, each file verified. Raises TaskFailed naming the file."""
-        return download(self.files(listing_id), folder, progress, begun, lambda: self.files(listing_id))
+        chosen = listing_id(self._client, listing)
+        return download(self.files(chosen), folder, progress, begun, lambda: self.files(chosen))
 
-    def withdraw(self, listing_id: str) -> Reply:
+    def withdraw(self, listing: str) -> Reply:
         """Take it out of the gallery."""
-        return self._client.delete(at("gallery", listing_id))
+        return self._client.delete(at("gallery", listing_id(self._client, listing)))

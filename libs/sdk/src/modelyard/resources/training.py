@@ -39,6 +39,9 @@ class Training:
         runs = self.list(job_name=job, job_version=version, limit=1)["training_jobs"]
         if not runs:
             wanted = f"{job!r} {version}" if version else repr(job)
+            if others := self.list(job_name=job, limit=5)["training_jobs"] if version else []:
+                numbers = ", ".join(run["training"]["job_version"] for run in others)
+                raise NotFoundHere(f"no training run of {wanted} has announced itself; it has {numbers}")
             known = {run["training"]["job_name"] for run in self.list(limit=1000)["training_jobs"]}
             hint = meant(job, known)
             raise NotFoundHere(f"no training run of {wanted} has announced itself; {hint}see 'modelyard training list'")

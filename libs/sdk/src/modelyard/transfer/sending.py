@@ -182,6 +182,9 @@ def _put(line: Line, ticket: Ticket, piece: Piece, progress: Progress) -> None:
             response = line.http.put(url, content=_chunks(file, piece, heard), headers=headers)
         except httpx.HTTPError as error:
             raise cut(piece.name, error, "take", url, moved) from error
+        except BaseException:  # others gave up, and this part with them
+            progress(-moved)
+            raise
     if not response.is_success:
         raise refused(piece.name, response, "take", moved)
     ticket.etags[piece.name, piece.part] = str(response.headers.get("etag", "")).strip('"')

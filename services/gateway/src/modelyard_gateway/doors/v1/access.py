@@ -130,7 +130,7 @@ def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:
         token: Annotated[Token, Depends(authenticate)],
     ) -> Caller:
         if token.project != project_id:
-            raise Forbidden(f"this token belongs to another project than {project_id!r}")
+            raise Forbidden(f"this token belongs to the project {token.project!r}, not to {project_id!r}")
         if not token.may(least):
             raise Forbidden(f"this needs the role {least.value!r}; this token has {token.role.value!r}")
         if problems := (

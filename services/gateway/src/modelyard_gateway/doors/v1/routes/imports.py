@@ -15,6 +15,7 @@ from modelyard_contracts.keeping import Path, dotted
 from modelyard_contracts.odd_numbers import odd_numbers
 from modelyard_gateway.doors.v1 import examples
 from modelyard_gateway.doors.v1.access import Reader, Writer
+from modelyard_gateway.doors.v1.plans import check_targets
 from modelyard_gateway.doors.v1.replies import invalid, invalid_at
 from modelyard_gateway.doors.v1.schemas.rules import AsSaid
 
@@ -85,6 +86,7 @@ async def show_training_job(caller: Reader, training_job_id: str) -> imports.Tra
 @router.post("/import-rules", tags=["training jobs"])
 async def create_rule(caller: Writer, body: examples.Rule) -> imports.RuleView:
     """From now on a completed run that matches becomes a version, and its plan follows by itself."""
+    await check_targets(caller, body.plan)
     return await caller.ask(imports.CREATE_RULE, body)
 
 

@@ -11,6 +11,7 @@ from modelyard_gateway.doors.v1 import shown
 from modelyard_gateway.doors.v1.access import Reader, SourceToken, Writer, may_read
 from modelyard_gateway.doors.v1.conditions import IfMatch, IfNoneMatch, with_etag
 from modelyard_gateway.doors.v1.paths import MODEL
+from modelyard_gateway.doors.v1.plans import check_targets
 from modelyard_gateway.doors.v1.replies import renamed, validated
 from modelyard_gateway.doors.v1.schemas.models import ModelChange, ModelRequest
 from modelyard_gateway.doors.v1.schemas.rules import AsSaid
@@ -28,6 +29,7 @@ async def create_model(
     """Register a version and import it. Answers at once as `publishing`; poll it until `published` or `failed`."""
     if body.promotion is not None and body.promotion.project != caller.project:
         await may_read(request, source_token, body.promotion.project)
+    await check_targets(caller, body.plan)
     source = await source_of(caller, body)
     try:
         return await caller.ask(version.CREATE, validated(version.CreateVersion, body.call_fields(source)))
