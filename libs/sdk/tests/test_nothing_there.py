@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .conftest import Scripted
-from .gateway_replies import MODEL, model, summary_of
+from .gateway_replies import COMPETITION_VIEW, LISTING_SUMMARY, MODEL, model, summary_of
 
 EMPTY = {
     "training list": ("training-jobs", "training_jobs", "No such training runs"),
@@ -68,6 +68,32 @@ def test_aliases_of_a_name_that_nobody_has(yard: Scripted, run: Callable[..., An
 def _page(*rows: Any) -> dict[str, Any]:
     found = [row.model_dump(mode="json") for row in rows]
     return {"models": found, "count": len(found), "total_count": len(found), "next_cursor": None}
+
+
+def test_an_archived_version_is_told_so(yard: Scripted, run: Callable[..., Any]) -> None:
+    yard.on("GET models", _page(), _page(summary_of(model())))
+    said = run("models", "show", "digits:0.0.1")
+    assert "'digits:0.0.1' is archived; 'modelyard models restore digits:0.0.1' brings it back" in said.err
+
+
+def test_titles_name_listings_and_competitions(yard: Scripted, run: Callable[..., Any]) -> None:
+    for command, title in (("gallery show", LISTING_SUMMARY.title), ("competitions show", COMPETITION_VIEW.title)):
+        assert run(*command.split(), title).code == 0
+        said = run(*command.split(), title[:-1])
+        assert f"did you mean {title!r}" in said.err
+
+
+def test_a_time_before_an_alias(yard: Scripted, run: Callable[..., Any]) -> None:
+    yard.on("GET model-names/digits/aliases/champion", 404)
+    said = run("aliases", "show", "digits", "champion", "--at", "2020-01-01")
+    assert "no version of 'digits' was 'champion' at that time" in said.err
+
+
+def test_a_token_that_the_gateway_does_not_know(yard: Scripted, run: Callable[..., Any]) -> None:
+    yard.on("GET models", 401)
+    said = run("models", "list")
+    assert (said.code, "Bearer" in said.err) == (3, False)
+    assert "does not know the token of MODELYARD_URL and MODELYARD_TOKEN; 'modelyard login" in said.err
 
 
 @pytest.mark.parametrize(

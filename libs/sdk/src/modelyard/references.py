@@ -63,7 +63,7 @@ def _is_archived(client: Client, text: str) -> bool:
     if not version:
         return False
     page = client.models.list(model_name=name, exact_match=True, model_version=version, archived=True, limit=1)
-    return any(row.get("archived_at") for row in page["models"])
+    return any(row["model_version"] == version for row in page["models"])
 
 
 def no_alias(client: Client, name: str, alias: str, held: Sequence[Reply]) -> NotFoundHere:
