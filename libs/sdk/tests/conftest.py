@@ -420,6 +420,7 @@ def _evaluations(gateway: Scripted) -> None:
     gateway.on(f"DELETE datasets/{replies.DATASET}", {})
     gateway.on("POST datasets", replies.HELD_OUT)
     gateway.on("POST evaluations", replies.runs("waiting"))
+    gateway.on(f"POST evaluations/{replies.EVALUATION}/versions", replies.runs("waiting"))
     gateway.on("GET evaluations", replies.page(evaluate.EvaluationPage, "evaluations", replies.runs()))
     gateway.on(f"GET evaluations/{replies.EVALUATION}", replies.runs("running"), replies.runs())
     plot = evaluate.Plot(name="roc", media_type="image/png", url=gateway.keeps("roc", b"png")["url"])

@@ -34,12 +34,19 @@ def evaluate(
         str | None,
         typer.Option(help="Artifact id or target; the source when omitted.", autocompletion=completing.artifacts),
     ] = None,
+    again: Annotated[
+        str | None,
+        typer.Option(help="Id of an evaluation: another run of that one, for 'modelyard evaluations compare'."),
+    ] = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a version on a labelled dataset: accuracy, confusion matrix, precision, recall, F1, AUC."""
     client = client_of(context)
-    made = client.evaluations.create(model, dataset, artifact=artifact)
+    if again:
+        made = client.evaluations.again(again, dataset=dataset, artifact=artifact or "source")
+    else:
+        made = client.evaluations.create(model, dataset, artifact=artifact)
     if no_wait:
         show(made, as_json, render_evaluation)
         return
@@ -48,6 +55,10 @@ def evaluate(
     show(client.evaluations.result(identifier, version), as_json, render_result)
     if not as_json:
         out.print(f"plots: modelyard evaluations plots {identifier} --run {version} --to DIR", soft_wrap=True)
+        beside = (
+            f"--again {identifier} --artifact TARGET" if not again else f"modelyard evaluations compare {identifier}"
+        )
+        out.print(f"{'compared' if again else 'another one beside it'}: {beside}", highlight=False, soft_wrap=True)
 
 
 @group.command("list", epilog="Example: modelyard evaluations list --model digits")
