@@ -79,7 +79,7 @@ COMMANDS: dict[str, str] = {
     "datasets delete digits-held-out": "its files stay",
     "evaluate digits --dataset digits-held-out --artifact source": "Confusion matrix",
     "evaluate digits --dataset digits-held-out --no-wait": "12/360",
-    f"evaluate digits --dataset digits-held-out --again {EVALUATION}": f"compared: modelyard evaluations compare {EVALUATION}",
+    f"evaluate digits --dataset digits-held-out --again {EVALUATION}": f"evaluations compare {EVALUATION}",
     "evaluations list --model digits": "digits-held-out",
     f"evaluations show {EVALUATION} --run V0001": "350 of 360 samples are right",
     f"evaluations plots {EVALUATION} --run V0001": "roc.png",

@@ -55,10 +55,8 @@ def evaluate(
     show(client.evaluations.result(identifier, version), as_json, render_result)
     if not as_json:
         out.print(f"plots: modelyard evaluations plots {identifier} --run {version} --to DIR", soft_wrap=True)
-        beside = (
-            f"--again {identifier} --artifact TARGET" if not again else f"modelyard evaluations compare {identifier}"
-        )
-        out.print(f"{'compared' if again else 'another one beside it'}: {beside}", highlight=False, soft_wrap=True)
+        compare = f"compared: modelyard evaluations compare {identifier}"
+        out.print(compare if again else f"another run beside it: --again {identifier}", highlight=False, soft_wrap=True)
 
 
 @group.command("list", epilog="Example: modelyard evaluations list --model digits")
