@@ -70,5 +70,7 @@ def test_what_is_allowed_and_what_was_given(fields: dict[str, Any], message: str
     assert found == [message]
 
 
-def test_other_rules_keep_their_words() -> None:
-    assert said(CreateVersion, model_name="digits")[0] == "Field required"
+def test_fields_that_lack_and_fields_that_nobody_knows() -> None:
+    assert said(CreateVersion, model_name="digits")[0] == "this field is required"
+    config = {"model_algorithm": "a", "model_type": "ONNX", "colour": "red"}
+    assert said(PackageConfig, **config) == ["there is no such field"]

@@ -128,6 +128,8 @@ def _bound(words: str, bound: str) -> Callable[[Mapping[str, Any], Any], str]:
 
 
 _RULES: Final[Mapping[str, Callable[[Mapping[str, Any], Any], str | None]]] = {
+    "extra_forbidden": lambda _context, _given: "there is no such field",
+    "missing": lambda _context, _given: "this field is required",
     "string_pattern_mismatch": _pattern,
     "string_too_long": _length("at most", "max_length", "character"),
     "string_too_short": _length("at least", "min_length", "character"),

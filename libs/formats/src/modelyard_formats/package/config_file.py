@@ -167,6 +167,5 @@ _DECODER = json.JSONDecoder(
 
 def _problem(error: Any) -> Problem:
     field = ".".join(str(part) for part in error["loc"])[:300]
-    rule = {"extra_forbidden": "there is no such field", "missing": "this field is required"}.get(error["type"])
-    rule = rule or in_words(error)
+    rule = in_words(error)
     return Problem(message=f"{CONFIG_FILE}: {field}: {rule}", file=CONFIG_FILE, field=field, rule=rule)
