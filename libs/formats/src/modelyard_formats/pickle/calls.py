@@ -8,9 +8,8 @@ import re
 from collections.abc import Callable
 
 from modelyard_formats.pickle import allowed
-from modelyard_formats.pickle.arrays import DTYPE, RECORDS, is_wrapper, item_of
-from modelyard_formats.pickle.source import Torn
-from modelyard_formats.pickle.values import RECONSTRUCTOR, Global, Left, Made, OddKey, Persistent
+from modelyard_formats.pickle.arrays import DTYPE, RECORDS, is_wrapper
+from modelyard_formats.pickle.values import Global, Left, Made, OddKey, Persistent
 
 Args = tuple[object, ...]
 Check = Callable[[Args], bool]
@@ -103,10 +102,10 @@ def _bytearray(args: Args) -> bool:
 def _defaultdict(args: Args) -> bool:
     factory = args[0] if args else None
     known = isinstance(factory, Global) and factory.name in _FACTORIES.get(factory.module, ())
-    return len(args) <= 1 and (factory is None or known or _is_own(factory))
+    return len(args) <= 1 and (factory is None or known or is_own(factory))
 
 
-def _is_own(value: object) -> bool:
+def is_own(value: object) -> bool:
     """A name that is recorded wherever it is met, not one that is allowed for another use."""
     return isinstance(value, Global) and not is_allowed(value)
 
@@ -119,7 +118,7 @@ def _dtype(args: Args) -> bool:
 
 def _reconstruct(args: Args) -> bool:
     array = args[0] if args else None
-    known = isinstance(array, Global) and (_is_own(array) or array.name in _ARRAY_CLASSES)
+    known = isinstance(array, Global) and (is_own(array) or array.name in _ARRAY_CLASSES)
     return known and is_data(args[1:])
 
 
@@ -184,7 +183,7 @@ def _reconstructor(args: Args) -> bool:
             state = _entries(args[2:])
         case _:
             state = isinstance(args[2], list | tuple) or is_data(args[2])
-    return base and state and (_may_be_new(args[0]) or _is_own(args[0]))
+    return base and state and (_may_be_new(args[0]) or is_own(args[0]))
 
 
 def _entries(args: Args) -> bool:
@@ -249,7 +248,7 @@ def _no_functions(args: Args) -> bool:
             waiting.extend(item)
         elif isinstance(item, dict):
             waiting.extend(item.values())
-        elif isinstance(item, Global) and not (_is_own(item) or allowed.is_value(item)):
+        elif isinstance(item, Global) and not (is_own(item) or allowed.is_value(item)):
             return False
     return True
 
@@ -263,7 +262,7 @@ def _of_type(args: Args) -> bool:
     if len(args) != 4 or not isinstance(args[0], Global) or not isinstance(args[2], tuple):
         return False
     inner = args[0].module == "torch._utils" and may_call(args[0], args[2], new=False)
-    kind = isinstance(args[1], Global) and (_is_own(args[1]) or allowed.is_value(args[1]))
+    kind = isinstance(args[1], Global) and (is_own(args[1]) or allowed.is_value(args[1]))
     return inner and kind and not bad_state(args[3])
 
 
@@ -403,7 +402,7 @@ def bad_state(state: object, kind: object = None) -> str:
     one can be judged.
     """
     takes_attributes = _takes_attributes(kind)
-    if isinstance(state, Made | Global | Persistent) and not _is_own(kind):
+    if isinstance(state, Made | Global | Persistent) and not is_own(kind):
         return "a state that is no data of the pickle"
     parts = state if isinstance(state, tuple) and len(state) == 2 and not _sets_itself(kind) else (state,)
     if not all(part is None or isinstance(part, dict) for part in parts):
@@ -451,58 +450,3 @@ def _sets_itself(kind: object) -> bool:
 def _takes_attributes(kind: object) -> bool:
     """Whether instances are given their attributes, and nothing else, as a dict."""
     return isinstance(kind, Global) and allowed.is_instance(kind) and not _OWN_STATES.fullmatch(str(kind))
-
-
-def may_be_kept(what: Global) -> bool:
-    """Whether that name may be handed around: an attribute, an item, a factory. Somebody will call it then."""
-    if not is_allowed(what) or allowed.is_torch_script(what) or str(what) in _KEPT:
-        return True
-    if allowed.is_value(what):
-        return what.name != "memmap"  # it makes files
-    named = allowed.is_instance(what) and what.module.partition(".")[0] not in _NEVER_KEPT
-    return named or what.module in _KEPT_TYPES
-
-
-_NEVER_KEPT = allowed.names("numpy scipy types argparse random joblib")
-_KEPT_TYPES = allowed.names("collections datetime decimal fractions pathlib numpy.dtypes")
-_KEPT = frozenset({"numpy.dtype", "numpy.random.bit_generator.SeedSequence"})
-
-
-def bad_dtype(target: Made, state: object) -> str:
-    """Whether a dtype contradicts itself: NumPy would take numbers for objects."""
-    if target.by != DTYPE:
-        return ""
-    probe = Made(target.by, target.args)
-    probe.state, probe.built = state, True
-    try:
-        item_of(probe)
-    except Torn as error:
-        return str(error)
-    return ""
-
-
-def takes_items(target: Made) -> bool:
-    """Whether it is a list or a set, or somebody's own."""
-    return _is_own(target.kind) or str(_base(target)) in ("collections.deque", "builtins.list", "builtins.set")
-
-
-def takes_entries(target: Made) -> bool:
-    return _is_own(target.kind) or str(_base(target)) in _DICTS or bool(_SKLEARN_DICTS.fullmatch(str(target.kind)))
-
-
-def _base(target: Made) -> object:
-    """What it is made of: the second argument of `copyreg._reconstructor`."""
-    args = target.args
-    return args[1] if target.by == RECONSTRUCTOR and isinstance(args, tuple) and len(args) == 3 else target.by
-
-
-_DICTS = frozenset({"builtins.dict", *(f"collections.{kind}" for kind in ("OrderedDict", "defaultdict", "Counter"))})
-_SKLEARN_DICTS = re.compile(r"sklearn\.[\w.]+\.(Bunch|\w*Dict\w*)")
-
-
-def bad_key(key: object) -> bool:
-    """What is kept beside the pickle is a storage; releases before 1.6 of PyTorch made it by calling its type."""
-    if isinstance(key, tuple) and len(key) > 1 and isinstance(key[1], Global):
-        known = key[1].module.split(".")[0] == "torch" and key[1].name.endswith("Storage") and allowed.is_value(key[1])
-        return not (known if key[0] == "storage" else key[0] == "module")
-    return not is_data(key)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import Literal, NamedTuple
 
-from modelyard_formats.pickle import calls
+from modelyard_formats.pickle import calls, changes
 from modelyard_formats.pickle.allowed import is_recorded
 from modelyard_formats.pickle.libraries import OWN, STANDARD, TOOLS, is_folder, is_installed, is_standard
 from modelyard_formats.pickle.reader import Change, TooMuch
@@ -55,7 +55,7 @@ class Audit:
         (self._run if long else self._computed).add(told)
 
     def keeps(self, what: Global) -> None:
-        if not calls.may_be_kept(what):
+        if not changes.may_be_kept(what):
             self._misused.add(what)
 
     def calls(self, by: object, args: object, *, new: bool) -> None:
@@ -81,7 +81,7 @@ class Audit:
                 self._changed.add(f"{_shown(target)}: {reason}")
 
     def persists(self, key: object) -> None:
-        if not _recognised(lambda: not calls.bad_key(key)):
+        if not _recognised(lambda: not changes.bad_key(key)):
             self._computed.add("the type of something kept beside it")
 
     def known_names(self) -> frozenset[str]:
@@ -129,14 +129,14 @@ def _recognised(rule: Callable[[], bool]) -> bool:
 
 def _bad_change(target: Made, how: Change, value: object) -> str:
     if how == "items":
-        return "" if calls.takes_items(target) else "something is appended to it"
+        return "" if changes.takes_items(target) else "something is appended to it"
     if how == "entries":
-        return "" if calls.takes_entries(target) else "entries of it are set"
+        return "" if changes.takes_entries(target) else "entries of it are set"
     if target.built:
         return "it is changed twice"
     if target.by == Global("builtins", "getattr"):
         return "a method gets a state"
-    return calls.bad_state(value, target.kind) or calls.bad_dtype(target, value)
+    return calls.bad_state(value, target.kind) or changes.bad_dtype(target, value)
 
 
 def is_allowed(what: Global) -> bool:
