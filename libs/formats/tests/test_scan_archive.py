@@ -1,5 +1,6 @@
 """Archives that hide, escape or explode are refused; what honest writers make passes. Nothing is ever unpacked."""
 
+import gzip
 import io
 import json
 import os
@@ -16,6 +17,7 @@ from modelyard_contracts.shapes import ScanReport
 from modelyard_formats.format import Entry
 from modelyard_formats.package.check import check_package
 from modelyard_formats.scan.package import scan_package, wants_content
+from modelyard_formats.wire import archive_bytes
 from modelyard_testkit import models
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -114,7 +116,6 @@ def test_bombs_are_refused_before_they_go_off(tmp_path):
 
 
 def test_packed_zeros_do_not_fill_the_disk(tmp_path, monkeypatch):
-    import gzip
     import lzma
 
     zeros = b"\0" * 2**26
@@ -124,6 +125,17 @@ def test_packed_zeros_do_not_fill_the_disk(tmp_path, monkeypatch):
     noise = os.urandom(2**19)
     assert rules(scan(tmp_path, a__gz=gzip.compress(noise * 3))) == {"archive-bomb"}
     assert "archive-bomb" in rules(scan(tmp_path, a__zip=zipped({str(n): noise for n in range(3)})))
+
+
+def test_a_head_without_an_end_is_not_waited_for(tmp_path):
+    """gzip's names may be of any length, and Python's reader, which keeps none of them, gets to what follows."""
+    for flags in (b"\x08", b"\xe8"):
+        head = b"\x1f\x8b\x08" + flags + bytes(6)
+        body = gzip.compress(ATTACK)[10:]
+        long, longer = (head + b"n" * size + b"\0" + body for size in (2**16, 2 * archive_bytes.MAX_GZIP_HEAD))
+        assert gzip.decompress(longer) == ATTACK
+        assert "pickle-code" in rules(scan(tmp_path, a__bin=long))
+        assert rules(scan(tmp_path, a__bin=longer)) == {"archive-bomb"}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ _FINE = 512  # bytes unpacked at a time; readers take 8 KiB or more
 MAX_RATIO = 100  # from this size on; what compresses better is a bomb or nothing but zeros
 RATIO_FROM = 32 * 2**20
 _LZMA_MEMORY = 128 * 2**20
+MAX_GZIP_HEAD = 2**17  # bytes: 64 KiB of extra fields and as much of names, which may be of any length
 
 
 class CannotUnpack(Exception):
@@ -94,7 +95,7 @@ class _Gzip:
 
     def __init__(self) -> None:
         self._inner = _Inflate(-15)
-        self._head: bytes | None = b""
+        self._head: bytearray | None = bytearray()
         self._tail = b""
         self._sum = self._size = 0
         self.eof = False
@@ -105,6 +106,8 @@ class _Gzip:
             self._head += data
             behind = _behind_head(self._head)
             if behind is None:
+                if len(self._head) > MAX_GZIP_HEAD:
+                    raise Bomb(f"its head, before anything packed, has more than {MAX_GZIP_HEAD:,} bytes")
                 return b""
             self._head, data = None, behind
         if self._inner.eof:
@@ -121,7 +124,7 @@ class _Gzip:
         return made
 
 
-def _behind_head(data: bytes) -> bytes | None:
+def _behind_head(data: bytearray) -> bytes | None:
     """None where the head goes on behind them."""
     at = 10
     flags = data[3] if len(data) > 3 else 0
@@ -136,7 +139,7 @@ def _behind_head(data: bytes) -> bytes | None:
                 return None
             at = end + 1
     at += 2 if flags & 0x02 else 0
-    return data[at:] if len(data) > at else None
+    return bytes(data[at:]) if len(data) > at else None
 
 
 _GZIP_TAIL = 8
