@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,30 +10,38 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from modelyard_convert.children.protocol import Work
+from modelyard_convert.children import arrays
+from modelyard_convert.children.protocol import Samples, Work
 from modelyard_convert.toolchains.onnx import program as onnx_program
 from modelyard_convert.toolchains.openvino import program as openvino_program
 from modelyard_testkit import models
 
 
-class Unrunnable:
-    """Samples that no runtime takes."""
-
-    def __len__(self) -> int:
-        return 3
+class Unrunnable(Samples):
+    """No runtime takes them."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         raise RuntimeError("bad allocation")
 
 
+def halving(folder: Path, samples: Samples) -> Work:
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    return Work(
+        source=folder / "source",
+        result=folder / "result",
+        scratch=scratch,
+        options={"keep_io_types": True},
+        samples=samples,
+        log=lambda _: None,
+    )
+
+
 @pytest.mark.parametrize("program", [onnx_program, openvino_program], ids=["onnx", "openvino"])
 def test_a_model_that_cannot_be_watched_is_converted_and_that_is_said(tmp_path: Path, program: Any) -> None:
-    source, scratch, result = (tmp_path / name for name in ("source", "scratch", "result"))
-    scratch.mkdir()
-    models.package(source, models.digits_like_mlp)
-    options = {"keep_io_types": True}
-    work = SimpleNamespace(source=source, result=result, scratch=scratch, options=options, samples=Unrunnable())
-    changes = program.to_fp16(Work(**vars(work), log=lambda _: None))  # type: ignore[arg-type]
+    work = halving(tmp_path, Unrunnable(tmp_path / "none.npz", ("x",), 3))
+    models.package(work.source, models.digits_like_mlp)
+    changes = program.to_fp16(work)
     assert changes.count
     assert changes.notes == (
         "it could not be seen whether anything inside is beyond 65504, where fp16 ends: bad allocation",
@@ -43,8 +50,6 @@ def test_a_model_that_cannot_be_watched_is_converted_and_that_is_said(tmp_path: 
 
 def test_an_output_beyond_fp16_keeps_its_numbers(tmp_path: Path) -> None:
     """What makes it stays in fp32, and nothing on its way out goes through fp16."""
-    source, scratch, result = (tmp_path / name for name in ("source", "scratch", "result"))
-    scratch.mkdir()
 
     def far(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,14 +61,15 @@ def test_an_output_beyond_fp16_keeps_its_numbers(tmp_path: Path) -> None:
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
         return path
 
-    models.package(source, far)
-    feeds = [{"x": np.full((1, 4), value, np.float32)} for value in (0.5, 1.0)]
-    work = SimpleNamespace(
-        source=source, result=result, scratch=scratch, options={"keep_io_types": True}, samples=feeds
-    )
-    changes = onnx_program.to_fp16(Work(**vars(work), log=lambda _: None))  # type: ignore[arg-type]
+    feeds = [np.full((1, 4), value, np.float32) for value in (0.5, 1.0)]
+    arrays.write(tmp_path / "samples.npz", ([feed] for feed in feeds))
+    work = halving(tmp_path, Samples(tmp_path / "samples.npz", ("x",), len(feeds)))
+    models.package(work.source, far)
+    changes = onnx_program.to_fp16(work)
     assert any("kept in fp32" in note for note in changes.notes)
-    session = onnxruntime.InferenceSession(next((result / "model").glob("*.onnx")), providers=["CPUExecutionProvider"])
-    assert session.run(None, feeds[1])[0] == pytest.approx(np.full((1, 4), 6e5), rel=1e-3)
-    notes = openvino_program.to_fp16(Work(**vars(work), log=lambda _: None)).notes  # type: ignore[arg-type]
+    session = onnxruntime.InferenceSession(
+        next((work.result / "model").glob("*.onnx")), providers=["CPUExecutionProvider"]
+    )
+    assert session.run(None, {"x": feeds[1]})[0] == pytest.approx(np.full((1, 4), 6e5), rel=1e-3)
+    notes = openvino_program.to_fp16(work).notes
     assert any("reaches 3e+05 and fp16 ends at 65504: it becomes that" in note for note in notes)

@@ -7,7 +7,15 @@ import numpy as np
 from modelyard_contracts.shapes import Measure, Tolerance
 from modelyard_convert.children.arrays import Array
 from modelyard_convert.children.judging.numbers import compare_numbers
-from modelyard_convert.children.judging.pairing import Comparison, Paired, least_share, next_ones, plain
+from modelyard_convert.children.judging.pairing import (
+    Comparison,
+    Paired,
+    is_exclusive,
+    least_kept,
+    least_share,
+    next_ones,
+    plain,
+)
 from modelyard_convert.children.judging.scores import class_axis
 
 TIES_FACTOR = 2.0  # ids do not tell which of them were a toss-up
@@ -17,7 +25,6 @@ SAMPLE_FACTOR = 18.0
 SEVERAL = 4  # ids of one sample, before it is judged alone: fewer may all have been a toss-up
 ROUNDED = 1e-3  # a sigmoid may come out as 1.0000001
 SEEN_IDS = 8
-LEAST_OF_AN_ID = 0.5
 SMALL = 32  # places of a sample, which may all be a toss-up
 TOSS_UP = 0.4  # of `max_rel_error`: so near to one half a place may fall either way
 SEEN_SHARE = 0.001  # of all places, before a class is judged alone
@@ -54,16 +61,9 @@ def compare_ids(pair: Paired, bounds: Tolerance) -> Comparison:
 
 
 def _of_ids(own: Array, got: Array) -> list[Measure]:
-    """The id that is found again least, among those that the reference gives often enough."""
     ids, places, counts = np.unique(own, return_inverse=True, return_counts=True)
     again = np.bincount(places.ravel()[own == got], minlength=len(ids))
-    often = np.flatnonzero(counts >= SEEN_IDS)
-    if not often.size:
-        return []
-    worst = often[np.argmin(again[often] / counts[often])]
-    where = f"id {ids[worst]}: {again[worst]} of {counts[worst]}"
-    value = float(again[worst] / counts[worst])
-    return [Measure(name="one id", value=value, limit=LEAST_OF_AN_ID, at_least=True, where=where)]
+    return least_kept("id", ids, again, counts, SEEN_IDS)
 
 
 def compare_rows(pair: Paired, bounds: Tolerance) -> Comparison:
@@ -182,7 +182,7 @@ def _maps(pair: Paired, toss_up: float, *, floats: bool) -> tuple[list[Array], l
     axis = _map_axis(pair.own)
     several = pair.own[0].ndim > 2 and pair.own[0].shape[axis] > 1
     probabilities = all(each.min() >= -ROUNDED and each.max() <= 1 + ROUNDED for each in pair.own if each.size)
-    if several and not (probabilities and not _exclusive(pair.own[0], axis)):
+    if several and not (probabilities and not is_exclusive(pair.own[0], axis)):
         return [each.argmax(axis=axis) for each in pair.own], [each.argmax(axis=axis) for each in pair.got]
     middle = 0.5 if probabilities else 0.0
     own, got = [], []
@@ -197,10 +197,6 @@ def _maps(pair: Paired, toss_up: float, *, floats: bool) -> tuple[list[Array], l
         own.append(ids * there)
         got.append(ids * np.where(undecided, there, ours > middle))
     return own, got
-
-
-def _exclusive(scores: Array, axis: int) -> bool:
-    return bool(np.allclose(scores.astype(np.float64).sum(axis=axis), 1.0, atol=0.01))
 
 
 def _mean_iou(own: Array, got: Array) -> float:

@@ -9,6 +9,7 @@ from modelyard_contracts.shapes import Measure, Tolerance
 from modelyard_convert.children.arrays import Array
 
 SEED = 20240229
+LEAST_KEPT = 0.5  # of the places of one class or id
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,22 @@ def plain(values: Array) -> Array:
 def least_share(bounds: Tolerance, factor: float) -> float:
     """What has to agree where so many times the usual may be missing."""
     return 1.0 - factor * (1.0 - bounds.min_top1_agreement)
+
+
+def is_exclusive(values: Array, axis: int) -> bool:
+    """Whether along the axis they are shares of one, as those of classes of which one holds."""
+    return bool(np.allclose(values.astype(np.float64, copy=False).sum(axis=axis), 1.0, atol=0.01))
+
+
+def least_kept(what: str, ids: Array, kept: Array, counts: Array, seen: int) -> list[Measure]:
+    """Of the ids (of a `what`) that the reference gives `seen` times or more, the one that is found again least."""
+    often = np.flatnonzero(counts >= seen)
+    if not often.size:
+        return []
+    worst = often[np.argmin(kept[often] / counts[often])]
+    where = f"{what} {ids[worst]}: {kept[worst]} of {counts[worst]}"
+    share = float(kept[worst] / counts[worst])
+    return [Measure(name=f"one {what}", value=share, limit=LEAST_KEPT, at_least=True, where=where)]
 
 
 def next_ones(count: int) -> list[int]:

@@ -7,7 +7,7 @@ import numpy as np
 from modelyard_contracts.shapes import Measure, Tolerance
 from modelyard_convert.children.arrays import Array
 from modelyard_convert.children.judging.numbers import compare_numbers
-from modelyard_convert.children.judging.pairing import Comparison, Paired, least_share, plain
+from modelyard_convert.children.judging.pairing import Comparison, Paired, is_exclusive, least_kept, least_share, plain
 
 PROBABILITY_SHARE = 0.4  # of `max_rel_error`: the mean distance of two distributions, between 0 and 1
 SMALLEST_SHARE = 0.12  # of `max_rel_error`: what is added to a probability before its logarithm is taken
@@ -15,7 +15,6 @@ LEAST_NATS = 1.0  # of a class that hardly varies: less is no difference in its 
 TOSS_UPS = 0.01  # of all places: where two classes are equally likely, a rounding moves a logarithm far
 SAMPLE_MOVED = 0.55  # of a sample's probability: more is no toss-up that fell the other way
 SEEN = 5  # samples of a class before it is judged alone
-LEAST_OF_A_CLASS = 0.5
 DECISIONS_FACTOR = 10.0
 FIRST = 5
 ORDER_SLACK = 0.2
@@ -43,7 +42,7 @@ def compare_scores(pair: Paired, bounds: Tolerance, *, logits: bool) -> Comparis
     top = [np.concatenate([rows.argmax(axis=1) for rows in each]) for each in shares]
     lengths = [len(rows) for rows in own]
     measures = [_agreement(top, shares, pair, lengths, bounds)]
-    if _exclusive(shares[0]):
+    if all(is_exclusive(rows, axis=1) for rows in shares[0]):
         measures += _of_classes(top, shares[0][0].shape[1])
     else:
         measures += _decisions(np.concatenate(shares[0]), np.concatenate(shares[1]), bounds)
@@ -78,7 +77,7 @@ def class_axis(own: Sequence[Array]) -> int:
     """The axis along which the values of a place add up to one, or else the first of three or more, or the last."""
     first = own[0].astype(np.float64)
     for axis in reversed(range(first.ndim)):
-        if first.shape[axis] > 1 and np.all(first >= 0) and np.allclose(first.sum(axis=axis), 1.0, atol=0.01):
+        if first.shape[axis] > 1 and np.all(first >= 0) and is_exclusive(first, axis):
             return int(axis)
     return 0 if first.ndim > 2 else max(0, int(first.ndim) - 1)
 
@@ -133,20 +132,9 @@ def _agreement(
 
 
 def _of_classes(top: Sequence[Array], classes: int) -> list[Measure]:
-    """The class that agrees least, among those that the reference names often enough."""
     counts = np.bincount(top[0], minlength=classes)
     agreeing = np.bincount(top[0][top[0] == top[1]], minlength=classes)
-    often = np.flatnonzero(counts >= SEEN)
-    if not often.size:
-        return []
-    shares = agreeing[often] / counts[often]
-    worst = int(often[np.argmin(shares)])
-    where = f"class {worst}: {agreeing[worst]} of {counts[worst]}"
-    return [Measure(name="one class", value=float(shares.min()), limit=LEAST_OF_A_CLASS, at_least=True, where=where)]
-
-
-def _exclusive(shares: Sequence[Array]) -> bool:
-    return all(np.allclose(rows.sum(axis=1), 1.0, atol=0.01) for rows in shares)
+    return least_kept("class", np.arange(classes), agreeing, counts, SEEN)
 
 
 def _decisions(own: Array, got: Array, bounds: Tolerance) -> list[Measure]:
@@ -166,15 +154,8 @@ def _decisions(own: Array, got: Array, bounds: Tolerance) -> list[Measure]:
             at_least=True,
         )
     ]
-    counts = np.count_nonzero(theirs, axis=0)
-    often = np.flatnonzero(counts >= SEEN)
-    if often.size:
-        kept = np.count_nonzero(both, axis=0)
-        worst = int(often[np.argmin(kept[often] / counts[often])])
-        where = f"class {worst}: {kept[worst]} of {counts[worst]}"
-        value = float(kept[worst] / counts[worst])
-        measures.append(Measure(name="one class", value=value, limit=LEAST_OF_A_CLASS, at_least=True, where=where))
-    return measures
+    kept, counts = (np.count_nonzero(each, axis=0) for each in (both, theirs))
+    return measures + least_kept("class", np.arange(own.shape[1]), kept, counts, SEEN)
 
 
 def _sigmoid(values: Array) -> Array:

@@ -27,14 +27,16 @@ QUANTISING = (
 def to_fp16(work: Work) -> Changes:
     path = prepared(work)
     model = onnx.load(path)
-    if [*_beyond(model)]:  # a variance, perhaps, that folds into the weights before it
+    beyond = _beyond(model)
+    if beyond:  # a variance, perhaps, that folds into the weights before it
         folded = work.scratch / "folded.onnx"
         run_basic_optimiser(path, folded)
         model = onnx.load(folded)
-    heavy = {name: largest for name, largest in _beyond(model) if largest < MASK_FROM}
+        beyond = _beyond(model)
+    heavy = {name for name, largest in beyond if largest < MASK_FROM}
     kept, told = _too_large(model, work)
-    kept = [*kept, *(node.name for node in model.graph.node if heavy.keys() & {*node.input})]
-    told = (*_weights_told(model), *told)
+    kept = [*kept, *(node.name for node in model.graph.node if heavy & {*node.input})]
+    told = (*_weights_told(beyond), *told)
     before = halves(model)
     del model.graph.value_info[:]  # of float32; they are found again
     with warnings.catch_warnings():
@@ -101,13 +103,13 @@ def _without_ways_through_fp16(model: Any) -> None:
         graph.node.remove(node)
 
 
-def _beyond(model: Any) -> Iterator[tuple[str, float]]:
+def _beyond(model: Any) -> list[tuple[str, float]]:
     """Weights that fp16 does not hold: the converter would clamp them without a word."""
-    return ((name, largest) for name, largest in float_weights(model) if largest > FP16_MAX)
+    return [(name, largest) for name, largest in float_weights(model) if largest > FP16_MAX]
 
 
-def _weights_told(model: Any) -> Iterator[str]:
-    for name, largest in _beyond(model):
+def _weights_told(beyond: list[tuple[str, float]]) -> Iterator[str]:
+    for name, largest in beyond:
         if largest >= MASK_FROM:
             yield f"`{name}` masks with {largest:.4g}; in fp16 it is {FP16_MAX:.0f}, the most that there is"
         else:
