@@ -53,17 +53,9 @@ def known_name(client: Client, name: str) -> None:
 def no_version(client: Client, text: str, name: str) -> NotFoundHere:
     """Of this name, or none of the number that `text` says, with what is there."""
     project = client.connection.project
-    if _is_archived(client, text):
+    if ":" in text and archived_id(client, text):
         return NotFoundHere(f"{text!r} is archived; 'modelyard models restore {text}' brings it back")
     return NotFoundHere(f"no model {text!r} in project {project!r}; {_other(client, name)}see 'modelyard models list'")
-
-
-def _is_archived(client: Client, text: str) -> bool:
-    name, _, version = text.partition(":")
-    if not version:
-        return False
-    page = client.models.list(model_name=name, exact_match=True, model_version=version, archived=True, limit=1)
-    return any(row["model_version"] == version for row in page["models"])
 
 
 def no_alias(client: Client, name: str, alias: str, held: Sequence[Reply]) -> NotFoundHere:
@@ -79,7 +71,7 @@ def archived_id(client: Client, text: str) -> str | None:
     if IS_ID.fullmatch(text) or not version:
         return text if IS_ID.fullmatch(text) else None
     page = client.models.list(model_name=name, exact_match=True, model_version=version, archived=True, limit=1)
-    return str(page["models"][0]["model_id"]) if page["models"] else None
+    return next((str(found["model_id"]) for found in page["models"] if found["model_version"] == version), None)
 
 
 def _newest(client: Client, name: str, **more: Any) -> Reply | None:
@@ -119,12 +111,18 @@ def template_id(client: Client, text: str) -> str:
     templates = client.templates.list()["templates"]
     if any(found["template_id"] == text for found in templates):
         return text
-    found = [template["template_id"] for template in templates if template["template_name"] == text]
+    named = [(found["template_id"], found["template_name"]) for found in templates]
+    return _only_one("template", "templates", text, named)
+
+
+def _only_one(what: str, group: str, text: str, named: Sequence[tuple[str, str]]) -> str:
+    """The id of the only one that is named so, of ids and names. Raises NotFoundHere."""
+    found = [identifier for identifier, name in named if name == text]
     if len(found) == 1:
-        return str(found[0])
-    several = f"several templates are named {text!r}, give the id of one: {', '.join(found)}"
-    others = meant(text, (each["template_name"] for each in templates))
-    raise NotFoundHere(several if found else f"no template {text!r}; {others}see 'modelyard templates list'")
+        return found[0]
+    several = f"several {what}s are named {text!r}, give the id of one: {', '.join(found)}"
+    others = meant(text, (name for _, name in named))
+    raise NotFoundHere(several if found else f"no {what} {text!r}; {others}see 'modelyard {group} list'")
 
 
 def training_run(client: Client, job: str, version: str | None, *, latest: bool = False) -> Reply:
@@ -170,35 +168,24 @@ def dataset_id(client: Client, text: str) -> str:
 
 def listing_id(client: Client, text: str) -> str:
     """An id, or a title that only one listing has. Raises NotFoundHere."""
-    listings = [] if IS_ID.fullmatch(text) else client.gallery.list()["listings"]
-    return _titled("listing", "gallery", "listing_id", text, listings)
+    if IS_ID.fullmatch(text):
+        return text
+    listings = client.gallery.list(text=text)["listings"] or client.gallery.list()["listings"]
+    return _only_one("listing", "gallery", text, [(each["listing_id"], each["title"]) for each in listings])
 
 
 def competition_id(client: Client, text: str) -> str:
     """An id, or a title that only one competition has. Raises NotFoundHere."""
-    competitions = [] if IS_ID.fullmatch(text) else client.competitions.list()["competitions"]
-    return _titled("competition", "competitions", "competition_id", text, competitions)
-
-
-def _titled(what: str, group: str, field: str, text: str, there: Sequence[Reply]) -> str:
     if IS_ID.fullmatch(text):
         return text
-    found = [str(each[field]) for each in there if each["title"] == text]
-    if len(found) == 1:
-        return found[0]
-    several = f"several have the title {text!r}, give the id of one: {', '.join(found)}"
-    others = meant(text, (each["title"] for each in there))
-    raise NotFoundHere(several if found else f"no {what} {text!r}; {others}see 'modelyard {group} list'")
+    competitions = client.competitions.list()["competitions"]
+    named = [(each["competition_id"], each["title"]) for each in competitions]
+    return _only_one("competition", "competitions", text, named)
 
 
 def rule_id(client: Client, text: str) -> str:
     """An id, or a name that only one rule has. Raises NotFoundHere."""
     if IS_ID.fullmatch(text):
         return text
-    rules = client.rules.list()["rules"]
-    found = [rule["rule_id"] for rule in rules if rule["name"] == text]
-    if len(found) == 1:
-        return str(found[0])
-    several = f"several rules are named {text!r}, give the id of one: {', '.join(found)}"
-    others = meant(text, (rule["name"] for rule in rules))
-    raise NotFoundHere(several if found else f"no rule {text!r}; {others}see 'modelyard rules list'")
+    named = [(rule["rule_id"], rule["name"]) for rule in client.rules.list()["rules"]]
+    return _only_one("rule", "rules", text, named)

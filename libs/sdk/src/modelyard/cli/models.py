@@ -99,7 +99,8 @@ def list_models(
         return
     page = client.models.list(cursor=cursor, **filters)
     show(page, as_json, lambda page: render_page(page, filters))
-    if not as_json and not page["models"]:
+    by_metric = filters["sort_by"].startswith("metrics.")
+    if (name or label or where or by_metric) and not as_json and not page["models"]:
         _hint(client, filters, f"{where or ''} and {sort_by} >")
     if not as_json and page.get("next_cursor"):
         out.print("There are more: --all shows every page.", highlight=False)
