@@ -163,9 +163,8 @@ def _instance_of(args: Args) -> bool:
     return known and is_data(args[1:])
 
 
-_COMPILED = re.compile(
-    r"sklearn\.[\w.]+\.(\w*(KDTree|BallTree)\w*|\w*(Distance|DistanceMetric)\d*|Cy\w+)|numpy\.random\.bit_generator\.SeedSequence"
-)
+_SKLEARN_COMPILED = r"sklearn\.[\w.]+\.(\w*(KDTree|BallTree)\w*|\w*(Distance|DistanceMetric)\d*|Cy\w+)"
+_COMPILED = re.compile(rf"{_SKLEARN_COMPILED}|numpy\.random\.bit_generator\.SeedSequence")
 
 
 def _may_be_new(what: Global) -> bool:
@@ -426,10 +425,7 @@ def _bad_attribute(key: object, value: object, kind: object) -> str:
 TEMPLATE = "_parse_arg_template"
 CALLED_WHILE_LOADING = allowed.names("_build_f _attach_methods _attach_argparser_methods")
 """Methods that a `__setstate__` of SciPy or scikit-learn calls: none of them is ever an attribute."""
-_OWN_STATES = re.compile(
-    r"random\.Random|scipy\.spatial\.[\w.]*KDTree|pandas\.[\w.]+"
-    r"|sklearn\.[\w.]+\.(\w*(KDTree|BallTree)\w*|\w*(Distance|DistanceMetric)\d*|Cy\w+)"
-)
+_OWN_STATES = re.compile(rf"random\.Random|scipy\.spatial\.[\w.]*KDTree|pandas\.[\w.]+|{_SKLEARN_COMPILED}")
 
 
 def is_template(value: object) -> bool:
