@@ -1,8 +1,6 @@
 """Everything that can go wrong around a conversion job, and how it goes on."""
 
 import asyncio
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,12 @@ from modelyard_convert.bootstrap import asked_again
 from modelyard_convert.domain import Conversion
 from modelyard_convert.repository import CONVERSIONS
 from modelyard_runtime.clock import now_ms
-from modelyard_runtime.subprocesses import SubprocessFailed, run_python
+from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.attempts import Taken
 from modelyard_store.documents import StoreUnavailable
 from modelyard_store.objects import ObjectStoreUnavailable
 from modelyard_store.watched import SILENT_MS
+from modelyard_testkit.children import killed_at_first_word
 from modelyard_work.ending import Policy
 from modelyard_work.revival import Revival
 
@@ -56,34 +55,17 @@ def ending(kind: Any = "crashed", message: str = "killed by SIGSEGV", times: int
 async def test_a_killed_subprocess_is_tried_again(yard: Any) -> None:
     """For real: SIGKILL as soon as the converter has said its first word."""
     conversion_id = await yard.create()
-    killed: list[int] = []
-
-    async def run(module: str, request: Any, *, on_line: Any, **options: Any) -> Any:
-        async def kill(line: str) -> None:
-            await on_line(line)
-            if not killed:
-                killed.append(child_of(os.getpid()))
-                os.kill(killed[0], signal.SIGKILL)
-
-        return await run_python(module, request, on_line=kill, **options)
-
-    yard.run = run
+    ordinary, yard.run = yard.run, killed_at_first_word
     with pytest.raises(Retry, match="SIGKILL"):
         await yard.work(conversion_id)
     between = await yard.known(conversion_id)
     assert (between.state, between.progress) == ("running", "waiting for a worker")
+    yard.run = ordinary
     done = await yard.work(conversion_id)
     assert (done.state, done.attempt) == ("succeeded", 2)
     assert "it is tried once more" in done.log
     assert {name.split("/")[0] for name in yard.written(done)} == {done.artifact.artifact_id}
     assert await yard.said(conversion_id) == ["created", "job", "started", "started", "succeeded"]
-
-
-def child_of(pid: int) -> int:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return next(
-        int(each) for each in children if b"modelyard_convert.children" in Path(f"/proc/{each}/cmdline").read_bytes()
-    )
 
 
 async def test_a_subprocess_that_crashes_twice_ends_it(yard: Any) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import json
-import os
-import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,9 @@ from modelyard_contracts.shapes import FileEntry, Location
 from modelyard_evaluate.domain import life
 from modelyard_evaluate.domain.runs import Model
 from modelyard_evaluate.fetching import Fetcher
-from modelyard_runtime.subprocesses import SubprocessFailed, run_python
+from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.documents import StoreUnavailable
+from modelyard_testkit.children import killed_at_first_word
 from modelyard_work import long_job
 
 from .evaluate_digits import Trained, write_images, write_package
@@ -262,19 +261,8 @@ async def test_a_report_cannot_name_files_of_the_service(
 async def test_a_real_child_that_is_killed_is_replaced(yard: Yard, tmp_path: Path, trained: Trained) -> None:
     view = await measurable(yard, tmp_path, trained)
 
-    async def killing(module: str, request: dict[str, Any], **more: Any) -> dict[str, Any]:
-        hear = more.pop("on_line")
-
-        async def kill(line: str) -> None:
-            await hear(line)
-            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()  # noqa: ASYNC240 - no disk
-            mine = [pid for pid in children if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]  # noqa: ASYNC240 - no disk
-            os.kill(int(mine[0]), signal.SIGKILL)
-
-        return await run_python(module, request, on_line=kill, **more)
-
     with pytest.raises(Retry, match="SIGKILL"):
-        await yard.work(view, yard.worker(killing))
+        await yard.work(view, yard.worker(killed_at_first_word))
     run = await yard.work(view)
     assert (run.state, run.attempt) == ("succeeded", 2)
 
