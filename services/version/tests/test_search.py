@@ -33,7 +33,11 @@ UNDERSTOOD = [
     ("created < 2026-06-01T02:00:00+02:00", [Comparison("create_at", high=DAY - 1)]),
     ("created = 2026-06-01+02:00", [Comparison("create_at", low=DAY - 7_200_000, high=DAY + 79_199_999)]),
     (f"created = {DAY}", [Comparison("create_at", low=DAY, high=DAY)]),
-    ("size > 1.5MB and size <= 2KiB", [Comparison("model_size", low=1_500_001), Comparison("model_size", high=2048)]),
+    ("size > 1.5MB and size <= 2KiB", [Comparison("model_size", low=1_500_001, high=2048)]),
+    (
+        f"f1 >= 0.5 and created >= {DAY} and f1 < 0.75 and f1 >= 0.25",
+        [Comparison("metrics", "f1", low=0.5, high=math.nextafter(0.75, 0)), Comparison("create_at", low=DAY)],
+    ),
 ]  # fmt: skip
 REFUSED = [
     ("", "'nothing' is no condition"),

@@ -27,6 +27,7 @@ from modelyard_store.documents import (
     Duplicate,
     Has,
     Query,
+    Sort,
     Stale,
     StoreUnavailable,
 )
@@ -91,7 +92,7 @@ class SqliteDocuments:
 
         def read() -> list[Document]:
             with self._snapshot():
-                hits = self._hits(collection, query.where, query.only)
+                hits = self._hits(collection, query.where, query.sort, query.only)
                 rows = self._rows(*sqlite_sql.select(collection, query, hits))
             if sqlite_sql.kept_aside(collection, query.only):
                 shown = (dict(zip(query.only, row[2:], strict=True)) for row in rows)
@@ -122,7 +123,9 @@ class SqliteDocuments:
         rules.check_query(collection, query)
 
         def read() -> str | None:
-            sql, values = sqlite_sql.select(collection, query, self._hits(collection, query.where, query.only))
+            sql, values = sqlite_sql.select(
+                collection, query, self._hits(collection, query.where, query.sort, query.only)
+            )
             return _index_used(collection, [row[3] for row in self._rows(f"EXPLAIN QUERY PLAN {sql}", values)])
 
         return await self._off_loop(read)
@@ -187,17 +190,25 @@ class SqliteDocuments:
         return self._connection().execute(sql, values).fetchall()
 
     def _hits(
-        self, collection: Collection, where: Sequence[Condition], only: tuple[str, ...] = ()
+        self,
+        collection: Collection,
+        where: Sequence[Condition],
+        sort: Sequence[Sort] = (),
+        only: tuple[str, ...] = (),
     ) -> sqlite_sql.Hits | None:
         """The rows that one condition leaves, if they are few: the query then starts from them."""
-        findable = sqlite_sql.findable(collection, where)
-        if len(findable) == 1 and isinstance(findable[0], Has):
+        cheap, dear = sqlite_sql.findable(collection, where)
+        if not dear and len(cheap) == 1 and isinstance(cheap[0], Has):
             return None  # the walk along a list's own index stops at the end of the page
-        most = sqlite_sql.FEW_ASIDE if sqlite_sql.kept_aside(collection, only) else sqlite_sql.FEW
-        for wanted in findable:
-            rows = [row[0] for row in self._rows(*sqlite_sql.hits(collection, where, wanted, most))]
-            if len(rows) <= most:
-                return sqlite_sql.Hits(wanted, tuple(rows))
+        few = sqlite_sql.FEW_ASIDE if sqlite_sql.kept_aside(collection, only) else sqlite_sql.FEW
+        # A walk along numbers comes by all documents that have one, however few meet the other conditions.
+        walked = sqlite_sql.orders_by_number(where, sort)
+        for most in (few, few * len((*cheap, *dear))) if walked else (few,):
+            for wanted in (cheap, dear):
+                found = [sqlite_sql.hits(collection, where, each, most) for each in wanted]
+                counts = [int(self._rows(*each.count())[0][0]) for each in found]
+                if min(counts, default=most + 1) <= most:
+                    return found[counts.index(min(counts))]
         return None
 
     @contextmanager
@@ -254,11 +265,11 @@ def _document(row: tuple[str, int, str], only: tuple[str, ...] = ()) -> Document
 
 def _index_used(collection: Collection, plan: Sequence[str]) -> str | None:
     members = next((line for line in plan if line.startswith(f"SEARCH {collection.name} members")), None)
-    table = members or next(line for line in plan if re.match(rf"(SEARCH|SCAN) {collection.name}\b(?!__)", line))
-    if members:
-        used = members.removeprefix("SEARCH ").partition(" USING ")[0]
-    elif "USING INTEGER PRIMARY KEY" in table:
+    table = next(line for line in plan if re.match(rf"(SEARCH|SCAN) {collection.name}\b(?!__| members)", line))
+    if "SCAN hits" in plan:
         used = f"{collection.name} known rows"
+    elif members:
+        used = members.removeprefix("SEARCH ").partition(" USING ")[0]
     elif table.startswith("SCAN"):
         return None
     else:

@@ -5,7 +5,6 @@ paging and equality need no special case and every one of them can run along an 
 expression instead: SQLite does not compare NULLs there, which is the rule of the port.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -67,19 +66,28 @@ Findable = Contains | Has | Measures | Between
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The rows of all documents for which one of a query's conditions holds."""
+    """What finds all documents for which one of a query's conditions holds: `hit` is a document's row and, where the
+    index tells it, `doc` its id."""
 
     of: Condition
-    rows: tuple[int, ...]
+    sql: str
+    values: tuple[Scalar, ...]
+
+    @property
+    def names(self) -> Names:
+        return {} if isinstance(self.of, Contains) else {"id": "hits.doc"}
+
+    def count(self) -> Clause:
+        return f"SELECT count(*) FROM ({self.sql})", [*self.values]  # noqa: S608 - names of ours
 
 
-def findable(collection: Collection, where: Sequence[Condition]) -> list[Findable]:
-    """The conditions that have an index of their own, those that are asked about for less first. A range alone is as
-    well walked along its index."""
+def findable(collection: Collection, where: Sequence[Condition]) -> tuple[list[Findable], list[Findable]]:
+    """The conditions that have an index of their own, and those whose index costs more to ask. A range alone is as well
+    walked along its index."""
     texts = sorted((each for each in where if isinstance(each, Contains)), key=lambda each: -len(each.text))
     listed = [each for each in where if isinstance(each, Measures | Has)]
     ranges = [each for each in where if isinstance(each, Between) and _has_index(collection, where, each.field)]
-    return [*listed, *(ranges if texts or listed else []), *texts]
+    return [*listed, *(ranges if texts or listed else [])], [*texts]
 
 
 def _has_index(collection: Collection, where: Sequence[Condition], field: str) -> bool:
@@ -88,19 +96,18 @@ def _has_index(collection: Collection, where: Sequence[Condition], field: str) -
     return any(same.issuperset(index.fields[:place]) for index, place in places)
 
 
-def hits(collection: Collection, where: Sequence[Condition], wanted: Findable, most: int) -> Clause:
-    """The rows for which it holds; `most` + 1 of them if there are more."""
-    limit = f"LIMIT {most + 1}"
+def hits(collection: Collection, where: Sequence[Condition], wanted: Findable, most: int) -> Hits:
+    """Finds `most` + 1 if there are more."""
     if isinstance(wanted, Between):
         ends = [condition(collection, each, {}) for each in where if isinstance(each, Equals) or each == wanted]
-        text, values = _all(ends)
-        return f"SELECT row FROM {collection.name} WHERE {text} {limit}", values  # noqa: S608 - names are checked
-    if isinstance(wanted, Contains):
-        text, values = _matches(collection, wanted)
-        return f"SELECT rowid FROM {_text_table(collection)} WHERE {text} {limit}", values  # noqa: S608 - names are checked
-    index = _index_of(collection, where, wanted)
-    text, values = _all([*_before(index, where, wanted.field), _in_table(index, wanted)])
-    return f'SELECT owner FROM "{member_table(collection, index)}" WHERE {text} {limit}', values  # noqa: S608 - as above
+        found, (text, values) = f"row AS hit,id AS doc FROM {collection.name}", _all(ends)
+    elif isinstance(wanted, Contains):
+        found, (text, values) = f"rowid AS hit FROM {_text_table(collection)}", _matches(collection, wanted)
+    else:
+        index = _index_of(collection, where, wanted)
+        found = f'owner AS hit,doc FROM "{member_table(collection, index)}"'
+        text, values = _all([*_before(index, where, wanted.field), _in_table(index, wanted)])
+    return Hits(wanted, f"SELECT {found} WHERE {text} LIMIT {most + 1}", tuple(values))
 
 
 def _before(index: Index, where: Sequence[Condition], field: str) -> list[Clause]:
@@ -190,8 +197,8 @@ def _start(
     documents themselves is walked."""
     shown = dict(zip(collection.aside, aside_columns(collection, collection.aside), strict=True)) if aside else {}
     if found:
-        tables = f"(SELECT value AS hit FROM json_each(?)) CROSS JOIN {collection.name} ON row=hit"  # noqa: S608 - names of ours
-        return _Start(tables, shown, values=(json.dumps(found.rows),))
+        tables = f"({found.sql}) AS hits CROSS JOIN {collection.name} ON row=hit"
+        return _Start(tables, {**shown, **found.names}, values=found.values)
     by = _leading(where, sort)
     if by is None:
         return _Start(collection.name)
@@ -210,8 +217,11 @@ def _start(
 
 def _leading(where: Sequence[Condition], sort: Sequence[SortBy]) -> Has | Measures | None:
     """The number that orders, else the first text in a list."""
-    ordering = (each for each in where if isinstance(each, Measures) and sort and each.path == sort[0].field)
-    return next(ordering, None) or next((each for each in where if isinstance(each, Has)), None)
+    return orders_by_number(where, sort) or next((each for each in where if isinstance(each, Has)), None)
+
+
+def orders_by_number(where: Sequence[Condition], sort: Sequence[SortBy]) -> Measures | None:
+    return next((each for each in where if isinstance(each, Measures) and sort and each.path == sort[0].field), None)
 
 
 def _value(field: str, names: Names) -> str:

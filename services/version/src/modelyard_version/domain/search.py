@@ -5,8 +5,8 @@ A field that is none of the known ones is the name of a metric, with or without 
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -72,7 +72,21 @@ def comparisons(where: str) -> tuple[Comparison, ...]:
         place += 1
     if len(found) > MOST:
         raise BadWhere(f"it has {len(found)} conditions, at most {MOST}")
-    return tuple(found)
+    return tuple(_met(found))
+
+
+def _met(found: Sequence[Comparison]) -> Iterator[Comparison]:
+    """Ranges of one thing are one range: a store starts from what lies between both ends."""
+    ranges: dict[tuple[str, str], Comparison] = {}
+    for each in found:
+        if each.text is not None:
+            yield each
+            continue
+        known = ranges.get((each.field, each.name), each)
+        low = max((end for end in (known.low, each.low) if end is not None), default=None)
+        high = min((end for end in (known.high, each.high) if end is not None), default=None)
+        ranges[each.field, each.name] = replace(each, low=low, high=high)
+    yield from ranges.values()
 
 
 def _tokens(where: str) -> Iterator[tuple[str, str]]:
