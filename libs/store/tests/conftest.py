@@ -36,7 +36,8 @@ def versions() -> Collection:
         substrings=("name", "about"),
         members=("labels",),
         numbers=("metrics",),
-        aside=("name", "created_at"),
+        aside=("project", "name", "created_at"),
+        counted=("project", "name"),
     )
 
 

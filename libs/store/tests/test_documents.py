@@ -110,6 +110,20 @@ async def test_duplicates_name_their_fields(documents: Documents, versions: Coll
     assert await documents.get(versions, "b") == other
 
 
+async def test_documents_are_counted_as_they_are_found(documents: Documents, versions: Collection) -> None:
+    bodies = [{"project": "p", "name": "n"}, {"project": "p", "name": "5"}, {"project": "p"}, {"project": "q"}]
+    await fill(documents, versions, *bodies, {"project": "p", "name": None}, {"project": "p", "name": 5}, {})
+    wanted = [("p",), ("q",), ("none",), (None,), ("p", "n"), ("p", "5"), ("p", 5), ("p", None), ("q", "n")]
+    for values in wanted:
+        where = [Equals(field, value) for field, value in zip(("project", "name"), values, strict=False)]
+        found = await documents.find(versions, Query(tuple(where)))
+        assert await documents.count(versions, where) == len(found), where
+    first = (await documents.find(versions, Query((Equals("project", "p"), Equals("name", "n")))))[0]
+    await documents.save(versions, replace(first, body={"project": "q", "name": "n"}))
+    assert await documents.count(versions, [Equals("project", "p")]) == 4
+    assert await documents.count(versions, [Equals("name", "n"), Equals("project", "q")]) == 1
+
+
 async def test_unique_counts_only_documents_with_all_the_fields(documents: Documents, versions: Collection) -> None:
     await fill(documents, versions, {"project": "p"}, {"project": "p"}, {"project": "p", "name": None}, {})
     assert await documents.count(versions, ()) == 4

@@ -27,7 +27,7 @@ from modelyard_store.documents import (
     Sort,
 )
 from modelyard_store.sqlite import SqliteDocuments
-from modelyard_store.sqlite_sql import FEW
+from modelyard_store.sqlite_sql import FEW, count
 
 MINE = Equals("project", "p")
 NEWEST = (Sort("created_at", descending=True),)
@@ -202,6 +202,19 @@ async def test_the_plan_is_that_of_the_number(filled: tuple[SqliteDocuments, lis
     document = await store.add(versions, "x", body)
     steps = await _steps(store, lambda: store.save(versions, replace(document, body={"project": "p", "metrics": {}})))
     assert steps < 2_000, "forgetting a number must not walk along all with the same name"
+
+
+async def test_counting_a_project_looks_at_no_document(
+    filled: tuple[SqliteDocuments, list[Body]], versions: Collection
+) -> None:
+    store, bodies = filled
+    mine = sum(body["project"] == "p" for body in bodies)
+    assert await store.count(versions, (MINE,)) == mine > 1_000
+    sql, _ = count(versions, (MINE,))
+    plan = await store._read(f"EXPLAIN QUERY PLAN {sql}", ["p"])
+    assert [row[3] for row in plan] == [
+        "SEARCH versions__aside USING COVERING INDEX versions__aside counted (a0=?)",
+    ]
 
 
 async def _steps(store: SqliteDocuments, run: Callable[[], Awaitable[Any]]) -> int:

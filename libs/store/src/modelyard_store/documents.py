@@ -58,7 +58,9 @@ class Collection:
 
     `substrings` are the fields that `Contains` may search; `members` those that hold lists of texts, for `Has`;
     `numbers` those that hold maps of names to numbers, for `Measures`. A name holds neither `.`, `$` nor `"`. What is
-    `aside` a store may keep a second time: a query for `only` such fields costs less than reading the bodies.
+    `aside` a store may keep a second time: a query for `only` such fields costs less than reading the bodies. Of
+    these, `counted` are texts that documents are counted by, the first alone or with those behind it: a count by them
+    need not look at the documents.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Collection:
     members: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or not all(_FIELD.fullmatch(name) for name in self.substrings):
@@ -77,6 +80,9 @@ class Collection:
                 raise ValueError(f"collection {self.name!r}: an index may hold one list, and must not be unique then")
             if not set(self.numbers).isdisjoint(index.fields[:-1]):
                 raise ValueError(f"collection {self.name!r}: a map of numbers comes last in an index")
+
+        if not set(self.counted).issubset(self.aside):
+            raise ValueError(f"collection {self.name!r}: what is counted by is kept aside")
 
     @property
     def fields(self) -> frozenset[str]:

@@ -109,8 +109,10 @@ def _aside_table(collection: Collection) -> list[str]:
     new, old = (values.replace("(body", f"({row}.body") for row in ("new", "old"))
     insert = f"INSERT INTO {target}(whole,{columns}) VALUES (new.row,{new});"  # noqa: S608 - checked names
     delete = f"DELETE FROM {target} WHERE whole=old.row;"  # noqa: S608 - checked names
+    counted = ",".join(sqlite_sql.aside_columns(collection, collection.counted))
     return [
         f"CREATE TABLE {target} (whole INTEGER PRIMARY KEY,{columns})",
+        *([f'CREATE INDEX "{target} counted" ON {target}({counted})'] if counted else []),
         f"INSERT INTO {target}(whole,{columns}) SELECT row,{values} FROM {name}",  # noqa: S608 - checked names
         f"CREATE TRIGGER {target}_add AFTER INSERT ON {name} BEGIN {insert} END",
         f"CREATE TRIGGER {target}_remove AFTER DELETE ON {name} BEGIN {delete} END",

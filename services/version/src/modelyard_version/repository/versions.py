@@ -90,6 +90,7 @@ VERSIONS: Final = Collection(
     members=("labels", "aliases", "tagged", "evaluated_on", "imported_from"),
     numbers=("metrics",),
     aside=("row", "project", "model_name", "model_status", "create_at", "version_order", "model_size"),
+    counted=("project", "model_name"),
 )
 SORTS: Final = {"create_at": "create_at", "model_version": "version_order", "model_size": "model_size"}
 ALIASES: Final = Collection("aliases", indexes=(Index(("project", "model_name", "alias")), TOLD))
