@@ -22,14 +22,15 @@ async def ignore(_: str) -> None:
 
 
 def own_children() -> set[psutil.Process]:
-    return set(psutil.Process().children(recursive=True))
+    """Without theirs: servers that other tests of this run share have some that come and go."""
+    return set(psutil.Process().children())
 
 
 @pytest.fixture
 async def preloaded(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PreloadedPython]:
     monkeypatch.setenv("PYTHONPATH", str(CHILDREN))
     monkeypatch.setenv("MODELYARD_SECRET", "hidden")
-    before = own_children()  # servers that other tests of this run share
+    before = own_children()
     preloaded = PreloadedPython("runtime_child", Limits(wall_seconds=10, open_files=100))
     await preloaded.start()
     yield preloaded

@@ -20,7 +20,7 @@ from modelyard_store.attempts import Taken
 from modelyard_store.documents import StoreUnavailable
 from modelyard_store.objects import ObjectStoreUnavailable
 from modelyard_store.watched import SILENT_MS
-from modelyard_testkit.children import killed_at_first_word
+from modelyard_testkit.children import killed_at_work
 from modelyard_work.ending import Policy
 from modelyard_work.revival import Revival
 
@@ -53,9 +53,9 @@ def ending(kind: Any = "crashed", message: str = "killed by SIGSEGV", times: int
 
 
 async def test_a_killed_subprocess_is_tried_again(yard: Any) -> None:
-    """For real: SIGKILL as soon as the converter has said its first word."""
+    """For real: SIGKILL in the middle of work."""
     conversion_id = await yard.create()
-    ordinary, yard.run = yard.run, killed_at_first_word
+    ordinary, yard.run = yard.run, killed_at_work
     with pytest.raises(Retry, match="SIGKILL"):
         await yard.work(conversion_id)
     between = await yard.known(conversion_id)

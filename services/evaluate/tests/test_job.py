@@ -21,7 +21,7 @@ from modelyard_evaluate.domain.runs import Model
 from modelyard_evaluate.fetching import Fetcher
 from modelyard_runtime.subprocesses import SubprocessFailed
 from modelyard_store.documents import StoreUnavailable
-from modelyard_testkit.children import killed_at_first_word
+from modelyard_testkit.children import killed_at_work
 from modelyard_work import long_job
 
 from .evaluate_digits import Trained, write_images, write_package
@@ -262,7 +262,7 @@ async def test_a_real_child_that_is_killed_is_replaced(yard: Yard, tmp_path: Pat
     view = await measurable(yard, tmp_path, trained)
 
     with pytest.raises(Retry, match="SIGKILL"):
-        await yard.work(view, yard.worker(killed_at_first_word))
+        await yard.work(view, yard.worker(killed_at_work))
     run = await yard.work(view)
     assert (run.state, run.attempt) == ("succeeded", 2)
 
