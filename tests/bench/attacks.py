@@ -112,12 +112,18 @@ async def _outages(yard: Yard, model_id: str) -> tuple[Table, float]:
     slowest = 0.0
     headers = {"Authorization": f"Bearer {yard.details['token']}"}
     async with httpx.AsyncClient(base_url=yard.details["gateway_url"], headers=headers, timeout=60) as http:
-        for what, word in {"version service, frozen": "modelyard_version", "NATS, frozen": "nats-server"}.items():
+        upload = (await http.post("/v1/default/uploads", json={"files": [{"path": "x", "size": 200 << 20}]})).json()
+        model, parts = f"/v1/default/models/{model_id}", f"/v1/default/uploads/{upload['upload_id']}/parts"
+        for what, word, path in (
+            ("version service, frozen", "modelyard_version", model),
+            ("NATS, frozen", "nats-server", model),
+            ("S3, frozen", "weed", parts),
+        ):
             process = next(each for each in yard.tree() if word in " ".join(each.cmdline()))
             process.send_signal(signal.SIGSTOP)
             try:
-                first, status = await _timed(http, f"/v1/default/models/{model_id}")
-                later = [(await _timed(http, f"/v1/default/models/{model_id}"))[0] for _ in range(5)]
+                first, status = await _timed(http, path)
+                later = [(await _timed(http, path))[0] for _ in range(5)]
                 ready = [(await _timed(http, "/readyz"))[0] for _ in range(5)]
             finally:
                 process.send_signal(signal.SIGCONT)

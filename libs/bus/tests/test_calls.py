@@ -89,11 +89,14 @@ async def test_an_unexpected_exception_keeps_its_text_at_home(wire: Wire) -> Non
 
 
 async def test_a_store_that_is_away_is_unavailable_not_internal(wire: Wire) -> None:
+    class Gone(Away):
+        what = "the object store"
+
     async def away(context: CallContext, request: Ask) -> Told:
-        raise Away("cannot open /secret/place")
+        raise Gone("cannot open /secret/place")
 
     await wire.answering(away)
-    with pytest.raises(Failure, match="try again") as caught:
+    with pytest.raises(Failure, match="cannot reach the object store; try again") as caught:
         await wire.client(ASK, CONTEXT, Ask(number=7))
     assert (caught.value.kind, caught.value.code) == (FailureKind.UNAVAILABLE, "ModelArts.9002")
     assert "/secret/place" not in caught.value.message

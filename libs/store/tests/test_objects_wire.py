@@ -1,7 +1,9 @@
 """Objects on a real S3 alone: its requests one by one, its credentials, and links that somebody follows."""
 
 import asyncio
+import os
 import random
+import signal
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -337,3 +339,26 @@ async def test_a_copy_whose_parts_are_no_use_begins_anew(
     assert kept.upload_id != before
     assert await objects.read(bucket, "copy", len(data)) == data
     assert await uploads_in_progress(objects, bucket) == 0
+
+
+async def test_a_silent_store_is_known_to_be(bucket: str, s3_server: S3Server, connect: Connect) -> None:
+    objects = connect()
+    await objects.put(bucket, "a", b"1")
+    assert s3_server.pid
+    os.kill(s3_server.pid, signal.SIGSTOP)
+    try:
+        given_up = asyncio.create_task(objects.stat(bucket, "a"))
+        while not given_up.done():
+            assert "timed out" in str(await objects.check(bucket))
+        with pytest.raises(ObjectStoreUnavailable, match="does not answer"):
+            await given_up
+        async with asyncio.timeout(1):  # of a minute that a client waits
+            with pytest.raises(ObjectStoreUnavailable, match="does not answer"):
+                await objects.read(bucket, "a", 1)
+            with pytest.raises(ObjectStoreUnavailable, match="does not answer"):
+                await objects.digest(bucket, "a")
+    finally:
+        os.kill(s3_server.pid, signal.SIGCONT)
+    while await objects.check(bucket) is not None:
+        pass
+    assert await objects.read(bucket, "a", 1) == b"1"

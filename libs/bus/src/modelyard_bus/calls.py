@@ -186,7 +186,7 @@ class CallServer:
                 raise
             except Away as away:
                 log.warning("call_unanswerable", reason=str(away))
-                text = f"the {self._service} service cannot reach a store that it needs; try again"
+                text = f"the {self._service} service cannot reach {away.what}; try again"
                 raise Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, text) from away
             except Exception as error:
                 log.exception("call_failed")

@@ -1,7 +1,7 @@
 """How a refusal travels: one exception that every service raises, every call carries and the gateway prints."""
 
 from enum import StrEnum
-from typing import NewType
+from typing import ClassVar, NewType
 
 from pydantic import BaseModel, ConfigDict
 
@@ -63,7 +63,9 @@ class NotStorable(Failure):
 
 
 class Away(Exception):
-    """Something a service lives on (a store) cannot be reached now. Callers hear UNAVAILABLE, jobs are tried again."""
+    """Something a service lives on, `what`, cannot be reached now. Callers hear UNAVAILABLE, jobs are tried again."""
+
+    what: ClassVar[str] = "what it needs"
 
 
 _AWAY = frozenset({FailureKind.UNAVAILABLE, FailureKind.TOO_MANY, FailureKind.INTERNAL})

@@ -34,6 +34,8 @@ class Stale(Exception):
 class StoreUnavailable(Away):
     """The store cannot be reached or cannot write. The operation may or may not have happened."""
 
+    what = "its document store"
+
 
 @dataclass(frozen=True, slots=True)
 class Index:

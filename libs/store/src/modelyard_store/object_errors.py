@@ -36,6 +36,8 @@ class ObjectTooLarge(ObjectError):
 class ObjectStoreUnavailable(ObjectError, StoreUnavailable):
     """The store cannot be reached or fails. The operation may or may not have happened."""
 
+    what = "the object store"
+
 
 class Stopped(Exception):
     """The caller was cancelled."""

@@ -18,7 +18,7 @@ from minio.deleteobjects import DeleteError, DeleteObject
 from minio.error import S3Error
 
 from modelyard_store import object_multiparts, object_transfers
-from modelyard_store.object_client import ObjectSettings, Threads, client_for
+from modelyard_store.object_client import PROBE_SECONDS, ObjectSettings, Threads, client_for
 from modelyard_store.object_errors import (
     AccessDenied,
     NoSuchBucket,
@@ -78,6 +78,8 @@ class Objects(Links):
         self._client = client_for(settings, settings.endpoint, settings.secure)
         public_secure = settings.secure if settings.public_secure is None else settings.public_secure
         super().__init__(client_for(settings, settings.public_endpoint or settings.endpoint, public_secure))
+        self._prober = client_for(settings, settings.endpoint, settings.secure, read=PROBE_SECONDS, tries=1)
+        self._checking: dict[str | None, asyncio.Task[str | None]] = {}
         self._threads = Threads()
         self._call, self._transfer = self._threads.call, self._threads.transfer
 
@@ -90,13 +92,23 @@ class Objects(Links):
         """Waits for what runs."""
         await asyncio.to_thread(self._threads.close)
         self._client._http.clear()
+        self._prober._http.clear()
 
     async def check(self, bucket: str | None = None) -> str | None:
-        """None when the store answers these credentials (and has the bucket), else what is wrong. Never raises."""
+        """None when the store answers these credentials (and has the bucket), else what is wrong. Never raises.
+
+        While it runs it is not begun again: whoever asks is told how it ends. What nobody answers is how calls learn
+        that the store is silent, so whoever uses it for long asks now and then."""
+        running = self._checking.get(bucket)
+        if running is None or running.done():
+            running = self._checking[bucket] = asyncio.create_task(self._check(bucket))
+        return await asyncio.shield(running)
+
+    async def _check(self, bucket: str | None) -> str | None:
         try:
             if bucket is None:
-                await self._call("objects", "", self._client.list_buckets)
-            elif not await self._call(bucket, "", lambda: self._client.bucket_exists(bucket)):
+                await self._threads.probe(self._prober.list_buckets)
+            elif not await self._threads.probe(lambda: self._prober.bucket_exists(bucket)):
                 return f"there is no bucket {bucket}"
         except ObjectError as error:
             return str(error)

@@ -92,6 +92,8 @@ class ImageTooLarge(Failure):
 class RegistryAway(Away):
     """The registry does not answer, or not now; `after` in seconds, where it said when to come again."""
 
+    what = "the registry"
+
     def __init__(self, message: str, after: float | None = None) -> None:
         super().__init__(message)
         self.after = after
