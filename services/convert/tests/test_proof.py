@@ -356,7 +356,7 @@ def observe(folder: Path, observed: Runner) -> int:
         counterpart=None,
         turns=None,
     )
-    return record(observed, request)
+    return record(observed, request)[0]
 
 
 def judge_again(folder: Path, tolerance: Tolerance = TOLERANCE, runs: int = 40, batch: int = 1) -> Any:

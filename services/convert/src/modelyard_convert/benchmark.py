@@ -7,7 +7,7 @@ from modelyard_contracts.shapes import Benchmark
 from modelyard_convert.children.requests import ObserveReport
 
 GROWTH: Final = 1.1
-ROOM: Final = 64 * 1024
+ROOM: Final = 8 * 1024
 """Bytes."""
 
 

@@ -8,6 +8,7 @@ compared with.
 
 import asyncio
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ ReportT = TypeVar("ReportT", bound=Shape)
 CHILDREN = "modelyard_convert.children"
 PACKAGE = Path(__file__).parent
 REFIT = PACKAGE / "children" / "refit.py"
+CRASHES = frozenset(-each for each in (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL))
 
 
 class RunChild(Protocol):
@@ -125,8 +127,11 @@ class _Conversion:
         for line in told(benchmark):
             await self.on_line(line)
         await self._step("proving that it computes the same")
-        parity = await self._judge(sampled, min(source.runs, result.runs), source.inspection.heads)
-        parity = parity.model_copy(update={"notes": (*parity.notes, *changes.notes, *grown(benchmark))})
+        parity = await self._judge(sampled, source, min(source.runs, result.runs))
+        notes = (*parity.notes, *map(_not_compared, source.uncompared), *changes.notes, *grown(benchmark))
+        if parity.verdict == "failed" and self.target.option_values(request.options).get("per_channel") is False:
+            notes = (*notes, "with the option per_channel weights are more exact")
+        parity = parity.model_copy(update={"notes": notes})
         inspection = result.inspection
         config = result_config(request.config, self.target.result_format, sampled.signature, inspection.signature)
         await asyncio.to_thread(write_config, request.result, config.model_dump_json(indent=2, exclude_defaults=True))
@@ -161,7 +166,12 @@ class _Conversion:
                 await self._step(f"converting to {self.target.target}")
                 changes = await self._refit(sampled)
                 await self._step("checking the result")
-                result = await self._observe(sampled, "result")
+                try:
+                    result = await self._observe(sampled, "result")
+                except SubprocessFailed as failed:
+                    if failed.kind == "crashed" and failed.code in CRASHES:
+                        raise BadResult(f"the runtime that loads and runs it is {failed.message}") from failed
+                    raise
         except ExceptionGroup as failed:  # of one child; the others were ended for it
             raise failed.exceptions[0] from None
         return changes, source.result(), result
@@ -214,7 +224,7 @@ class _Conversion:
         )
         return await self._ask(wanted, ObserveReport, reach)
 
-    async def _judge(self, sampled: SampleReport, runs: int, heads: dict[str, str]) -> Parity:
+    async def _judge(self, sampled: SampleReport, source: ObserveReport, runs: int) -> Parity:
         wanted = JudgeRequest(
             reference=self._outputs("source"),
             result=self._outputs("result"),
@@ -224,9 +234,10 @@ class _Conversion:
             output_batch_axes=sampled.output_batch_axes,
             kind=sampled.kind,
             declared=self.request.config.outputs,
-            heads=heads,
+            heads=source.inspection.heads,
             labels=len(self.request.config.labels),
             inputs_vary=sampled.inputs_vary,
+            repeats=source.repeats,
             tolerance=self.request.tolerance,
             notes=sampled.notes,
         )
@@ -249,6 +260,10 @@ class _Conversion:
 
     def _folder(self, name: str) -> Path:
         return self.request.scratch / name
+
+
+def _not_compared(output: str) -> str:
+    return f"output {output}: it is no tensor and is not compared"
 
 
 def write_config(result: Path, text: str) -> None:

@@ -12,7 +12,12 @@ from modelyard_contracts.package import InputAxes
 from modelyard_contracts.shapes import Signature, TensorSpec
 
 _BATCH = re.compile(r"n|b|bs|bsz|.*batch.*|(num_)?(samples|items|images|rows)", re.IGNORECASE)
-_WITHIN = re.compile(r"t|l|s|h|w|.*(seq|time|step|len|frame|token|height|width|channel|feature).*", re.IGNORECASE)
+_WITHIN = re.compile(
+    r"[tlshw]|(.*[^a-z])?"
+    r"(seq(uence)?|time(step)?s?|steps?|(seq|src|tgt|max)?len(gth)?|frames?|tokens?|height|width|channels?|features?)"
+    r"([^a-z].*)?",
+    re.IGNORECASE,
+)
 """Names of axes inside one item."""
 
 

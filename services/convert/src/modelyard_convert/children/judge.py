@@ -34,7 +34,7 @@ def judge(request: JudgeRequest, log: Log) -> Parity:
             frozenset(spec.name for spec in request.specs if spec.shape and not isinstance(spec.shape[-1], int)),
         ),
     )
-    verdict, reason, notes = proof.judge(evidence)
+    verdict, reason, notes = proof.judge(evidence, repeats=request.repeats)
     parity = Parity(
         verdict=verdict,
         reason=reason,

@@ -4,7 +4,9 @@ child each, so that neither runtime need stand beside the other.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+import numpy as np
 
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Signature, Timing
@@ -22,15 +24,19 @@ from modelyard_runtime.subprocess_child import Log
 
 OUTPUT_BYTES = 256 * 2**20  # of outputs kept; later samples are not run
 TIMED_THREADS = 1
+REPEATS = 1e-3  # of the largest value: what two runs on the same input may differ by
 LEAST_RUNS, RECORD_SECONDS = 64, 6.0
 """A model that takes long is proven on fewer samples than there are, but not on less than these."""
 _COMPARED = "fiubUSO"
+_FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 
 def observe(request: ObserveRequest, log: Log) -> ObserveReport:
     """Raises BadResult for a result that is not whole, and BadSource, BadTensor and Failure as runtimes do."""
     reading = _reading(request)
-    runs = record(_loaded(request, request.threads, "f32"), request)
+    loaded = _loaded(request, request.threads, "f32")
+    runs, repeats = record(loaded, request)
+    known = {spec.name for spec in loaded.signature.outputs}
     if runs < request.count:
         log(f"{runs} of {request.count} samples were run: one takes long, or gives much")
     talk = Talk(request.turns) if request.turns else None
@@ -46,6 +52,8 @@ def observe(request: ObserveRequest, log: Log) -> ObserveReport:
     return ObserveReport(
         inspection=reading.inspection,
         runs=runs,
+        repeats=repeats,
+        uncompared=tuple(spec.name for spec in reading.inspection.signature.outputs if spec.name not in known),
         timing=Timing(runtime=timed.name, median_ms=median, p95_ms=p95, cpu_ms=clock.cpu_ms(), size=size),
         threads=TIMED_THREADS,
         warmup=timing.WARMUP,
@@ -56,27 +64,54 @@ def observe(request: ObserveRequest, log: Log) -> ObserveReport:
     )
 
 
-def record(loaded: Runner, request: ObserveRequest) -> int:
-    """Write the outputs, those with numbers; how many samples were run."""
+def record(loaded: Runner, request: ObserveRequest) -> tuple[int, bool]:
+    """Write the outputs, those with numbers; how many samples were run, and whether the source's first one gives the
+    same again."""
+    repeats = True
 
     def rows() -> Iterator[list[Array | None]]:
+        nonlocal repeats
         kept, began = 0, time.monotonic()
         for number, feed in enumerate(feeds(loaded, request)):
             if number >= LEAST_RUNS and time.monotonic() > began + RECORD_SECONDS:
                 return
-            try:
-                outputs = loaded.run(feed)
-            except Failure as failure:
-                if number or not request.together or not request.counterpart:
-                    raise
-                raise BadResult(f"it does not take {request.together} items in one run: {failure.message}") from failure
+            outputs = _run(loaded, feed, request, number)
+            if not number and not request.counterpart:
+                repeats = _alike(outputs, _run(loaded, feed, request, number))
             row = [outputs[spec.name] for spec in loaded.signature.outputs]
             yield [each if each.dtype.kind in _COMPARED else None for each in row]
             kept += sum(each.nbytes for each in row)
             if kept > OUTPUT_BYTES:
                 return
 
-    return arrays.write(request.outputs, rows())
+    return arrays.write(request.outputs, rows()), repeats
+
+
+def _run(loaded: Runner, feed: dict[str, Array], request: ObserveRequest, number: int) -> dict[str, Array]:
+    try:
+        return loaded.run(feed)
+    except Failure as failure:
+        if not request.counterpart:
+            raise
+        what = f"{request.together} items in one run" if request.together and not number else f"sample {number}"
+        raise BadResult(f"it does not take {what}, which the source does: {failure.message}") from failure
+
+
+def _alike(first: Mapping[str, Array], again: Mapping[str, Array]) -> bool:
+    """Threads may add up in another order; whoever draws numbers is further off."""
+    return all(
+        one.shape == again[name].shape
+        and (
+            np.array_equal(one, again[name])
+            if one.dtype.kind != "f"
+            else np.allclose(one, again[name], rtol=REPEATS, atol=REPEATS * _largest(one), equal_nan=True)
+        )
+        for name, one in first.items()
+    )
+
+
+def _largest(values: Array) -> float:
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
 def feeds(loaded: Runner, request: ObserveRequest) -> Iterator[dict[str, Array]]:
@@ -91,7 +126,6 @@ def _reading(request: ObserveRequest) -> Reading:
         reading = read(request.format, request.root)
     except Failure as failure:
         raise _said_of(request, failure) from failure
-    _check(request, reading.inspection.signature)
     return reading
 
 
@@ -105,11 +139,26 @@ def _loaded(request: ObserveRequest, threads: int, hint: PrecisionHint) -> Runne
 
 
 def _check(request: ObserveRequest, found: Signature) -> None:
-    """A result has as many inputs and outputs as its source."""
+    """A result has as many inputs and outputs as its source, of the same kinds, and takes whatever size that takes."""
     wanted = request.counterpart
-    if wanted and (len(found.inputs), len(found.outputs)) != (len(wanted.inputs), len(wanted.outputs)):
+    if wanted is None:
+        return
+    if (len(found.inputs), len(found.outputs)) != (len(wanted.inputs), len(wanted.outputs)):
         counts = f"{len(found.inputs)} inputs and {len(found.outputs)} outputs"
         raise BadResult(f"it has {counts}, the source {len(wanted.inputs)} and {len(wanted.outputs)}")
+    for theirs, ours in zip((*wanted.inputs, *wanted.outputs), (*found.inputs, *found.outputs), strict=True):
+        if theirs.dtype != ours.dtype and not {theirs.dtype, ours.dtype} <= _FLOATS:
+            raise BadResult(f"`{ours.name}` holds {ours.dtype}, in the source {theirs.dtype}")
+    for theirs, ours in zip(wanted.inputs, found.inputs, strict=True):
+        fixed = [
+            axis
+            for axis, (size, own) in enumerate(zip(theirs.shape, ours.shape, strict=False))
+            if isinstance(own, int) and not isinstance(size, int)
+        ]
+        if fixed:
+            raise BadResult(
+                f"axis {fixed[0]} of `{ours.name}` is fixed at {ours.shape[fixed[0]]}, in the source it is open"
+            )
 
 
 def _said_of(request: ObserveRequest, failure: Failure) -> Failure:

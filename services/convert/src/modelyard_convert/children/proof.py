@@ -19,7 +19,7 @@ from modelyard_convert.children.judging.detections import Boxes, compare_detecti
 from modelyard_convert.children.judging.embedding import compare_embeddings
 from modelyard_convert.children.judging.numbers import compare_numbers
 from modelyard_convert.children.judging.pairing import Comparison, Paired, partners
-from modelyard_convert.children.judging.roles import UNKNOWN, Role, roles
+from modelyard_convert.children.judging.roles import BY_VALUES, CORNERS, UNKNOWN, Role, roles
 from modelyard_convert.children.judging.scores import compare_scores
 
 Verdict = Literal["passed", "failed", "inconclusive"]
@@ -90,10 +90,17 @@ def compare(
     return Evidence(kind, samples, tuple(judged))
 
 
-def judge(evidence: Evidence) -> tuple[Verdict, str, tuple[str, ...]]:
-    """Verdict, reason and notes. A failure counts on whatever input it shows."""
+def judge(evidence: Evidence, *, repeats: bool = True) -> tuple[Verdict, str, tuple[str, ...]]:
+    """Verdict, reason and notes. A failure counts on whatever input it shows. `repeats`: the source gives the same
+    values for the same input."""
     outputs = evidence.outputs
     notes = tuple(dict.fromkeys(f"output {each.parity.name}: {note}" for each in outputs for note in each.notes))
+    if not repeats:
+        return (
+            "inconclusive",
+            "the source gives other values each time for one and the same input (it draws them)",
+            notes,
+        )
     faults = [f"output {each.parity.name}: {fault}" for each in outputs for fault in each.faults]
     if faults:
         return "failed", "; ".join(faults), (*notes, *map(_undeclared, filter(_guessed, outputs)))
@@ -105,14 +112,20 @@ def judge(evidence: Evidence) -> tuple[Verdict, str, tuple[str, ...]]:
 
 
 def _guessed(judged: Judged) -> bool:
-    return bool(judged.faults and judged.parity.measures) and judged.parity.role_from == UNKNOWN
+    told = judged.parity.role_from
+    return bool(judged.faults and judged.parity.measures) and (told == UNKNOWN or told.startswith(BY_VALUES))
 
 
 def _undeclared(judged: Judged) -> str:
-    return (
-        f"output {judged.parity.name}: nothing says what it is, so it was judged as plain numbers; if it is a "
-        "detector's, a map or scores, say so in `outputs` of config.json (docs/proof.md)"
-    )
+    parity = judged.parity
+    if parity.role_from == UNKNOWN:
+        judged_as, others = (
+            "nothing says what it is, so it was judged as plain numbers",
+            "a detector's, a map or scores",
+        )
+    else:
+        judged_as, others = f"it was judged as {parity.role} by its values alone", "something else, such as numbers"
+    return f"output {parity.name}: {judged_as}; if it is {others}, say so in `outputs` of config.json (docs/proof.md)"
 
 
 def _doubt(evidence: Evidence) -> str:
@@ -155,8 +168,8 @@ def _follows(
     reference: Mapping[str, Sequence[Array]],
     result: Mapping[str, Sequence[Array]],
 ) -> Judged | None:
-    """Ids beside the scores that they are the top class of: the scores say how far a change matters, so the ids need
-    only follow the result's own scores. None for others."""
+    """Ids beside the scores that they are the top class of, one id for each place: the scores say how far a change
+    matters, so the ids need only follow the result's own scores. None for others."""
     scores = [each for each, role in found.items() if role.role in ("scores", "logits")]
     own, got = reference[name], result[name]
     if found[name].role != "classes" or len(scores) != 1 or any(each.size != 1 for each in (*own, *got)):
@@ -164,19 +177,23 @@ def _follows(
     theirs, ours = reference[scores[0]], result[scores[0]]
     if not len(own) == len(got) == len(theirs) == len(ours):
         return None
-    places = {each.item(): int(row.argmax()) for each, row in zip(own, theirs, strict=True)}
-    if any(places[each.item()] != row.argmax() for each, row in zip(own, theirs, strict=True)):
+    pairs = {(each.item(), int(row.argmax())) for each, row in zip(own, theirs, strict=True)}
+    places = dict(pairs)
+    if not len(pairs) == len(places) == len(set(places.values())):
         return None
-    wrong = [
-        index
-        for index, (each, row) in enumerate(zip(got, ours, strict=True))
-        if each.item() in places and row.ravel()[places[each.item()]] < row.max() - np.ptp(row) * TOP_SHARE
-    ]
+    wrong = []
+    for index, (each, row) in enumerate(zip(got, ours, strict=True)):
+        top = int(row.argmax())
+        if each.item() not in places and top not in places.values():  # a class that no reference was of
+            places[each.item()] = top
+        place = places.get(each.item())
+        if place is None or row.ravel()[place] < row.max() - np.ptp(row) * TOP_SHARE:
+            wrong.append(index)
     exact = all(_same(a, b) for a, b in zip(own, got, strict=True))
     role = Role("classes", f"the values: the top class of {scores[0]}")
     parity = _parity(name, role, own, got, None, exact=exact)
     faults = (f"sample {wrong[0]}: it is not the top class of {scores[0]}",) if wrong else ()
-    return Judged(parity, faults, varies=len(places) > 1)
+    return Judged(parity, faults, varies=len(pairs) > 1)
 
 
 def _judged(parity: OutputParity, found: Comparison, *, varies: bool, silent: bool = False) -> Judged:
@@ -253,12 +270,25 @@ def _judge_detections(
     varies = any(not all(map(_same, each, own[0])) for each in own[1:])
     if all(all(map(_same, a, b)) for a, b in zip(own, got, strict=True)):
         return Judged(_parity(name, shown, *first, None, exact=True), varies=varies)
+    if len(group) > 1 and (index := next((at for at, each in enumerate(got) if not _fit(each)), None)) is not None:
+        counts = ", ".join(f"{each} {list(values.shape)}" for each, values in zip(group, got[index], strict=True))
+        return Judged(_parity(name, shown, *first, None), (f"sample {index}: they do not fit together: {counts}",))
     theirs, ours = ([_boxes(each, role) for each in side] for side in (own, got))
     if any(len(each.boxes) != len(each.scores) for each in (*theirs, *ours)):
         return Judged(_parity(name, shown, *first, None), ("boxes and scores are of different lengths",))
     compared = compare_detections(theirs, ours, bounds)
     judged = _judged(_parity(name, shown, *first, compared), compared, varies=varies)
     return replace(judged, notes=(*judged.notes, *_unread(role, own[0][0])))
+
+
+def _fit(arrays: Sequence[Array]) -> bool:
+    """As many boxes as scores, of one class or of each, and as many class ids."""
+    boxes, scores, *classes = arrays
+    count = boxes.size // CORNERS
+    some = bool(count)
+    return (
+        scores.size % max(count, 1) == 0 and bool(scores.size) == some and all(each.size == count for each in classes)
+    )
 
 
 def _unread(role: Role, head: Array) -> tuple[str, ...]:

@@ -101,11 +101,14 @@ class ObserveRequest(Shape):
 
 
 class ObserveReport(Shape):
-    """The first `runs` samples were run. The rest is about timing: `precision` is what it computed in, `load` the
-    machine's; `noisy`: wall and CPU time parted."""
+    """The first `runs` samples were run; `repeats`: a source gave the same twice; `uncompared`: outputs that are no
+    tensors. The rest is about timing: `precision` is what it computed in, `load` the machine's; `noisy`: wall and CPU
+    time parted."""
 
     inspection: Inspection
     runs: int
+    repeats: bool = True
+    uncompared: tuple[str, ...] = ()
     timing: Timing
     threads: int
     warmup: int
@@ -117,7 +120,7 @@ class ObserveReport(Shape):
 
 class JudgeRequest(Shape):
     """`reference` and `result` are the outputs of source and result, `specs` what the source says of them, `heads`
-    what makes them in its graph; `labels`: how many classes have a name."""
+    what makes them in its graph; `labels`: how many classes have a name; `repeats`: it gives the same for the same."""
 
     do: Literal["judge"] = "judge"
     reference: Path
@@ -131,5 +134,6 @@ class JudgeRequest(Shape):
     heads: dict[str, str] = {}
     labels: int = 0
     inputs_vary: bool = False
+    repeats: bool = True
     tolerance: Tolerance
     notes: tuple[str, ...] = ()

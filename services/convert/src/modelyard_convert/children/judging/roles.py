@@ -29,6 +29,8 @@ CORNERS = 4
 MOST_SCORE_RANK = 2
 RANKED = (CORNERS + 2,)
 UNKNOWN = "nothing says what it is"
+BY_VALUES = "the values: "
+MOST_IDS = 64  # different whole numbers in one map: more are grey levels or counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,12 @@ def _by_values(values: Sequence[Array], labels: int, *, sequence: bool) -> Role:
     vary = _rows_vary(values) and first.ndim <= MAP_RANK and not sequence
     if first.dtype.kind in "iubUSO":
         if vary:
-            return Role("indices", "the values: whole numbers, rows vary")
-        return Role("mask" if first.ndim >= MAP_RANK else "classes", "the values: whole numbers")
+            return Role("indices", f"{BY_VALUES}whole numbers, rows vary")
+        if first.dtype.kind in "iu" and first.ndim >= MAP_RANK and len(np.unique(first)) > MOST_IDS:
+            return Role("numbers", f"{BY_VALUES}more whole numbers than a map has classes")
+        return Role("mask" if first.ndim >= MAP_RANK else "classes", f"{BY_VALUES}whole numbers")
     if vary:
-        return Role("rows", "the values: rows vary from sample to sample")
+        return Role("rows", f"{BY_VALUES}rows vary from sample to sample")
     return _vector(values, labels) or Role("numbers", UNKNOWN)
 
 
@@ -102,7 +106,7 @@ def _ranked(name: str, values: Sequence[Array]) -> Role | None:
             continue
         decode = HeadDecoding(axis=2, boxes=(0, CORNERS), scores=(score, score + 1), class_id=ids)
         entry = OutputRole(name=name, role="detections", decode=decode)
-        return Role("detections", "the values: boxes with falling scores and class ids", entry)
+        return Role("detections", f"{BY_VALUES}boxes with falling scores and class ids", entry)
     return None
 
 
@@ -111,9 +115,9 @@ def _vector(values: Sequence[Array], labels: int) -> Role | None:
     if first.ndim != 1 or first.size < 2:
         return None
     if _sum_to_one(values):
-        return Role("scores", "the values: they add up to one")
+        return Role("scores", f"{BY_VALUES}they add up to one")
     if first.size >= LEAST_EMBEDDING and _of_length_one(values):
-        return Role("embedding", "the values: vectors of length one")
+        return Role("embedding", f"{BY_VALUES}vectors of length one")
     if first.size == labels:
         return Role("logits", f"config.json: as many values as labels ({labels})")
     return None
@@ -141,7 +145,7 @@ def _detections(found: dict[str, Role], outputs: Mapping[str, Sequence[Array]]) 
     classes = [name for name in whole if outputs[name][0].dtype.kind in "iuf"]
     if len(scores) != 1 or len(classes) > 1 or not (classes or len(set(lengths)) > 1):
         return found
-    told = "the values: boxes beside scores"
+    told = f"{BY_VALUES}boxes beside scores"
     return found | {
         boxes[0]: Role("boxes", told),
         scores[0]: Role("scores", told),

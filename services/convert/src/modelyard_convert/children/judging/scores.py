@@ -42,7 +42,8 @@ def compare_scores(pair: Paired, bounds: Tolerance, *, logits: bool) -> Comparis
     top = [np.concatenate([rows.argmax(axis=1) for rows in each]) for each in shares]
     lengths = [len(rows) for rows in own]
     measures = [_agreement(top, shares, pair, lengths, bounds)]
-    if all(is_exclusive(rows, axis=1) for rows in shares[0]):
+    exclusive = all(is_exclusive(rows, axis=1) for rows in shares[0])
+    if exclusive:
         measures += _of_classes(top, shares[0][0].shape[1])
     else:
         measures += _decisions(np.concatenate(shares[0]), np.concatenate(shares[1]), bounds)
@@ -64,12 +65,22 @@ def compare_scores(pair: Paired, bounds: Tolerance, *, logits: bool) -> Comparis
         Measure(name="sample probability", value=of_samples[furthest], limit=SAMPLE_MOVED, where=f"sample {furthest}")
     )
     return Comparison(
-        (*measures, *distances.measures),
+        (*measures, *distances.measures, *([_shift(own, got, bounds)] if logits else ())),
         distances.distance,
         distances.control,
         distances.worst_sample,
-        (*distances.notes, *_unseen(top[0], shares[0][0].shape[1])),
+        (*distances.notes, *(_unseen(top[0], shares[0][0].shape[1]) if exclusive else ())),
         top1=(int(np.count_nonzero(top[0] == top[1])), round((measures[0].control or 0.0) * len(top[0]))),
+    )
+
+
+def _shift(own: Sequence[Array], got: Sequence[Array], bounds: Tolerance) -> Measure:
+    """By how much all classes moved together, against the size of logits: softmax does not see it, sigmoids do."""
+    size = np.sqrt(np.mean(np.concatenate([each.ravel() for each in own]) ** 2)) or 1.0
+    moved = np.array([np.abs((b - a).mean(axis=1)).mean() for a, b in zip(own, got, strict=True)]) / size
+    worst = int(moved.argmax())
+    return Measure(
+        name="shift", value=float(moved.mean()), limit=bounds.max_rel_error, where=f"sample {worst}: {moved[worst]:.3g}"
     )
 
 

@@ -7,6 +7,7 @@ import onnxruntime
 
 from modelyard_convert.children.protocol import BadResult, Changes, Work
 from modelyard_convert.toolchains.onnx.graph import domains, is_large, operators, tidied
+from modelyard_convert.toolchains.onnx.preparing import with_weights_apart
 
 GROWTH = 1.1
 ROOM = 4096  # bytes; names and types that every result gains
@@ -14,7 +15,7 @@ DATA = "model.onnx.data"
 
 
 def optimise(work: Work) -> Changes:
-    source = work.source_file(".onnx")
+    source = with_weights_apart(work)
     result = work.result_file("model.onnx")
     run_basic_optimiser(source, result)
     notes: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from modelyard_convert.toolchains.onnx.graph import all_nodes, halves, is_large,
 from modelyard_convert.toolchains.onnx.widening import widen
 
 LEAST_IR = 8
+WEIGHTS_APART_IR = 4
 LEAST_OPSET = 13  # per-channel QuantizeLinear
 RAISED_OPSET = 17
 
@@ -31,6 +32,20 @@ def prepared(work: Work, *, widened: bool = False) -> Path:
     _name_nodes(model)
     _part_biases(model)
     path = work.scratch / "prepared" / "model.onnx"
+    path.parent.mkdir(exist_ok=True)
+    save(model, path)
+    return path
+
+
+def with_weights_apart(work: Work) -> Path:
+    """The source itself, or, of a file so old that its weights are inputs, one that says the same in today's words."""
+    source = work.source_file(".onnx")
+    if onnx.load(source, load_external_data=False).ir_version >= WEIGHTS_APART_IR:
+        return source
+    model = onnx.load(source)
+    _raise_versions(model)
+    _weights_are_no_inputs(model)
+    path = work.scratch / "apart" / "model.onnx"
     path.parent.mkdir(exist_ok=True)
     save(model, path)
     return path

@@ -4,7 +4,7 @@ Settings are those that were measured (README.md): dynamic int8 leaves Conv alon
 slower; x86 wants unsigned activations; "entropy" calibration is not offered because it equals min-max digit for digit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,22 @@ from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, 
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from modelyard_convert.children.protocol import Changes, Samples, Work
-from modelyard_convert.toolchains.onnx.graph import described, float_weights, is_large, operators, tidied
+from modelyard_convert.toolchains.onnx.graph import described, float_weights, is_large, operators, tensors, tidied
 from modelyard_convert.toolchains.onnx.preparing import prepared as with_sound_names
 
 MULTIPLYING = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 MOVING = frozenset({"Concat", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
 NEVER_INT8 = ("GRU", "RNN")
 BODIES = ("If", "Loop", "Scan")
+BOUNDED = frozenset({"Softmax", "Sigmoid", "Tanh", "HardSigmoid", "Greater", "Less", "Equal", "And", "Or", "Not"})
+"""What ends a huge value."""
 MASK_FROM = 1e4
 
 
 def dynamic(work: Work) -> Changes:
     prepared = _prepared(work)
+    if nothing := _nothing(prepared, {"MatMul", "Gemm", "LSTM"}):
+        return nothing
     result = work.result_file("model.onnx")
     quantize_dynamic(
         prepared,
@@ -33,7 +37,7 @@ def dynamic(work: Work) -> Changes:
         per_channel=work.options["per_channel"],
         weight_type=QuantType.QInt8,
         use_external_data_format=is_large(prepared),
-        extra_options={"EnableSubgraph": True},
+        extra_options={"EnableSubgraph": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
     )
     found = operators(tidied(result))
     count = found["MatMulInteger"] + found["DynamicQuantizeLSTM"]
@@ -43,6 +47,8 @@ def dynamic(work: Work) -> Changes:
 
 def static(work: Work) -> Changes:
     prepared = _prepared(work)
+    if nothing := _nothing(prepared, MULTIPLYING):
+        return nothing
     result = work.result_file("model.onnx")
     signed = work.options["activation"] == "signed"
     work.log(f"calibrating on {len(work.samples)} samples, {work.options['calibration']}")
@@ -59,7 +65,7 @@ def static(work: Work) -> Changes:
         ],
         use_external_data_format=is_large(prepared),
         nodes_to_exclude=[*joining_outputs(onnx.load(prepared))],
-        extra_options={"ActivationSymmetric": signed},
+        extra_options={"ActivationSymmetric": signed, "DefaultTensorType": onnx.TensorProto.FLOAT},
     )
     count = _int8_nodes(tidied(result))
     what = f"{count} nodes compute in int8 (the model has {described(prepared)})"
@@ -96,6 +102,22 @@ def _prepared(work: Work) -> Path:
     return prepared
 
 
+def _nothing(prepared: Path, kinds: Collection[str]) -> Changes | None:
+    """The quantiser does not say it so: some models end it with an error about something else."""
+    model = onnx.load(prepared, load_external_data=False)
+    if {each.data_type for each in tensors(model)} & {onnx.TensorProto.DOUBLE} and not _has_floats(model):
+        return Changes(
+            0, f"its weights are float64, and only float32 becomes int8 (the model has {described(prepared)})"
+        )
+    if operators(model).keys() & kinds:
+        return None
+    return Changes(0, f"it has none of {', '.join(sorted(kinds))}, only {described(prepared)}")
+
+
+def _has_floats(model: Any) -> bool:
+    return any(each.data_type == onnx.TensorProto.FLOAT for each in tensors(model))
+
+
 def _int8_nodes(model: Any) -> int:
     """Nodes that multiply and are fed by DequantizeLinear: those that the runtime fuses into int8 arithmetic."""
     dequantised = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
@@ -105,7 +127,7 @@ def _int8_nodes(model: Any) -> int:
 
 def joining_outputs(model: Any) -> Iterator[str]:
     """Nodes that stay in float: what joins or only moves values before an output, because one scale for boxes up to
-    320 leaves nothing of scores up to 1; and what a mask's huge constant goes into, with what it feeds."""
+    320 leaves nothing of scores up to 1; and what a mask's huge constant goes through, up to what bounds it."""
     makers = {name: node for node in model.graph.node for name in node.output}
     waiting = [output.name for output in model.graph.output]
     while waiting:
@@ -113,11 +135,12 @@ def joining_outputs(model: Any) -> Iterator[str]:
         if node is not None and node.op_type in MOVING:
             yield node.name
             waiting.extend(node.input)
-    masks = {name for name, largest in float_weights(model) if largest >= MASK_FROM}
-    masked = [node for node in model.graph.node if masks & {*node.input} and node.op_type not in MULTIPLYING]
-    made = {name for node in masked for name in node.output}
-    yield from (node.name for node in masked)
-    yield from (node.name for node in model.graph.node if made & {*node.input})
+    huge = {name for name, largest in float_weights(model) if largest >= MASK_FROM}
+    for node in model.graph.node:  # in the order that they compute
+        if huge & {*node.input} and node.op_type not in MULTIPLYING:
+            yield node.name
+            if node.op_type not in BOUNDED:
+                huge |= {*node.output}
 
 
 def _left_in_float(prepared: Path, kinds: tuple[str, ...] = ()) -> tuple[str, ...]:

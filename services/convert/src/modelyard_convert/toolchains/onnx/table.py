@@ -13,7 +13,7 @@ _PER_CHANNEL = {
 }
 _INT8 = Tolerance(max_rel_error=0.25, min_cosine=0.99, min_top1_agreement=0.97)
 _FP16 = Tolerance(max_rel_error=0.02, min_cosine=0.9999, min_top1_agreement=0.99)
-_EXACT = Tolerance(max_rel_error=0.001, min_cosine=0.99999, min_top1_agreement=0.99)
+_EXACT = Tolerance(max_rel_error=0.001, min_cosine=0.99999, min_top1_agreement=0.999)
 
 TARGETS = (
     Target(

@@ -90,7 +90,7 @@ def _largest(model: Any, samples: Samples) -> tuple[str, float]:
         for place, name in enumerate(names):
             value = values[place]
             if value.dtype.kind == "f":
-                numbers = np.abs(value[np.isfinite(value)])
+                numbers = np.abs(value[np.isfinite(value)].astype(np.float64))
                 found[name] = max(found[name], float(numbers[numbers < MASK_FROM].max(initial=0.0)))
     return max(found.items(), key=lambda each: each[1])
 
