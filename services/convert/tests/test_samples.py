@@ -10,8 +10,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from modelyard_contracts.package import PackageConfig
+from modelyard_contracts.shapes import Signature, TensorSpec
 from modelyard_convert.child_request import CalibrationFolder
 from modelyard_convert.children import arrays
+from modelyard_convert.children.axes import supposed
 from modelyard_convert.children.requests import SampleReport, SampleRequest
 from modelyard_convert.children.sample import sample
 from modelyard_convert.errors import CalibrationProblem
@@ -212,3 +214,23 @@ def test_open_axes_that_nothing_fits_are_asked_for(sampled: Sampled) -> None:
 def test_a_declared_shape_is_taken(sampled: Sampled) -> None:
     _, runs, _ = sampled(pooled(600), {}, inputs=[{"name": "x", "shape": [1, 3, 600, 700]}])
     assert shapes(runs[0]) == {"x": (1, 3, 600, 700)}
+
+
+@pytest.mark.parametrize(
+    ("name", "axis"),
+    [
+        ("num_sequences", 0),
+        ("calendar_days", 0),
+        ("timeseries", 0),
+        ("Zeilen", 0),
+        ("sequence", None),
+        ("max_seq_len", None),
+        ("seqLen", None),
+        ("time_steps", None),
+        ("num_frames", None),
+        ("T", None),
+    ],
+)
+def test_the_words_of_an_axis_tell_whether_it_counts_items(name: str, axis: int | None) -> None:
+    signature = Signature(inputs=(TensorSpec(name="x", dtype="float32", shape=(name, 8)),), outputs=())
+    assert supposed(signature)[0].of == {"x": axis}

@@ -1,5 +1,6 @@
 """A model that takes any number of items is proven with several in one run: each has to get its own answer."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Signature, TensorSpec
-from modelyard_convert.children.observe import record
+from modelyard_convert.children.observe import observe, record
 from modelyard_convert.children.requests import ObserveRequest
 from modelyard_formats.table import runner
 from modelyard_testkit import models
@@ -19,14 +20,14 @@ from modelyard_testkit import models
 SPEC = TensorSpec(name="x", dtype="float32", shape=("n", 4))
 
 
-def model(path: Path, nodes: list[Any], batch: int | str) -> Path:
+def model(path: Path, nodes: list[Any], batch: int | str, gives: int = TensorProto.FLOAT) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = [
         numpy_helper.from_array(np.eye(4, dtype=np.float32) * 2, "w"),
         numpy_helper.from_array(np.array([0], np.int64), "first"),
     ]
-    inputs, outputs = ([helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, 4])] for name in ("x", "y"))
-    graph = helper.make_graph(nodes, "g", inputs, outputs, weights)
+    x, y = (helper.make_tensor_value_info(*each, [batch, 4]) for each in (("x", TensorProto.FLOAT), ("y", gives)))
+    graph = helper.make_graph(nodes, "g", [x], [y], weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return path
 
@@ -79,3 +80,25 @@ def test_rows_that_get_the_first_ones_answer_show(recorded: Callable[..., Any]) 
 def test_a_result_that_takes_one_item_only_is_refused_in_words(recorded: Callable[..., Any]) -> None:
     with pytest.raises(Failure, match="it does not take 3 items in one run"):
         recorded("frozen", RIGHT, batch=1)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "batch", "gives", "told"),
+    [
+        (RIGHT, 3, TensorProto.FLOAT, "axis 0 of `x` is fixed at 3, in the source it is open"),
+        ([*RIGHT[:-1], node("MatMul", ["x", "w"], "f"), node("Cast", ["f"], "y", to=TensorProto.INT32)], "n",
+         TensorProto.INT32, "`y` holds int32, in the source float32"),
+    ],
+)  # fmt: skip
+def test_a_result_takes_and_gives_what_the_source_does(
+    tmp_path: Path, nodes: list[Any], batch: int | str, gives: int, told: str
+) -> None:
+    spec = TensorSpec(name="x", dtype="float32", shape=("n", 4))
+    wanted = Signature(inputs=(spec,), outputs=(spec.model_copy(update={"name": "y"}),))
+    models.package(tmp_path, lambda path: model(path, nodes, batch, gives))
+    request = ObserveRequest(
+        format="onnx", root=tmp_path, threads=1, samples=tmp_path / "none.npz", count=0, outputs=tmp_path / "out.npz",
+        counterpart=wanted, turns=None,
+    )  # fmt: skip
+    with pytest.raises(Failure, match=re.escape(told)):
+        observe(request, lambda line: None)

@@ -133,7 +133,9 @@ class _Conversion:
             notes = (*notes, "with the option per_channel weights are more exact")
         parity = parity.model_copy(update={"notes": notes})
         inspection = result.inspection
-        config = result_config(request.config, self.target.result_format, sampled.signature, inspection.signature)
+        tensors = tuple(spec for spec in inspection.signature.outputs if spec.name not in result.uncompared)
+        signature = inspection.signature.model_copy(update={"outputs": tensors})
+        config = result_config(request.config, self.target.result_format, sampled.signature, signature)
         await asyncio.to_thread(write_config, request.result, config.model_dump_json(indent=2, exclude_defaults=True))
         return ConversionReport(inspection=inspection, changed=changes.changed, parity=parity, benchmark=benchmark)
 

@@ -13,6 +13,7 @@ MADE_BY = {
     "Sigmoid": "scores",
     "ArgMax": "classes",
     "NonMaxSuppression": "indices",
+    "TopK.1": "indices",
     "LpNormalization": "embedding",
     "LinearClassifier": "classes",
     "SVMClassifier": "classes",
@@ -30,7 +31,8 @@ MOST_SCORE_RANK = 2
 RANKED = (CORNERS + 2,)
 UNKNOWN = "nothing says what it is"
 BY_VALUES = "the values: "
-MOST_IDS = 64  # different whole numbers in one map: more are grey levels or counts
+MOST_IDS = 100  # different whole numbers in the maps of a few samples: more are grey levels or counts
+FEW_SAMPLES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,16 @@ def _by_values(values: Sequence[Array], labels: int, *, sequence: bool) -> Role:
     if first.dtype.kind in "iubUSO":
         if vary:
             return Role("indices", f"{BY_VALUES}whole numbers, rows vary")
-        if first.dtype.kind in "iu" and first.ndim >= MAP_RANK and len(np.unique(first)) > MOST_IDS:
+        if first.dtype.kind in "iu" and first.ndim >= MAP_RANK and _are_graded(values):
             return Role("numbers", f"{BY_VALUES}more whole numbers than a map has classes")
         return Role("mask" if first.ndim >= MAP_RANK else "classes", f"{BY_VALUES}whole numbers")
     if vary:
         return Role("rows", f"{BY_VALUES}rows vary from sample to sample")
     return _vector(values, labels) or Role("numbers", UNKNOWN)
+
+
+def _are_graded(values: Sequence[Array]) -> bool:
+    return len(np.unique(np.concatenate([each.ravel() for each in values[:FEW_SAMPLES]]))) > MOST_IDS
 
 
 def _ranked(name: str, values: Sequence[Array]) -> Role | None:
