@@ -330,3 +330,80 @@ def test_a_library_that_fails_names_no_folder_of_the_worker(tmp_path: Path) -> N
     asked = {"program": str(program), "convert": "convert", "check": None, "options": {}, "samples": samples}
     answer = refit.main(asked | folders, print)
     assert answer == {"refused": "ToolchainFailed", "said": ["ValueError: model/a.onnx: see file.cc:12"]}
+
+
+def attending() -> Any:
+    """Attention over eight steps; those whose first number is under -0.5 are masked as BERT does it."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "steps"], ["r"]),
+        helper.make_node("MatMul", ["r", "wq"], ["q"]),
+        helper.make_node("MatMul", ["r", "wk"], ["k"]),
+        helper.make_node("Transpose", ["k"], ["kt"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["q", "kt"], ["near"]),
+        helper.make_node("Slice", ["r", "zero", "one", "axis"], ["first"]),
+        helper.make_node("Less", ["first", "least"], ["hidden"]),
+        helper.make_node("Cast", ["hidden"], ["h"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["h", "lowest"], ["m"]),
+        helper.make_node("Transpose", ["m"], ["mask"], perm=[0, 2, 1]),
+        helper.make_node("Add", ["near", "mask"], ["masked"]),
+        helper.make_node("Softmax", ["masked"], ["shares"], axis=-1),
+        helper.make_node("MatMul", ["shares", "r"], ["found"]),
+        helper.make_node("Reshape", ["found", "flat"], ["f"]),
+        helper.make_node("MatMul", ["f", "wo"], ["y"]),
+    ]
+    numbers = {"zero": np.array([0]), "one": np.array([1]), "axis": np.array([2]), "least": np.float32(-0.5)}
+    shapes = {"steps": np.array([-1, 8, 4]), "flat": np.array([-1, 32]), "lowest": np.float32(-1e9)}
+    weights = {"wq": normal(4, 4, scale=1.0), "wk": normal(4, 4, scale=1.0), "wo": normal(32, 6)}
+    return network(nodes, value("x", ["n", 32]), [value("y", ["n", 6])], **weights, **numbers, **shapes)
+
+
+def test_what_a_mask_goes_through_stays_in_float(bench: Any) -> None:
+    report = bench.convert(request(bench, "onnx-int8-static", attending()))
+    assert report.parity.verdict == "passed", report.parity.reason
+
+
+@pytest.mark.parametrize("target", ["onnx-int8-dynamic", "onnx-int8-static"])
+def test_what_holds_nothing_for_int8_says_so(bench: Any, target: str) -> None:
+    nodes = [helper.make_node("LinearRegressor", ["x"], ["y"], domain="ai.onnx.ml", coefficients=[0.5] * 32)]
+    with pytest.raises(NothingChanged, match=r"it has none of .*MatMul, only 1 LinearRegressor"):
+        bench.convert(request(bench, target, network(nodes, value("x", ["n", 32]), [value("y", ["n", 1])])))
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    kind = TensorProto.DOUBLE
+    double = network(nodes, value("x", ["n", 32], kind), [value("y", ["n", 4], kind)], w=normal(32, 4).astype(float))
+    with pytest.raises(NothingChanged, match="its weights are float64"):
+        bench.convert(request(bench, target, double))
+
+
+def test_an_old_file_whose_weights_are_inputs_is_optimised(bench: Any) -> None:
+    """IR 3: a fused bias is no input of its graph."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "square"], ["r"]),
+        helper.make_node("Conv", ["r", "k"], ["c"]),
+        helper.make_node("BatchNormalization", ["c", "scale", "bias", "mean", "var"], ["b"]),
+        helper.make_node("Flatten", ["b"], ["y"]),
+    ]
+    folded = {name: np.abs(normal(3, scale=1.0)) + 1 for name in ("scale", "bias", "mean", "var")}
+    made = network(
+        nodes,
+        value("x", ["n", 32]),
+        [value("y", ["n", 60])],
+        square=np.array([-1, 1, 8, 4]),
+        k=normal(3, 1, 3, 3),
+        **folded,
+    )
+    del made.graph.output[0].type.tensor_type.shape.dim[:]
+    made.graph.input.extend(value(each.name, list(each.dims), each.data_type) for each in made.graph.initializer)
+    made.ir_version = 3
+    del made.opset_import[:]
+    made.opset_import.append(helper.make_opsetid("", 9))
+    report = bench.convert(request(bench, "onnx-optimized", made))
+    assert report.parity.verdict == "passed", report.parity.reason
+
+
+def test_an_output_that_is_no_tensor_is_told(bench: Any) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"]), helper.make_node("SequenceConstruct", ["y", "y"], ["both"])]
+    made = network(nodes, value("x", ["n", 32]), [value("y", ["n", 4])], w=normal(32, 4))
+    made.graph.output.append(helper.make_tensor_sequence_value_info("both", TensorProto.FLOAT, None))
+    report = bench.convert(request(bench, "onnx-fp16", made))
+    assert report.parity.verdict == "passed", report.parity.reason
+    assert "output both: it is no tensor and is not compared" in report.parity.notes
