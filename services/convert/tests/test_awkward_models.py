@@ -14,8 +14,10 @@ from modelyard_contracts.package import PackageConfig
 from modelyard_contracts.shapes import Bounds, ConversionOrder, Tolerance
 from modelyard_convert import orders
 from modelyard_convert.children import refit
+from modelyard_convert.children.protocol import Samples, Work
 from modelyard_convert.errors import NothingChanged
 from modelyard_convert.toolchains import TARGETS
+from modelyard_convert.toolchains.onnx import quantising
 from modelyard_convert.toolchains.openvino.program import _reason
 
 RANDOM = np.random.default_rng(11)
@@ -407,3 +409,22 @@ def test_an_output_that_is_no_tensor_is_told(bench: Any) -> None:
     report = bench.convert(request(bench, "onnx-fp16", made))
     assert report.parity.verdict == "passed", report.parity.reason
     assert "output both: it is no tensor and is not compared" in report.parity.notes
+
+
+def test_a_quantiser_that_cannot_do_channels_does_tensors() -> None:
+    asked, said = list[bool](), list[str]()
+
+    def quantise(per_channel: bool) -> None:
+        asked.append(per_channel)
+        if per_channel:
+            raise ValueError("ambiguous")
+
+    work = Work(
+        source=Path(), result=Path(), scratch=Path(), options={"per_channel": True},
+        samples=Samples(Path(), [], 0), log=said.append,
+    )  # fmt: skip
+    assert quantising._by_channel(work, quantise) == (
+        "one scale per tensor, for one per channel was too much for the quantiser",
+    )
+    assert asked == [True, False]
+    assert "ambiguous" in said[0]

@@ -4,7 +4,7 @@ Settings are those that were measured (README.md): dynamic int8 leaves Conv alon
 slower; x86 wants unsigned activations; "entropy" calibration is not offered because it equals min-max digit for digit.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +30,23 @@ def dynamic(work: Work) -> Changes:
     if nothing := _nothing(prepared, {"MatMul", "Gemm", "LSTM"}):
         return nothing
     result = work.result_file("model.onnx")
-    quantize_dynamic(
-        prepared,
-        result,
-        op_types_to_quantize=["MatMul", "Gemm", "LSTM"],
-        per_channel=work.options["per_channel"],
-        weight_type=QuantType.QInt8,
-        use_external_data_format=is_large(prepared),
-        extra_options={"EnableSubgraph": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
-    )
+
+    def quantise(per_channel: bool) -> None:
+        quantize_dynamic(
+            prepared,
+            result,
+            op_types_to_quantize=["MatMul", "Gemm", "LSTM"],
+            per_channel=per_channel,
+            weight_type=QuantType.QInt8,
+            use_external_data_format=is_large(prepared),
+            extra_options={"EnableSubgraph": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+
+    notes = _by_channel(work, quantise)
     found = operators(tidied(result))
     count = found["MatMulInteger"] + found["DynamicQuantizeLSTM"]
     what = f"{count} MatMul/Gemm/LSTM nodes compute in int8 (the model has {described(prepared)})"
-    return Changes(count, what, _left_in_float(prepared))
+    return Changes(count, what, (*notes, *_left_in_float(prepared)))
 
 
 def static(work: Work) -> Changes:
@@ -52,24 +56,45 @@ def static(work: Work) -> Changes:
     result = work.result_file("model.onnx")
     signed = work.options["activation"] == "signed"
     work.log(f"calibrating on {len(work.samples)} samples, {work.options['calibration']}")
-    quantize_static(
-        prepared,
-        result,
-        _Reader(work.samples),
-        quant_format=QuantFormat.QDQ,
-        per_channel=work.options["per_channel"],
-        activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod[
-            {"minmax": "MinMax", "percentile": "Percentile"}[work.options["calibration"]]
-        ],
-        use_external_data_format=is_large(prepared),
-        nodes_to_exclude=[*joining_outputs(onnx.load(prepared))],
-        extra_options={"ActivationSymmetric": signed, "DefaultTensorType": onnx.TensorProto.FLOAT},
-    )
+
+    def quantise(per_channel: bool) -> None:
+        quantize_static(
+            prepared,
+            result,
+            _Reader(work.samples),
+            quant_format=QuantFormat.QDQ,
+            per_channel=per_channel,
+            activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod[
+                {"minmax": "MinMax", "percentile": "Percentile"}[work.options["calibration"]]
+            ],
+            use_external_data_format=is_large(prepared),
+            nodes_to_exclude=[*joining_outputs(onnx.load(prepared))],
+            extra_options={"ActivationSymmetric": signed, "DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+
+    notes = _by_channel(work, quantise)
     count = _int8_nodes(tidied(result))
     what = f"{count} nodes compute in int8 (the model has {described(prepared)})"
-    return Changes(count, what, _left_in_float(prepared, ("LSTM", *BODIES)))
+    return Changes(count, what, (*notes, *_left_in_float(prepared, ("LSTM", *BODIES))))
+
+
+def _by_channel(work: Work, quantise: Callable[[bool], None]) -> tuple[str, ...]:
+    """The quantiser stumbles over some models where each channel has a scale of its own."""
+    if work.options["per_channel"]:
+        try:
+            quantise(True)
+        except Exception as error:  # noqa: BLE001 - whatever it is: without, it may do
+            work.log(f"one scale per channel was too much for the quantiser: {type(error).__name__}: {error}")
+        else:
+            return ()
+    quantise(False)
+    return (
+        ("one scale per tensor, for one per channel was too much for the quantiser",)
+        if work.options["per_channel"]
+        else ()
+    )
 
 
 class _Reader:

@@ -8,7 +8,7 @@ from modelyard_convert.toolchains.target import Target, Toolchain
 
 _PER_CHANNEL = {
     "type": "boolean",
-    "default": False,
+    "default": True,
     "description": "one scale per output channel of a weight: more exact, a little larger",
 }
 _INT8 = Tolerance(max_rel_error=0.25, min_cosine=0.99, min_top1_agreement=0.97)
