@@ -6,6 +6,7 @@ called with certain arguments. Whatever is here must stay harmless in every rele
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from modelyard_formats.pickle.values import Global
@@ -172,14 +173,21 @@ def _patterns(texts: tuple[tuple[str, str], ...]) -> tuple[_Pattern, ...]:
 _FUNCTIONS, _INSTANCES, _RECORDED = _patterns(_VALUE_FUNCTIONS), _patterns(INSTANCES), _patterns(RECORDED)
 
 
+# One name may be asked for in each of millions of calls.
+KNOWN = 2**14
+
+
+@lru_cache(KNOWN)
 def is_value(what: Global) -> bool:
     return what.name in VALUES.get(what.module, ()) or any(each.fits(what) for each in _FUNCTIONS)
 
 
+@lru_cache(KNOWN)
 def is_instance(what: Global) -> bool:
     return any(each.fits(what) for each in _INSTANCES)
 
 
+@lru_cache(KNOWN)
 def is_recorded(what: Global) -> bool:
     return any(each.fits(what) for each in _RECORDED)
 

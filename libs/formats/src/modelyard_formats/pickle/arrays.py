@@ -68,13 +68,14 @@ def array_in(wrapper: Made) -> Array:
 
 def item_of(dtype: object) -> Item:
     """What one item of a symbolic `numpy.dtype` is. Raises `Torn` where NumPy would not write it like that."""
-    return _item_of(dtype, 0, [_MAX_PARTS])
+    return _item_of(dtype, 0, {})
 
 
-def _item_of(dtype: object, depth: int, left: list[int]) -> Item:
-    """`left`: how many parts, of all, may still be looked at."""
-    left[0] -= 1
-    if left[0] < 0:
+def _item_of(dtype: object, depth: int, known: dict[int, Item]) -> Item:
+    """`known`: those of all parts that were looked at, by their identity."""
+    if id(dtype) in known:
+        return known[id(dtype)]
+    if len(known) > _MAX_PARTS:
         raise Torn(f"a dtype has more than {_MAX_PARTS:,} parts")
     if not isinstance(dtype, Made) or dtype.by != DTYPE or not isinstance(dtype.args, tuple) or depth > _MAX_DEPTH:
         raise Torn("an array has no known dtype")
@@ -82,19 +83,19 @@ def _item_of(dtype: object, depth: int, left: list[int]) -> Item:
     if not dtype.built or not isinstance(state, tuple) or len(state) not in (8, 9):
         raise Torn("a dtype has no known state")
     match = _CODE.fullmatch(str(code[0]) if code and isinstance(code[0], str) else "")
-    if match is None and not (code and code[0] in RECORDS):
+    if match is None and not (code and isinstance(code[0], Global) and code[0] in RECORDS):
         raise Torn("an array has no known dtype")
     kind = match[1] if match else "V"
     size = int(match[2]) * (4 if kind == "U" else 1) if match else state[5]
-    objects = kind == "O" or _objects_below(state, kind, depth, left)
+    objects = kind == "O" or _objects_below(state, kind, depth, known)
     if not isinstance(size, int) or size < 0 or (kind in "SUV" and state[5] != size):
         raise Torn("a dtype has two sizes")
     if not isinstance(state[7], int) or bool(state[7] & _HAS_OBJECTS) != objects:
         raise Torn("a dtype does not say whether it holds objects")
-    return Item(objects, size)
+    return known.setdefault(id(dtype), Item(objects, size))
 
 
-def _objects_below(state: tuple[object, ...], kind: str, depth: int, left: list[int]) -> bool:
+def _objects_below(state: tuple[object, ...], kind: str, depth: int, known: dict[int, Item]) -> bool:
     subarray, names, fields = state[2:5]
     parts: list[object] = []
     if isinstance(subarray, tuple) and len(subarray) == 2:
@@ -107,5 +108,5 @@ def _objects_below(state: tuple[object, ...], kind: str, depth: int, left: list[
         raise Torn("a dtype has unknown fields")
     if parts and kind != "V":
         raise Torn("a dtype of plain items has parts")
-    found = [_item_of(part, depth + 1, left).objects for part in parts]  # every one is checked
+    found = [_item_of(part, depth + 1, known).objects for part in parts]  # every one is checked
     return any(found)

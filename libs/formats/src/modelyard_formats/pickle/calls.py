@@ -6,15 +6,16 @@ Many harmless functions call what they are given or import what they are told: `
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
-from modelyard_formats.pickle import allowed
+from modelyard_formats.pickle import allowed, attributes
 from modelyard_formats.pickle.arrays import DTYPE, RECORDS, is_wrapper
+from modelyard_formats.pickle.quiet import are_quiet, family_of
 from modelyard_formats.pickle.values import Global, Left, Made, OddKey, Persistent
 
 Args = tuple[object, ...]
 Check = Callable[[Args], bool]
 _PLAIN = (str, bytes, int, float, type(None))
-_MAX_PARTS = 10_000
 _DTYPE = re.compile(r"[<>=|]?(?:[biufcmMOSUV]\d{0,9}|[?bhilqpBHILQPefdgFDGOSUV])(?:\[\w{1,5}\])?")
 _BITS = allowed.names("MT19937 PCG64 PCG64DXSM Philox SFC64")
 _BASES = allowed.names("object dict list tuple set frozenset int float str bytes bytearray complex")
@@ -23,36 +24,30 @@ _FACTORIES = {
     "collections": allowed.names("OrderedDict defaultdict Counter deque"),
 }
 _RANDOM = "numpy.random._pickle"
-_BAD_KEYS = allowed.names("append extend add")
-_TEMPLATE = re.compile(
-    r"\s*def _parse_args\(self, (?P<s>(?:\w+, )*)\s*(?P<l>loc=0(?:, scale=1)?)\):\n"
-    r"\s+return \((?P=s)\), loc, (?:scale|1)\n\s*"
-    r"def _parse_args_rvs\(self, (?P=s)\s*(?P=l), size=None\):\n"
-    r"\s+return self\._argcheck_rvs\((?P=s)\s*loc, (?:scale|1), size=size\)\n\s*"
-    r"def _parse_args_stats\(self, (?P=s)\s*(?P=l), moments='mv'\):\n"
-    r"\s+return \((?P=s)\), loc, (?:scale|1), moments\s*"
-)
 
 
 def is_plain(value: object) -> bool:
     return isinstance(value, _PLAIN)
 
 
+def is_text(value: object, known: frozenset[str]) -> bool:
+    """One of those: a tuple of tuples of tuples takes for ever to be looked up."""
+    return isinstance(value, str) and value in known
+
+
 def is_data(value: object) -> bool:
     """Numbers, texts, what is made of them, and arrays: nothing that could be called."""
-    waiting, count = [value], 0
+    waiting, seen = [value], set[int]()
     while waiting:
-        item, count = waiting.pop(), count + 1
-        if count > _MAX_PARTS:
-            return False
-        if isinstance(item, list | tuple):
-            waiting.extend(item)
-        elif isinstance(item, dict):
-            waiting.extend(item.values())
-            waiting.extend(key.key for key in item if isinstance(key, OddKey))
+        item = waiting.pop()
+        if isinstance(item, list | tuple | dict):
+            if id(item) not in seen:
+                waiting.extend(item.values() if isinstance(item, dict) else item)
+                waiting.extend(key.key for key in item if isinstance(key, OddKey))
+                seen.add(id(item))
         elif not is_plain(item) and not _is_array(item):
             return False
-    return True
+    return are_quiet(value)
 
 
 def _is_array(value: object) -> bool:
@@ -96,7 +91,8 @@ def _encode(args: Args) -> bool:
 
 
 def _bytearray(args: Args) -> bool:
-    return _all((bytes, Made))(args) or (len(args) == 2 and isinstance(args[0], str | Left) and args[1] == "latin-1")
+    encoded = len(args) == 1 and isinstance(args[0], Made) and args[0].by == Global("_codecs", "encode")
+    return encoded or _all(bytes)(args) or (len(args) == 2 and isinstance(args[0], str | Left) and args[1] == "latin-1")
 
 
 def _defaultdict(args: Args) -> bool:
@@ -111,7 +107,7 @@ def is_own(value: object) -> bool:
 
 
 def _dtype(args: Args) -> bool:
-    if args[:1] and args[0] in RECORDS:
+    if args and isinstance(args[0], Global) and args[0] in RECORDS:
         return _plain(args[1:])
     return bool(args) and isinstance(args[0], str) and bool(_DTYPE.fullmatch(args[0])) and _plain(args)
 
@@ -131,18 +127,19 @@ def _masked(args: Args) -> bool:
 
 def _fraction(args: Args) -> bool:
     """Text with an exponent could take for ever."""
-    return _all(int, int)(args) or (len(args) == 1 and bool(re.fullmatch(r"-?\d+(/\d+)?", str(args[0]))))
+    text = args[0] if len(args) == 1 and isinstance(args[0], str) else ""
+    return _all(int, int)(args) or bool(re.fullmatch(r"-?\d+(/\d+)?", text))
 
 
 def _scalar(args: Args) -> bool:
     known = bool(args) and isinstance(args[0], Made) and args[0].by == DTYPE
-    return known and len(args) <= 2 and all(is_plain(each) or isinstance(each, Made) for each in args)
+    return known and len(args) <= 2 and all(is_plain(each) or _is_array(each) for each in args)
 
 
 def _bit_generator(args: Args) -> bool:
     what = args[0] if args else "MT19937"
     known = isinstance(what, Global) and what.module.startswith("numpy.random._") and what.name in _BITS
-    return len(args) <= 1 and (known or what in _BITS)
+    return len(args) <= 1 and (known or is_text(what, _BITS))
 
 
 def _generator(args: Args) -> bool:
@@ -180,8 +177,10 @@ def _reconstructor(args: Args) -> bool:
             state = args[2] is None
         case "dict":
             state = _entries(args[2:])
+        case "list" | "tuple" | "set" | "frozenset" if isinstance(args[2], list | tuple):
+            state = True
         case _:
-            state = isinstance(args[2], list | tuple) or is_data(args[2])
+            state = is_data(args[2])
     return base and state and (_may_be_new(args[0]) or is_own(args[0]))
 
 
@@ -215,11 +214,11 @@ def _method(args: Args) -> bool:
     """`getattr(distribution, "_entropy")`: SciPy keeps methods of its discrete distributions. And what makes zones of
     time again."""
     owner = args[0].kind if len(args) == 2 and isinstance(args[0], Made) else None
-    if args == ZONE or (len(args) == 2 and args[0] == _TEXT and args[1] in _OF_TEXTS):
+    if args == ZONE or (len(args) == 2 and args[0] == _TEXT and is_text(args[1], _OF_TEXTS)):
         return True
     known = isinstance(owner, Global) and owner.module in _DISTRIBUTIONS and allowed.is_instance(owner)
-    own = known and isinstance(args[0], Made) and args[1] in args[0].attributes()
-    return known and not own and args[1] in _METHODS
+    method = known and is_text(args[1], _METHODS)
+    return method and isinstance(args[0], Made) and args[1] not in args[0].attributes()
 
 
 _METHODS = allowed.names("_entropy _cdf_single _ppf_single _cdfvec _ppfvec _pmf _logpmf _cdf _sf _isf _stats")
@@ -237,19 +236,17 @@ def makes_zone(by: object, args: object) -> bool:
 
 
 def _no_functions(args: Args) -> bool:
-    """Data, storages, and what was checked when it was made."""
-    waiting, count = list(args), 0
+    """Data, storages, and what was checked when it was made and asks nobody else for what it holds."""
+    waiting, seen = list(args), set[int]()
     while waiting:
-        item, count = waiting.pop(), count + 1
-        if count > _MAX_PARTS:
-            return False
-        if isinstance(item, list | tuple):
-            waiting.extend(item)
-        elif isinstance(item, dict):
-            waiting.extend(item.values())
+        item = waiting.pop()
+        if isinstance(item, list | tuple | dict):
+            if id(item) not in seen:
+                waiting.extend(item.values() if isinstance(item, dict) else item)
+                seen.add(id(item))
         elif isinstance(item, Global) and not (is_own(item) or allowed.is_value(item)):
             return False
-    return True
+    return are_quiet(args)
 
 
 def _with_state(args: Args) -> bool:
@@ -361,6 +358,7 @@ _PATTERNS = (
 )
 
 
+@lru_cache(allowed.KNOWN)
 def check_of(what: Global) -> Check | None:
     """How it may be called, if it may."""
     if "." in what.name:
@@ -369,6 +367,7 @@ def check_of(what: Global) -> Check | None:
     return known or next((check for pattern, check in _PATTERNS if pattern.fullmatch(str(what))), None)
 
 
+@lru_cache(allowed.KNOWN)
 def is_allowed(what: Global) -> bool:
     known = allowed.is_value(what) or allowed.is_instance(what) or allowed.is_torch_script(what)
     return known or check_of(what) is not None
@@ -401,8 +400,13 @@ def bad_state(state: object, kind: object = None) -> str:
     one can be judged.
     """
     takes_attributes = _takes_attributes(kind)
-    if isinstance(state, Made | Global | Persistent) and not is_own(kind):
+    known = not is_own(kind) or (isinstance(kind, Global) and allowed.is_recorded(kind))
+    if isinstance(state, Made | Global | Persistent) and known:
         return "a state that is no data of the pickle"
+    if looks_inside(kind) and not are_quiet(state, family_of(kind)):
+        return "something among its state that may run what it is given"
+    if _is_masked(kind) and isinstance(state, tuple) and not is_data(state[-1:]):
+        return "what stands for its missing items is no data"
     parts = state if isinstance(state, tuple) and len(state) == 2 and not _sets_itself(kind) else (state,)
     if not all(part is None or isinstance(part, dict) for part in parts):
         return "a state that is no attributes" if takes_attributes else ""
@@ -413,24 +417,28 @@ def bad_state(state: object, kind: object = None) -> str:
 
 
 def _bad_attribute(key: object, value: object, kind: object) -> str:
-    if isinstance(key, OddKey) and (_takes_attributes(kind) or not is_data(key.key)):
+    if isinstance(key, OddKey) and not (is_own(kind) and is_data(key.key)):
         return "an attribute by a computed name"
-    if isinstance(key, str) and (key in _BAD_KEYS or key[:2] == "__") and not is_plain(value):
-        return f"its attribute {key[:40]!r}"
-    if key == TEMPLATE and not is_template(value):
-        return f"code in its attribute {TEMPLATE!r}"
-    return f"its attribute {key!r}" if key in CALLED_WHILE_LOADING else ""
+    return attributes.bad_attribute(key, value, kind) if isinstance(key, str) else ""
 
 
-TEMPLATE = "_parse_arg_template"
-CALLED_WHILE_LOADING = allowed.names("_build_f _attach_methods _attach_argparser_methods")
-"""Methods that a `__setstate__` of SciPy or scikit-learn calls: none of them is ever an attribute."""
 _OWN_STATES = re.compile(rf"random\.Random|scipy\.spatial\.[\w.]*KDTree|pandas\.[\w.]+|{_SKLEARN_COMPILED}")
 
 
-def is_template(value: object) -> bool:
-    """As SciPy itself writes the code that its distributions run."""
-    return isinstance(value, str) and bool(_TEMPLATE.fullmatch(value))
+_LOOKS_INSIDE = re.compile(
+    r"(random|pandas|torch|torchvision|torchaudio|timm|transformers|scipy|numpy\.random|numpy\.polynomial|catboost|keras"
+    rf"|tensorflow|xgboost\.core|lightgbm\.(basic|engine))\.[\w.]+|{_SKLEARN_COMPILED}"
+)
+
+
+def looks_inside(kind: object) -> bool:
+    """Whether its library iterates, indexes or compares what is in a state; scikit-learn only keeps it."""
+    known = isinstance(kind, Global) and (is_allowed(kind) or allowed.is_recorded(kind))
+    return known and bool(_LOOKS_INSIDE.fullmatch(str(kind)))
+
+
+def _is_masked(kind: object) -> bool:
+    return isinstance(kind, Global) and str(kind) == "numpy.ma.core._mareconstruct"
 
 
 def runs_its_state(kind: object) -> bool:

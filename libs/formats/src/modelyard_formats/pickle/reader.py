@@ -59,6 +59,11 @@ class Allowance:
         self.operations = operations
         self.text = text
 
+    def spend(self, operations: int) -> None:
+        """For work that is not one operation of the pickle. Raises `TooMuch`."""
+        self.operations -= operations
+        self.check()
+
     def check(self) -> None:
         if self.operations < 0 or self.text < 0:
             raise TooMuch(f"more than {MAX_OPERATIONS:,} operations or {MAX_TEXT:,} bytes of text")
@@ -283,21 +288,21 @@ class Machine:
         array = array_in(wrapper)
         self._source.leave_frame()
         if array.objects:
-            self._nested()
+            wrapper.items.append(self._nested())
             return
         if array.padded:
             self._source.skip(self._source.byte())
         self._source.skip(array.size)
 
-    def _nested(self) -> None:
+    def _nested(self) -> Made:
         if self._depth >= MAX_NESTED:
             raise TooMuch(f"pickles nested more than {MAX_NESTED} deep")
         inner = Machine(self._source, self._watch, self._allowance, arrays=False, depth=self._depth + 1)
         array = inner.run()
-        made_by = array.by if isinstance(array, Made) else None
-        if not isinstance(made_by, Global) or made_by.name != "_reconstruct":
+        if not isinstance(array, Made) or not isinstance(array.by, Global) or array.by.name != "_reconstruct":
             raise Torn("where joblib reads an array of objects there is something else")
         self._source.begin()
+        return array
 
     def kept(self, values: Iterable[object]) -> None:
         """Names among them, also in tuples; what lists and dicts hold was looked at when they got it."""

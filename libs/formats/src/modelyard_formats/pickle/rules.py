@@ -16,13 +16,16 @@ from typing import Literal, NamedTuple
 
 from modelyard_formats.pickle import calls, changes
 from modelyard_formats.pickle.allowed import is_recorded
+from modelyard_formats.pickle.arrays import DTYPE
 from modelyard_formats.pickle.libraries import OWN, STANDARD, TOOLS, is_folder, is_installed, is_standard
-from modelyard_formats.pickle.reader import Change, TooMuch
+from modelyard_formats.pickle.quiet import parts_of
+from modelyard_formats.pickle.reader import Allowance, Change, TooMuch
 from modelyard_formats.pickle.values import Global, Left, Made, Persistent, as_today
 
 Severity = Literal["info", "suspicious", "dangerous"]
 MAX_NAMES = 10_000
 _SHOWN = 8
+_PARTS_AN_OPERATION = 4  # looked at in about the time of one
 # Names that libraries are known by inside of others, where a path may pass.
 _KNOWN_AS = frozenset({"np", "pd", "sp", "plt", "tf", "tv", "nn"})
 
@@ -36,7 +39,8 @@ class Verdict(NamedTuple):
 class Audit:
     """Collects what the pickles of one file would do; `verdicts` judges it."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: Allowance | None = None) -> None:
+        self._allowance = allowance or Allowance()
         self._imported: set[Global] = set()
         self._misused: set[Global] = set()
         self._computed: set[str] = set()
@@ -59,6 +63,7 @@ class Audit:
             self._misused.add(what)
 
     def calls(self, by: object, args: object, *, new: bool) -> None:
+        self._weigh(args)
         if not isinstance(by, Global):
             if not _recognised(lambda: calls.makes_zone(by, args)):
                 self._computed.add(_shown(by))
@@ -72,6 +77,8 @@ class Audit:
         if isinstance(target, Global | Persistent):
             self._changed.add(_shown(target))
         elif isinstance(target, Made):
+            self._weigh(value if calls.looks_inside(target.kind) or target.by == DTYPE else None)
+            self._weigh(list(value) if isinstance(value, dict) else None)
             reason = _ODD
             with suppress(*_STUMBLES):
                 reason = _bad_change(target, how, value)
@@ -79,6 +86,10 @@ class Audit:
                 self._run.add(f"{_shown(target)}: {reason}")
             elif reason:
                 self._changed.add(f"{_shown(target)}: {reason}")
+
+    def _weigh(self, value: object) -> None:
+        """What is looked at again and again is paid for each time."""
+        self._allowance.spend(sum(1 for _ in parts_of(value)) // _PARTS_AN_OPERATION)
 
     def persists(self, key: object) -> None:
         if not _recognised(lambda: not changes.bad_key(key)):

@@ -32,12 +32,13 @@ def as_today(what: Global) -> Global:
 class Made:
     """What calling `by` with `args` would give, with the state, list items and dict entries put into it later."""
 
-    __slots__ = ("args", "built", "by", "entries", "items", "state")
+    __slots__ = ("args", "built", "by", "entries", "items", "settled", "state")
 
     def __init__(self, by: object, args: object) -> None:
         self.by = by
         self.args = args
         self.built = False
+        self.settled = False  # all in it was looked at, and it is a copy
         self.state: object = None
         self.items: list[object] = []
         self.entries: dict[object, object] = {}

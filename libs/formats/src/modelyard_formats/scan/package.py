@@ -15,7 +15,7 @@ from modelyard_formats.scan.names import is_plain, judge_name, wants_content
 from modelyard_formats.scan.search import Part, Search
 from modelyard_formats.scan.sniff import ends_of, loadable
 
-RULES = "3"
+RULES = "4"
 """Version of the rules; raise it when a package may be judged differently."""
 MAX_SHOWN = 200
 _MAX_PATH = 300

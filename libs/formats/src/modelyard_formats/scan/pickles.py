@@ -76,7 +76,7 @@ def _run(
 ) -> tuple[Machine, bool, frozenset[str]]:
     """One pickle, whether it breaks off, and the harmless names in it. Where bytes are read `again`, breaking off is no
     surprise; `names` are those of the first reading. Raises `TooMuch`."""
-    audit, broken, sure = Audit(), None, meant
+    audit, broken, sure = Audit(search.allowance), None, meant
     machine = Machine(source, audit, search.allowance, arrays=arrays)
     try:
         machine.run()

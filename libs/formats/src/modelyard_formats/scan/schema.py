@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from modelyard_formats.pickle.calls import CALLED_WHILE_LOADING, TEMPLATE
+from modelyard_formats.pickle.attributes import CALLED_WHILE_LOADING, TEMPLATE
 from modelyard_formats.pickle.changes import may_be_kept
 from modelyard_formats.pickle.rules import Severity, is_allowed, is_code
 from modelyard_formats.pickle.values import Global

@@ -1,0 +1,103 @@
+"""Allowed classes that run each other once something iterates, compares or shows what the pickle gives it. Used by
+`test_scan_hostile`: ParameterSampler asks a frozen distribution, that one its `dist`, a scorer calls by name.
+"""
+
+import pickle
+from typing import Any
+
+from sklearn.cluster import KMeans
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from .hostile import Hostile, pickle_load
+from .hostile_states import END, NONE, NUMPY_TEXT, a_dict, a_list, a_tuple, call, name, new, number, text
+
+P2, TRUE = b"\x80\x02", b"\x88"
+
+
+def kept(value: Any) -> bytes:
+    return pickle.dumps(value, 2)[2:-1]
+
+
+def built(kind: bytes, **state: bytes) -> bytes:
+    return new(kind) + a_dict(*((text(key), value) for key, value in state.items())) + b"b"
+
+
+def chain() -> bytes:
+    """Whoever iterates it makes a folder: a pipeline caches what it fits."""
+    fits = built(
+        name("sklearn.metrics._scorer", "_Scorer"),
+        _score_func=name("numpy", "mean"), _sign=number(1), _kwargs=b"}", _response_method=text("fit"),
+    )  # fmt: skip
+    every = built(
+        name("sklearn.metrics._scorer", "_MultimetricScorer"), _scorers=a_dict((text("a"), fits)), _raise_exc=TRUE
+    )
+    space = built(name("types", "SimpleNamespace"), rvs=every)
+    args = a_tuple(
+        kept(make_pipeline(StandardScaler(), KMeans(2, n_init=1), memory="executed")),
+        kept([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]]),
+        NONE,
+    )
+    frozen = built(name("scipy.stats._distn_infrastructure", "rv_frozen"), dist=space, args=args, kwds=b"}")
+    return built(
+        name("sklearn.model_selection._search", "ParameterSampler"),
+        param_distributions=a_list(a_dict((text("k"), frozen))), n_iter=number(1), random_state=number(0),
+    )  # fmt: skip
+
+
+LINK = new(name("sklearn.model_selection._search", "ParameterSampler"))
+"""Enough of the chain: what its state holds does not matter to who iterates it."""
+FRAME, BASES = name("pandas.core.frame", "DataFrame"), name("pandas.core.indexes.base", "_new_Index")
+INTERVALS = "pandas.core.indexes.interval"
+STARTS = {
+    "pandas' categories": call(name("pandas", "CategoricalDtype"), LINK),
+    "pandas' categories in a list": call(name("pandas", "CategoricalDtype"), a_list(a_tuple(LINK))),
+    "an ordered dict's values": call(
+        name("pandas", "CategoricalDtype"), call(name("collections", "OrderedDict"), a_list(a_tuple(text("a"), LINK)))
+    ),
+    "an array's items": call(
+        name("pandas", "CategoricalDtype"),
+        call(name("numpy.core.multiarray", "_reconstruct"), name("numpy", "ndarray"), a_tuple(number(0)), b"C\x01b")
+        + a_tuple(number(1), a_tuple(number(1)), NONE, b"\x89", a_list(LINK))
+        + b"b",
+    ),
+    "pandas' index": call(BASES, name("pandas.core.indexes.base", "Index"), a_dict((text("data"), LINK))),
+    "pandas' intervals": call(
+        name(INTERVALS, "_new_IntervalIndex"), name(INTERVALS, "IntervalIndex"), a_dict((text("left"), LINK))
+    ),
+    "a data frame's index": built(FRAME, _mgr=new(name("types", "SimpleNamespace")), index=LINK),
+    "a data frame's manager": built(FRAME, _mgr=new(name("types", "SimpleNamespace"))),
+    "a data frame's class": new(FRAME) + a_dict((NUMPY_TEXT, FRAME)) + b"b",
+    "pandas' old blocks": new(name("pandas._libs.internals", "BlockManager"))
+    + a_tuple(NONE, NONE, NONE, a_dict((text("0.14.1"), a_dict((text("axes"), a_list(LINK))))))
+    + b"b",
+    "PyTorch's sparse tensors": call(
+        name("torch._utils", "_rebuild_sparse_tensor"), name("torch", "sparse_coo"), LINK
+    ),
+    "PyTorch's optimizers": built(name("torch.optim.sgd", "SGD"), param_groups=LINK, defaults=b"}"),
+    "PyTorch's recurrent layers": built(name("torch.nn.modules.rnn", "LSTM"), _flat_weights_names=LINK),
+    "a generator's state": call(name("numpy.random._pickle", "__bit_generator_ctor"), text("MT19937"))
+    + a_dict((text("state"), a_dict((text("key"), LINK))))
+    + b"b",
+    "a masked array's filling": call(
+        name("numpy.ma.core", "_mareconstruct"),
+        name("numpy.ma", "MaskedArray"), name("numpy", "ndarray"), a_tuple(number(0)), text("b"),
+    )
+    + a_tuple(number(1), a_tuple(), NONE, b"\x89", b"C\0", b"C\0", LINK)
+    + b"b",
+    "LightGBM's text": built(name("lightgbm.basic", "Booster"), handle=new(name("types", "SimpleNamespace"))),
+    "a version that is written out": built(
+        name("sklearn.preprocessing._data", "StandardScaler"), _sklearn_version=LINK
+    ),
+    "a scorer's method": built(name("sklearn.metrics._scorer", "_Scorer"), _response_method=text("fit")),
+    "a distribution that is none": built(
+        name("scipy.stats._distn_infrastructure", "rv_frozen"), dist=new(name("types", "SimpleNamespace"))
+    ),
+}  # fmt: skip
+CHAINS = {
+    "iterated by bytearray": Hostile("m.pkl", P2 + call(name("builtins", "bytearray"), chain()) + END, pickle_load),
+    "iterated by a random state": Hostile(
+        "m.pkl", P2 + new(name("random", "Random")) + a_tuple(number(2), chain(), NONE) + b"b.", pickle_load
+    ),
+    **{f"iterated by {what}": Hostile("m.pkl", P2 + data + END, None) for what, data in STARTS.items()},
+}
