@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from .hostile import Hostile, pickle_load
+from .hostile import Hostile, pickle_load, zipped
 from .hostile_states import END, NONE, NUMPY_TEXT, a_dict, a_list, a_tuple, call, name, new, number, text
 
 P2, TRUE = b"\x80\x02", b"\x88"
@@ -101,3 +101,41 @@ CHAINS = {
     ),
     **{f"iterated by {what}": Hostile("m.pkl", P2 + data + END, None) for what, data in STARTS.items()},
 }
+
+FLY = b"cantigravity\nfly\n\xff"
+MAIN = b"cunittest.__main__\nmain\nand so on\n"
+SHELL = text("os") + text("system") + b"\x93" + text("touch executed") + b"\x85R."
+ATTRIBUTES = {
+    "without protocol": SHELL,
+    "short texts": b"\x8c\x02os\x8c\x06system\x93" + text("touch executed") + b"\x85R.",
+    "protocol 1": b"\x80\x01" + SHELL,
+    "INST": b"(S'touch executed'\nios\nsystem\n.",
+    "behind a letter": b"ccos\nsystem\n(S'touch executed'\ntR.",
+}
+IMPORTED = {
+    **{
+        f"only imported, as {file}": Hostile(file, FLY, None)
+        for file in (
+            "m.safetensors", "m.onnx", "m.gguf", "m.txt", "m.json", "m.csv", "m.md", "m.tflite", "m.params", "m.png",
+            "m.parquet", "m.pb", "m.bin", "m.mindir",
+        )
+    },
+    "only imported, a module of a package": Hostile("m.txt", MAIN, None),
+    "only imported, names as texts": Hostile("m.onnx", b"\x80\x04" + name("antigravity", "fly") + b"\xff", None),
+    "only imported, in a zip": Hostile("m.zip", zipped({"a.txt": FLY}), None),
+    "only imported, large": Hostile("m.safetensors", FLY + bytes(2**21), None),
+    "only imported, larger": Hostile("m.bin", FLY + bytes(17 * 2**20), None),
+    **{
+        f"called by {module}.{function}": Hostile("m.pkl", P2 + call(name(module, function), text("x")) + END, None)
+        for module, function in (
+            ("srsly", "pickle_loads"), ("srsly.cloudpickle", "loads"), ("blosc2", "unpack"), ("numcodecs", "get_codec"),
+        )
+    },
+    **{
+        f"HDF5, {what}": Hostile("m.h5", b"\x89HDF\r\n\x1a\n" + bytes(99) + data + bytes(9), None)
+        for what, data in ATTRIBUTES.items()
+    },
+    "HDF5, megabytes between key and value": Hostile(
+        "m.h5", b'\x89HDF\r\n\x1a\n{"class_name":' + b" " * 3_000_000 + b'"Lambda", "config": {}}', None
+    ),
+}  # fmt: skip

@@ -192,6 +192,7 @@ TEXTS = {
     "b.csv": "code\n0\n1\n2.\n", "formula.txt": "x^2 + y^2 = r^2 and a long explanation of what it means\n" * 9,
     "merges.txt": "#version: 0.2\nc a\nt h\n", "notes.md": "(S) is a state\n", "vocab.json": '{"Lambda": 1}',
     "net.prototxt": 'name: "x"\ninput: "data"\n', "c.yaml": "config:\n  a: 1\n", "index.txt": "i\nj\n(k)\n",
+    "functions.txt": "cos\nsin\ntan\n", "modules.csv": "ccode\nname\nvalue\n", "c.md": "cstatistics\nmean\n\n",
     "graph.json": '{"nodes": [{"op": "null", "name": "module"}]}', "crlf.csv": "category,score\r\nqueue,1\r\n",
 }  # fmt: skip
 

@@ -9,10 +9,10 @@ from modelyard_formats.format import Entry
 from modelyard_formats.scan.package import scan_package
 
 from .hostile import HOSTILE, Hostile
-from .hostile_chains import CHAINS
+from .hostile_chains import CHAINS, IMPORTED
 from .hostile_states import HANDED
 
-ALL = {**HOSTILE, **HANDED, **CHAINS}
+ALL = {**HOSTILE, **HANDED, **CHAINS, **IMPORTED}
 
 
 @pytest.mark.parametrize("name", ALL)

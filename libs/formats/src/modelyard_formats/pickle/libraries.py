@@ -49,7 +49,10 @@ INSTALLED = TOOLS | names(
     "win32api win32com pythoncom pywintypes "
     # What these bring along, with one function that starts programs or runs text.
     "graphviz pydot pygraphviz multiprocess coloredlogs humanfriendly cpuinfo patsy plotnine vega altair streamlit "
-    "gradio mlserver torchserve bentoml vllm deepspeed onnxscript timm fsspec s3fs gcsfs smart_open"
+    "gradio mlserver torchserve bentoml vllm deepspeed onnxscript timm fsspec s3fs gcsfs smart_open "
+    # Readers of pickles that spaCy, PyTables, Zarr, pathos, dask and others bring.
+    "srsly blosc blosc2 ndindex numcodecs catalogue confection wasabi weasel hickle klepto diskcache zict mat73 "
+    "deepdish pathos ppft pox loky partd billiard torchdata tensordict isympy execnet lz4 zstandard fastparquet rpy2 pythonnet"
 )
 
 

@@ -99,6 +99,10 @@ class Audit:
         """Of what is imported and harmless."""
         return frozenset(what.name for what in self._imported if is_allowed(what))
 
+    def unknown_names(self) -> frozenset[Global]:
+        """What else is imported."""
+        return frozenset(what for what in self._imported if not is_allowed(what))
+
     def forget(self, names: frozenset[str]) -> None:
         """Imports of such a name: where a pickle within a pickle is read on with what the outer one has kept, its own
         names are looked for in whatever the outer one was about."""

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from modelyard_formats.scan.archive import scan_packed, scan_tar, scan_zip
 from modelyard_formats.scan.hdf5 import is_hdf5, scan_hdf5
+from modelyard_formats.scan.imports import runs_a_module
 from modelyard_formats.scan.names import is_model_format, is_plain
 from modelyard_formats.scan.npy import next_array, scan_npy
 from modelyard_formats.scan.opcodes import Reach, reach
@@ -105,12 +106,14 @@ def _is_windows_program(file: BinaryIO, head: bytes) -> bool:
 
 
 def _look_for_pickles(part: Part, head: bytes, search: Search, *, is_pickle: bool) -> None:
-    """Text may look like an import; nobody's text looks like a call of it. Behind a pickle there may be arrays, but not
-    in a zip archive: its first byte asks an unpickler for something kept beside it, which none has."""
+    """Text may look like an import; nobody's text looks like a call of it, or like one that does something. Behind
+    a pickle there may be arrays, but not in a zip archive: its first byte asks an unpickler for something kept beside it,
+    which none has."""
     far = reach(head, part.size)
-    if far is Reach.CALLS and is_model_format(part.name):
+    calls = far is Reach.CALLS or (far is Reach.IMPORTS and runs_a_module(head))
+    if calls and is_model_format(part.name):
         _refuse_name(part, "a pickle", search)
-    if part.size and (is_pickle or far >= (Reach.CALLS if is_plain(part.name) else Reach.IMPORTS)):
+    if part.size and (is_pickle or calls or (far is Reach.IMPORTS and not is_plain(part.name))):
         scan_pickles(part, search, is_pickle=is_pickle)
     if far >= Reach.VALUES and not head.startswith(ZIP) and (at := next_array(part, 0)) is not None:
         scan_npy(part, search, look_at, at)

@@ -57,7 +57,7 @@ def _read_as_plain(part: Part, search: Search, names: frozenset[str]) -> None:
 def _search(part: Part, search: Search, begin: int) -> None:
     """Of what begins anywhere, only what is plainly dangerous counts: it may be chance."""
     behind = begin
-    for offset in beginnings(part.file, begin, part.size):
+    for offset in beginnings(part.file, begin, part.size, search.allowance):
         if offset >= behind:
             source = Source(part.file, part.size, offset)
             broken = _run(source, part, search, meant=False, arrays=False, again=True)[1]

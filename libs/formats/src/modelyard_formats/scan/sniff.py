@@ -8,6 +8,7 @@ import io
 import tarfile
 from typing import BinaryIO, NamedTuple
 
+from modelyard_formats.scan.imports import runs_a_module
 from modelyard_formats.scan.opcodes import Reach, reach
 from modelyard_formats.wire.archive_bytes import CannotUnpack, beginning, packing_of
 
@@ -54,7 +55,8 @@ def loadable(ends: Ends) -> str | None:
         return "an HDF5 file"
     if _ZIP_END in ends.tail:
         return "a zip archive at its end"
-    if reach(head, ends.size) is Reach.CALLS:
+    far = reach(head, ends.size)
+    if far is Reach.CALLS or (far is Reach.IMPORTS and runs_a_module(head)):
         return "a pickle"
     return None
 
