@@ -52,7 +52,8 @@ INSTALLED = TOOLS | names(
     "gradio mlserver torchserve bentoml vllm deepspeed onnxscript timm fsspec s3fs gcsfs smart_open "
     # Readers of pickles that spaCy, PyTables, Zarr, pathos, dask and others bring.
     "srsly blosc blosc2 ndindex numcodecs catalogue confection wasabi weasel hickle klepto diskcache zict mat73 "
-    "deepdish pathos ppft pox loky partd billiard torchdata tensordict isympy execnet lz4 zstandard fastparquet rpy2 pythonnet"
+    "deepdish pathos ppft pox loky partd billiard torchdata tensordict isympy execnet lz4 zstandard fastparquet "
+    "rpy2 pythonnet"
 )
 
 

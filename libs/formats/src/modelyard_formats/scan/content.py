@@ -11,10 +11,12 @@ from modelyard_formats.scan.imports import runs_a_module
 from modelyard_formats.scan.names import is_model_format, is_plain
 from modelyard_formats.scan.npy import next_array, scan_npy
 from modelyard_formats.scan.opcodes import Reach, reach
+from modelyard_formats.scan.operators import scan_operators
 from modelyard_formats.scan.pickles import scan_pickles
 from modelyard_formats.scan.schema import scan_json
 from modelyard_formats.scan.search import Part, Search
-from modelyard_formats.scan.sniff import HEAD, NUMPY, ZIP, closed_kind, is_tar
+from modelyard_formats.scan.sniff import HEAD, NUMPY, ZIP, closed_kind, is_flatbuffer, is_json, is_tar
+from modelyard_formats.scan.torch_archives import scan_flatbuffer
 from modelyard_formats.wire.archive_bytes import packing_of
 from modelyard_formats.wire.zip_end import has_archive
 
@@ -85,15 +87,21 @@ def _is_tar_behind_zeros(part: Part, head: bytes) -> bool:
 def _look_at_plain(part: Part, head: bytes, search: Search) -> None:
     if is_hdf5(part):
         scan_hdf5(part, search)
-    elif part.name.lower().endswith(".json"):
+    elif is_flatbuffer(head):
+        scan_flatbuffer(part, search)
+    elif is_json(part.name, head):
         scan_json(part, search)
     else:
+        if part.inside or search.file not in search.known:
+            scan_operators(part, search)
         judge_program(part.file, head, search, part.inside)
 
 
 def judge_program(file: BinaryIO, head: bytes, search: Search, inside: tuple[str, ...] = ()) -> None:
     if head.startswith(_NATIVE) or _is_windows_program(file, head):
         search.found("suspicious", "program", "it is a native program or library", inside)
+    elif head.startswith(b"SQLite format 3\0"):
+        search.found("suspicious", "database", "a database may hold pickles, which are not searched for in it", inside)
     elif head.startswith(b"#!") and head[2:64].split(b"\n")[0].strip().startswith(b"/"):
         search.found("suspicious", "program", "it is a script that can be started", inside)
 
@@ -106,9 +114,8 @@ def _is_windows_program(file: BinaryIO, head: bytes) -> bool:
 
 
 def _look_for_pickles(part: Part, head: bytes, search: Search, *, is_pickle: bool) -> None:
-    """Text may look like an import; nobody's text looks like a call of it, or like one that does something. Behind
-    a pickle there may be arrays, but not in a zip archive: its first byte asks an unpickler for something kept beside it,
-    which none has."""
+    """Text may look like an import; nobody's looks like a call of it, or like one that does something. Behind a pickle
+    there may be arrays, but not in a zip archive: its first byte asks an unpickler for what none has kept beside it."""
     far = reach(head, part.size)
     calls = far is Reach.CALLS or (far is Reach.IMPORTS and runs_a_module(head))
     if calls and is_model_format(part.name):

@@ -64,8 +64,7 @@ def _judge_pickles(part: Part, search: Search) -> bool:
 
 
 def _overlapping(part: Part) -> Iterator[bytes]:
-    """The file in pieces, each with the end of the one before it. Blanks are one: JSON may have millions of them between
-    a key and its value."""
+    """The file in pieces, each with the end of the one before it. Blanks are one: JSON may have millions of them."""
     part.file.seek(0)
     before = b""
     while chunk := part.file.read(_CHUNK):

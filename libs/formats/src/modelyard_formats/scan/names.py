@@ -33,6 +33,9 @@ _PROGRAMS = _suffixes(
     ".sh .bash .bat .cmd .ps1 .exe .dll .so .dylib .com .scr .msi .vbs .jar .pyc .pyo .pyd .whl .egg .deb .rpm"
 )
 
+_DATABASES = _suffixes(".dir .db .db3 .sqlite .sqlite3 .shelf .shelve .gdbm .mdb")
+_PACKAGE = ".data/extern_modules"
+
 
 class Named(NamedTuple):
     severity: Severity
@@ -69,11 +72,19 @@ def judge_name(path: str) -> Named | None:
     name, suffix = PurePosixPath(path).name.lower(), _suffix(path)
     if name == "customize_service.py":
         return Named("info", "custom-code", "the package brings its own serving code; nothing here runs it")
-    if suffix == ".ipynb":
-        return Named("suspicious", "notebook", "a notebook is no part of a model and may hold code and results")
-    if suffix in _PROGRAMS or ".so." in name:
-        return Named("suspicious", "program", "a program, library or installable package beside the model")
-    return None
+    if path.endswith(_PACKAGE):
+        message = "an unpacked torch.package brings Python code that loading it runs; save a state_dict"
+        return Named("dangerous", "torch-package", message)
+    kind = _NAMED.get(suffix) or (_PROGRAM if suffix in _PROGRAMS or ".so." in name else None)
+    return Named("suspicious", *kind) if kind else None
+
+
+_PROGRAM = "program", "a program, library or installable package beside the model"
+_NAMED = {
+    **dict.fromkeys(_DATABASES, ("database", "a database may hold pickles, which are not searched for in it")),
+    ".py": ("program", "Python code beside the model, which some loaders import"),
+    ".ipynb": ("notebook", "a notebook is no part of a model and may hold code and results"),
+}
 
 
 def _suffix(path: str) -> str:

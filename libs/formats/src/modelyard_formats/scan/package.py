@@ -11,9 +11,9 @@ from modelyard_contracts.shapes import Finding, PartlyRead, ScanReport
 from modelyard_formats.format import Entry
 from modelyard_formats.pickle.rules import scanner_version
 from modelyard_formats.scan.content import judge_program, look_at
-from modelyard_formats.scan.names import is_plain, judge_name, wants_content
+from modelyard_formats.scan.names import is_model_format, is_plain, judge_name, wants_content
 from modelyard_formats.scan.search import Part, Search
-from modelyard_formats.scan.sniff import ends_of, loadable
+from modelyard_formats.scan.sniff import ends_of, is_json, loadable
 
 RULES = "4"
 """Version of the rules; raise it when a package may be judged differently."""
@@ -29,14 +29,14 @@ def scan_package(root: Path, entries: Iterable[Entry], known: frozenset[str] = f
     Both ends of every file are there. All of it is read where `wants_content` or its ends ask for that: of others the
     middle of the local copy may be a hole.
     """
-    search, count = Search(), 0
+    search, count = Search(known), 0
     sniffed: list[PartlyRead] = []
     for entry in entries:
         search.file, count = entry.path, count + 1
         if named := judge_name(entry.path):
             search.found(*named)
         if not _read(root, entry, search):
-            sniffed.append(_partly(entry, known, search))
+            sniffed.append(_partly(entry, search))
     return ScanReport(
         scanners={"modelyard": RULES, "picklescan": scanner_version()},
         files=count,
@@ -54,15 +54,23 @@ def _read(root: Path, entry: Entry, search: Search) -> bool:
             ends = ends_of(file, entry.size)
             if loadable(ends) is None:
                 judge_program(file, ends.head, search)
+                if is_json(entry.path, ends.head) and entry.path not in search.known:
+                    message = (
+                        f"{entry.size:,} bytes of JSON that may build layers of Keras's; only both ends were looked at"
+                    )
+                    search.found("suspicious", "not-read", message)
                 return False
         look_at(Part(file, entry.size, entry.path), search)
     return True
 
 
-def _partly(entry: Entry, known: frozenset[str], search: Search) -> PartlyRead:
+def _partly(entry: Entry, search: Search) -> PartlyRead:
+    if is_model_format(entry.path) and entry.path not in search.known:
+        message = f"{entry.size:,} bytes of a model that is not the package's; its operators were not looked at"
+        search.found("info", "not-read", message)
     if is_plain(entry.path):
         reason = "text, a picture, or a model of a format that is neither unpickled nor unpacked"
-    elif entry.path in known:
+    elif entry.path in search.known:
         reason = "it belongs to the model, whose own format was inspected"
     else:
         reason = "larger than 16 MiB and of a kind that the scan does not know"

@@ -14,6 +14,8 @@ from modelyard_formats.wire.archive_bytes import Bomb, CannotUnpack
 from modelyard_formats.wire.zip_members import Zip
 
 MAX_SCHEMA = 64 * 2**20
+MAX_ITEMS = 8_000_000  # a list or object counts as four
+_CLASS_NAMES = tuple("class_name".encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be"))
 _KERAS = ("keras", "tf_keras", "tensorflow", "builtins")
 _BUILTIN_CODE = frozenset(
     {"eval", "exec", "compile", "open", "__import__", "getattr", "setattr", "delattr", "breakpoint", "input", "globals"}
@@ -69,7 +71,7 @@ def scan_schemas(archive: Zip, search: Search, inside: tuple[str, ...]) -> None:
         if scan is None:
             continue
         try:
-            found = _as_its_reader(archive.read(member, min(MAX_SCHEMA, search.room)))
+            found = _as_its_reader(archive.read(member, min(MAX_SCHEMA, search.room)), search)
         except (CannotUnpack, Bomb, Undecodable) as error:
             if isinstance(error, Undecodable) and scan is scan_keras and not is_keras:
                 continue  # somebody else's configuration
@@ -78,8 +80,13 @@ def scan_schemas(archive: Zip, search: Search, inside: tuple[str, ...]) -> None:
             scan(found, search, inside)
 
 
-def _as_its_reader(text: bytes) -> Any:
+def _as_its_reader(text: bytes, search: Search) -> Any:
     """Keras and skops hand over bytes, and Python takes them for UTF-8, -16 or -32. Raises `Undecodable`."""
+    items = text.count(b",") + 4 * (text.count(b"{") + text.count(b"["))
+    search.items -= items
+    if items > MAX_ITEMS or search.items < 0:
+        search.found("dangerous", "archive-bomb", f"JSON of {items:,} items would take all memory")
+        raise Undecodable(f"it has more than {MAX_ITEMS:,} items")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -89,12 +96,15 @@ def _as_its_reader(text: bytes) -> Any:
 def scan_json(part: Part, search: Search) -> None:
     """A JSON file by itself: Keras also builds models from those. One that cannot be read is for others to judge."""
     part.file.seek(0)
+    text = part.file.read(min(part.size, MAX_SCHEMA))
     try:
-        found = _as_its_reader(part.file.read(min(part.size, MAX_SCHEMA)))
-    except Undecodable:
-        return
-    if any("class_name" in item for item in objects_in(found)):
-        scan_keras(found, search, part.inside)
+        found = _as_its_reader(text, search)
+    except Undecodable as error:
+        if part.size > MAX_SCHEMA or any(name in text for name in _CLASS_NAMES):
+            search.found("suspicious", "schema-unreadable", f"what it builds cannot be read: {error}", part.inside)
+    else:
+        if any("class_name" in item for item in objects_in(found)):
+            scan_keras(found, search, part.inside)
 
 
 def judge_names(modules: Iterable[str], configs: Iterable[str], search: Search, inside: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from modelyard_formats.wire.archive_bytes import MAX_UNPACKED
 MAX_FINDINGS = 200
 MAX_ALIKE = 5
 MAX_LOOKS = 50_000
+MAX_ITEMS = 24_000_000  # of JSON
 MAX_DEPTH = 4
 _ORDER = {"dangerous": 0, "suspicious": 1, "info": 2}
 
@@ -26,12 +27,14 @@ class Part:
 
 
 class Search:
-    """One per package. `file` is the package's file that is being looked at."""
+    """One per package. `file` is the package's file that is being looked at; `known`: those that an inspector read."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: frozenset[str] = frozenset()) -> None:
+        self.known = known
         self.file = ""
         self.room = MAX_UNPACKED
         self.looks = MAX_LOOKS
+        self.items = MAX_ITEMS
         self.allowance = Allowance()
         self._found: dict[tuple[str, str, str], list[Finding]] = {}
 

@@ -49,8 +49,8 @@ def loadable(ends: Ends) -> str | None:
     head = ends.head
     if kind := container_of(head):
         return kind
-    if head.startswith(NUMPY):
-        return "a NumPy array"
+    if head.startswith(NUMPY) or is_flatbuffer(head):
+        return "a NumPy array, or TorchScript"
     if any(head.startswith(HDF5, start) for start in hdf5_starts(len(head))):
         return "an HDF5 file"
     if _ZIP_END in ends.tail:
@@ -78,6 +78,17 @@ def container_of(head: bytes) -> str | None:
         return None if is_weak(head, kind) else f"packed with {kind}"
     silent = len(head) >= HEAD  # so much of it says nothing yet, and nothing against it
     return f"packed with {kind}" if started or silent or not is_weak(head, kind) else None
+
+
+def is_flatbuffer(head: bytes) -> bool:
+    """TorchScript's other form, which `torch.jit.load` takes too."""
+    return head[4:8] == b"PTMF"
+
+
+def is_json(name: str, head: bytes) -> bool:
+    """Whatever it is called, it may say what to build; text of two or four bytes a letter too."""
+    begins = head.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")[:1]
+    return name.lower().endswith(".json") or begins in (b"{", b"[")
 
 
 def closed_kind(head: bytes) -> str | None:

@@ -4,6 +4,7 @@ Python takes the directory to lie right before the end record, PyTorch's reader 
 bytes in front, or with a second record, one file can be two archives. Used by `zip_members` and by the scan.
 """
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -55,9 +56,21 @@ def find_end(file: BinaryIO, size: int) -> End | None:
 
 
 def has_archive(file: BinaryIO, size: int) -> bool:
-    """Whether it ends as an archive with members: four bytes alone are chance."""
+    """Whether it ends as an archive with members: four bytes alone are chance. Readers pass over an end record that is
+    cut off, or whose directory is none, for one before it."""
     end = find_end(file, size)
-    return end is not None and bool(end.problems or _read(file, end.directory, 4) == _CENTRAL)
+    if end is not None and (end.problems or _read(file, end.directory, 4) == _CENTRAL):
+        return True
+    start = max(0, size - LONGEST)
+    tail = _read(file, start, size - start)
+    return any(_has_directory(file, tail, found.start(), start) for found in re.finditer(re.escape(_END), tail))
+
+
+def _has_directory(file: BinaryIO, tail: bytes, place: int, start: int) -> bool:
+    if place + _RECORD.size > len(tail):
+        return False
+    *_, length, stated, _ = _RECORD.unpack_from(tail, place)
+    return any(length and _read(file, at, 4) == _CENTRAL for at in (start + place - length, stated))
 
 
 def _read(file: BinaryIO, offset: int, count: int) -> bytes:

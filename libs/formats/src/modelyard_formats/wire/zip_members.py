@@ -27,6 +27,7 @@ PACKED = {8: "deflate", 12: "bzip2", _LZMA: "lzma"}
 _LOCAL = struct.Struct("<4s5H3L2H")
 _ENCRYPTED = 0x2041  # encrypted, strongly encrypted, directory encrypted
 _BY_DESCRIPTOR = 0x8
+_UNICODE_PATH = 0x7075
 _ENDS_ITSELF = 0x2  # of LZMA: the stream has an end mark
 
 
@@ -151,6 +152,8 @@ def _member(file: BinaryIO, size: int, info: zipfile.ZipInfo) -> tuple[Member | 
         wrong.append(("archive-encrypted", f"member {shown} says that it is encrypted"))
     if method != info.compress_type or name != _raw_name(info):
         wrong.append(("archive-inconsistent", f"member {shown} has another name or packing in its own header"))
+    if any(_has_other_name(info, each) for each in (info.extra, file.read(extra))):
+        wrong.append(("archive-inconsistent", f"member {shown} has another name for some readers"))
     differs = (crc, packed, full) != (info.CRC, info.compress_size, info.file_size)
     if differs and not flags & _BY_DESCRIPTOR and 0xFFFFFFFF not in (packed, full):
         wrong.append(("archive-inconsistent", f"member {shown} has another size or checksum in its own header"))
@@ -163,6 +166,23 @@ def _member(file: BinaryIO, size: int, info: zipfile.ZipInfo) -> tuple[Member | 
         return None, [*wrong, ("archive-unreadable", f"member {shown} is packed in a way that cannot be read here")]
     sizes = info.compress_size, info.file_size
     return Member(info.filename, offset, *sizes, info.compress_type, info.CRC, flags), wrong
+
+
+def _has_other_name(info: zipfile.ZipInfo, extra: bytes) -> bool:
+    """By the Unicode path of Info-ZIP (APPNOTE.TXT 4.6.9), which newer readers prefer. Honest writers spell a name that
+    is not ASCII otherwise in there."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, size = struct.unpack_from("<2H", extra, at)
+        other = extra[at + 9 : at + 4 + size].decode(errors="replace")
+        if kind == _UNICODE_PATH and _ascii_of(other) != _ascii_of(info.orig_filename):
+            return True
+        at += 4 + size
+    return False
+
+
+def _ascii_of(name: str) -> bytes:
+    return name.encode("ascii", "ignore")
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes:
