@@ -194,4 +194,4 @@ def is_recorded(what: Global) -> bool:
 
 def is_torch_script(what: Global) -> bool:
     """TorchScript's own classes: its C++ reader makes them, Python's unpickler finds no such module."""
-    return what.module.split(".")[0] == "__torch__"
+    return what.module.partition(".")[0] == "__torch__"

@@ -22,6 +22,7 @@ __all__ = ["KEEP", "WRAPPER", "Allowance", "Machine", "Source", "TooMuch", "Torn
 MAX_OPERATIONS = 5_000_000  # for all pickles of one package; some 6 s of work
 MAX_TEXT = 64 * 2**20
 MAX_NESTED = 5
+_A_CALL = 6  # operations that take as long as looking at one, or as much memory
 MAX_DIGITS = 1_000
 _NEWEST = 5  # protocol
 Change = Literal["state", "items", "entries"]
@@ -219,14 +220,17 @@ class Machine:
 
     def extension(self, width: int) -> None:
         """A number for an import in a registry of the process that loads: empty, unless somebody fills it."""
+        self._allowance.operations -= _A_CALL
         self._source.read(width)
         self._stack.append(Made(UNCLEAR, "an extension code"))
 
     def persistent(self, key: object) -> None:
+        self._allowance.operations -= _A_CALL
         self._watch.persists(key)
         self._stack.append(Persistent(key))
 
     def call(self, by: object, args: object, *, new: bool = False) -> None:
+        self._allowance.operations -= _A_CALL
         if not isinstance(by, Global | Made | Persistent):
             raise Unreadable("it calls something that is no function")
         self._watch.calls(by, args, new=new)
@@ -254,6 +258,7 @@ class Machine:
     # Changes.
 
     def build(self) -> None:
+        self._allowance.operations -= _A_CALL
         state = self._stack.pop()
         target = self._stack[-1]
         self._watch.changes(target, "state", state)

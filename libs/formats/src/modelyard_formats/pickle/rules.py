@@ -25,7 +25,7 @@ from modelyard_formats.pickle.values import Global, Left, Made, Persistent, as_t
 Severity = Literal["info", "suspicious", "dangerous"]
 MAX_NAMES = 10_000
 _SHOWN = 8
-_PARTS_AN_OPERATION = 4  # looked at in about the time of one
+_PARTS_AN_OPERATION = 2  # looked at in about the time of one
 # Names that libraries are known by inside of others, where a path may pass.
 _KNOWN_AS = frozenset({"np", "pd", "sp", "plt", "tf", "tv", "nn"})
 
@@ -78,7 +78,7 @@ class Audit:
             self._changed.add(_shown(target))
         elif isinstance(target, Made):
             self._weigh(value if calls.looks_inside(target.kind) or target.by == DTYPE else None)
-            self._weigh(list(value) if isinstance(value, dict) else None)
+            self._allowance.spend(len(value) // _PARTS_AN_OPERATION if isinstance(value, dict) else 0)
             reason = _ODD
             with suppress(*_STUMBLES):
                 reason = _bad_change(target, how, value)
@@ -89,7 +89,8 @@ class Audit:
 
     def _weigh(self, value: object) -> None:
         """What is looked at again and again is paid for each time."""
-        self._allowance.spend(sum(1 for _ in parts_of(value)) // _PARTS_AN_OPERATION)
+        if value:
+            self._allowance.spend(sum(1 for _ in parts_of(value)) // _PARTS_AN_OPERATION)
 
     def persists(self, key: object) -> None:
         if not _recognised(lambda: not changes.bad_key(key)):

@@ -1,5 +1,6 @@
 """Look at what zip and tar archives hold, without unpacking them to anywhere. Called by `scan.content`."""
 
+import re
 import tarfile
 from collections.abc import Callable
 from typing import IO, BinaryIO, Self
@@ -22,6 +23,7 @@ from modelyard_formats.wire.zip_members import MAX_MEMBERS, BadZip, Member, Zip,
 Look = Callable[[Part, Search], None]
 MAX_TAR_HEADER = 2**20
 MAX_TAR_BLOCKS = 200_000
+_DIGITS = re.compile(rb"\d{64}")
 MIN_UNPACKED, MIN_USED = 64, 4096
 # Checksums are only taken of small members, where pickles lie: reading every tensor twice would cost minutes.
 MAX_CHECKED = 2**20
@@ -116,7 +118,10 @@ class _Measured:
         self._blocks -= 1
         if not 0 <= count <= MAX_TAR_HEADER or self._blocks < 0:
             raise Unreadable("a header is too large, or there are too many")
-        return self._file.read(count)
+        data = self._file.read(count)
+        if count > tarfile.BLOCKSIZE and _DIGITS.search(data):
+            raise Unreadable("a header holds a number of too many digits")  # CVE-2024-6232
+        return data
 
 
 class _Header(tarfile.TarInfo):

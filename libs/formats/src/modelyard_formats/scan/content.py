@@ -14,7 +14,7 @@ from modelyard_formats.scan.opcodes import Reach, reach
 from modelyard_formats.scan.operators import scan_operators
 from modelyard_formats.scan.pickles import scan_pickles
 from modelyard_formats.scan.schema import scan_json
-from modelyard_formats.scan.search import Part, Search
+from modelyard_formats.scan.search import MAX_NESTED, Part, Search
 from modelyard_formats.scan.sniff import HEAD, NUMPY, ZIP, closed_kind, is_flatbuffer, is_json, is_tar
 from modelyard_formats.scan.torch_archives import scan_flatbuffer
 from modelyard_formats.wire.archive_bytes import packing_of
@@ -28,9 +28,15 @@ _NATIVE = (b"\x7fELF", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\
 def look_at(part: Part, search: Search) -> None:
     """Record everything that is wrong with it."""
     search.looks -= 1
-    if search.looks < 0:
+    if search.looks < 0 or search.nested >= MAX_NESTED:
         search.found("dangerous", "archive-bomb", "it holds more files than can be looked at", part.inside[:1])
         return
+    search.nested += 1
+    _look_at(part, search)
+    search.nested -= 1
+
+
+def _look_at(part: Part, search: Search) -> None:
     part.file.seek(0)
     head = part.file.read(HEAD)
     kind = _look_into(part, head, search)

@@ -19,6 +19,7 @@ _READ = _suffixes(
 )
 # Models of formats that nobody unpickles or unpacks; the inspector of the format reads those that are the model.
 _MODELS = _suffixes(".onnx .pb .tflite .om .ms .mindir .caffemodel .safetensors .gguf")
+_GRAPHS = _suffixes(".onnx .pb .tflite .caffemodel")
 # Weights or a whole model, of whatever framework: an empty one is a failed copy.
 _WEIGHTS = _MODELS | _suffixes(
     ".bin .weights .pt .pth .pt2 .ckpt .pkl .pickle .joblib .dill .skops .m .model .ubj .h5 .hdf5 .keras .params "
@@ -61,6 +62,11 @@ def is_plain(path: str) -> bool:
 def is_model_format(path: str) -> bool:
     """Whether the name promises one format, which is none that is unpickled or unpacked."""
     return _suffix(path) in _MODELS
+
+
+def holds_graph(path: str) -> bool:
+    """Whether the name promises operators."""
+    return _suffix(path) in _GRAPHS
 
 
 def holds_weights(path: str) -> bool:

@@ -11,7 +11,7 @@ from modelyard_contracts.shapes import Finding, PartlyRead, ScanReport
 from modelyard_formats.format import Entry
 from modelyard_formats.pickle.rules import scanner_version
 from modelyard_formats.scan.content import judge_program, look_at
-from modelyard_formats.scan.names import is_model_format, is_plain, judge_name, wants_content
+from modelyard_formats.scan.names import holds_graph, is_plain, judge_name, wants_content
 from modelyard_formats.scan.search import Part, Search
 from modelyard_formats.scan.sniff import ends_of, is_json, loadable
 
@@ -60,12 +60,15 @@ def _read(root: Path, entry: Entry, search: Search) -> bool:
                     )
                     search.found("suspicious", "not-read", message)
                 return False
-        look_at(Part(file, entry.size, entry.path), search)
+        try:
+            look_at(Part(file, entry.size, entry.path), search)
+        except RecursionError:
+            search.found("dangerous", "archive-bomb", "it is nested too deep to be read")
     return True
 
 
 def _partly(entry: Entry, search: Search) -> PartlyRead:
-    if is_model_format(entry.path) and entry.path not in search.known:
+    if holds_graph(entry.path) and entry.path not in search.known:
         message = f"{entry.size:,} bytes of a model that is not the package's; its operators were not looked at"
         search.found("info", "not-read", message)
     if is_plain(entry.path):

@@ -80,12 +80,19 @@ def scan_schemas(archive: Zip, search: Search, inside: tuple[str, ...]) -> None:
             scan(found, search, inside)
 
 
-def _as_its_reader(text: bytes, search: Search) -> Any:
-    """Keras and skops hand over bytes, and Python takes them for UTF-8, -16 or -32. Raises `Undecodable`."""
+def is_small(text: bytes, search: Search) -> bool:
+    """Whether parsing it takes no more memory and time than it may."""
     items = text.count(b",") + 4 * (text.count(b"{") + text.count(b"["))
     search.items -= items
-    if items > MAX_ITEMS or search.items < 0:
-        search.found("dangerous", "archive-bomb", f"JSON of {items:,} items would take all memory")
+    if items <= MAX_ITEMS and search.items >= 0:
+        return True
+    search.found("dangerous", "archive-bomb", f"JSON of {items:,} items would take all memory")
+    return False
+
+
+def _as_its_reader(text: bytes, search: Search) -> Any:
+    """Keras and skops hand over bytes, and Python takes them for UTF-8, -16 or -32. Raises `Undecodable`."""
+    if not is_small(text, search):
         raise Undecodable(f"it has more than {MAX_ITEMS:,} items")
     try:
         return json.loads(text)

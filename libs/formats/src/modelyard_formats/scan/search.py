@@ -11,7 +11,8 @@ from modelyard_formats.wire.archive_bytes import MAX_UNPACKED
 MAX_FINDINGS = 200
 MAX_ALIKE = 5
 MAX_LOOKS = 50_000
-MAX_ITEMS = 24_000_000  # of JSON
+MAX_ITEMS = 32_000_000  # of JSON
+MAX_NESTED = 50
 MAX_DEPTH = 4
 _ORDER = {"dangerous": 0, "suspicious": 1, "info": 2}
 
@@ -35,6 +36,7 @@ class Search:
         self.room = MAX_UNPACKED
         self.looks = MAX_LOOKS
         self.items = MAX_ITEMS
+        self.nested = 0
         self.allowance = Allowance()
         self._found: dict[tuple[str, str, str], list[Finding]] = {}
 

@@ -8,7 +8,7 @@ sources and the command that compiles them; TorchScript may save and map files, 
 import re
 from collections.abc import Iterator
 
-from modelyard_formats.scan.schema import Undecodable, objects_in, parse_json
+from modelyard_formats.scan.schema import Undecodable, is_small, objects_in, parse_json
 from modelyard_formats.scan.search import Part, Search
 from modelyard_formats.wire.archive_bytes import Bomb, CannotUnpack
 from modelyard_formats.wire.zip_members import Member, Zip
@@ -39,7 +39,7 @@ def scan_torch(archive: Zip, search: Search, inside: tuple[str, ...]) -> None:
         )
         search.found("dangerous", "torch-package", message, inside)
     for name, text in _texts(archive, search, ".json"):
-        for what in _code(text):
+        for what in _code(text) if is_small(text, search) else ():
             message = f"its program in {name[:100]} runs {what[:80]!r}, which no export writes; export the model again"
             search.found("dangerous", "torch-expression", message, inside)
     for name, text in _texts(archive, search, ".py"):

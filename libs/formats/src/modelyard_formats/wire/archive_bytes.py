@@ -16,6 +16,7 @@ _CHUNK = 2**16
 _FINE = 512  # bytes unpacked at a time; readers take 8 KiB or more
 MAX_RATIO = 100  # from this size on; what compresses better is a bomb or nothing but zeros
 RATIO_FROM = 32 * 2**20
+MAX_STREAMS = 50_000  # behind each other; BGZF has one for each 64 KiB
 _LZMA_MEMORY = 128 * 2**20
 MAX_GZIP_HEAD = 2**17  # bytes: 64 KiB of extra fields and as much of names, which may be of any length
 
@@ -262,7 +263,7 @@ def unpack_what_is_there(file: BinaryIO, kind: str, room: int) -> Unpacked:
 def _unpack_streams(target: BinaryIO, file: BinaryIO, kind: str, room: int) -> Unpacked:
     begin = at = file.tell()
     given = 0
-    while True:
+    for _ in range(MAX_STREAMS):
         try:
             used, more = _unpack_stream(target, file, kind, room - given)
         except _Broken as error:
@@ -275,6 +276,7 @@ def _unpack_streams(target: BinaryIO, file: BinaryIO, kind: str, room: int) -> U
             return Unpacked(target, given, at - begin, None)
         at = behind
         file.seek(at)
+    raise Bomb(f"it is more than {MAX_STREAMS:,} streams behind each other")
 
 
 def _next_stream(file: BinaryIO, kind: str, at: int) -> int | None:

@@ -19,6 +19,8 @@ NAME = "pytorch"
 MAX_PROGRAM = 128 * 2**20
 MAX_CODE = 16 * 2**20
 MAX_CODE_FILES = 5_000
+MAX_METHOD = 100_000  # characters of its arguments
+_METHOD = re.compile(r"def forward\(self:[^,)]*,?(.*?)\)\s*->\s*([^\n]*):\n", re.DOTALL)
 # torch's ScalarType → numpy's or ml_dtypes' name.
 _SCALARS = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64",
@@ -141,8 +143,9 @@ def read_script(archive: Zip, file: str) -> tuple[Inspection, tuple[Finding, ...
 
 def _forward(code: str, name: str) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     start = code.find(f"class {name}(")
-    method = re.compile(r"def forward\(self:[^,)]*,?(.*?)\)\s*->\s*([^\n]*):\n", re.DOTALL).search(code, max(start, 0))
-    if start < 0 or method is None or len(method[1]) > 100_000:
+    begin = code.find("def forward(self:", max(start, 0))
+    method = _METHOD.match(code, begin, begin + MAX_METHOD) if begin >= 0 else None
+    if start < 0 or method is None:
         return (), ()
     arguments = re.findall(
         r"(\w{1,200})\s*:\s*([\w.\[\], ]+?)\s*(?:=[^,]*)?(?:,\s*\n|,\s*(?=\w+\s*:)|$)", method[1].strip()
