@@ -29,16 +29,18 @@ _TORCH_DTYPES = (
 # Functions of numbers alone, without code of anybody else: FunctionTransformer, kernels and scorers keep them.
 _UFUNCS = (
     "abs absolute add arccos arcsin arctan arctan2 cbrt ceil clip cos cosh deg2rad degrees divide exp exp2 expm1 fabs "
-    "floor floor_divide fmax fmin hypot isfinite isinf isnan log log10 log1p log2 logaddexp logical_and logical_not "
-    "logical_or maximum minimum mod multiply negative power rad2deg radians reciprocal remainder rint sign sin sinh "
-    "sqrt square subtract tan tanh true_divide trunc"
+    "float_power floor floor_divide fmax fmin hypot invert isfinite isinf isnan log log10 log1p log2 logaddexp "
+    "logical_and logical_not logical_or maximum minimum mod multiply negative power rad2deg radians reciprocal "
+    "remainder rint sign sin sinh sqrt square subtract tan tanh true_divide trunc"
 )
 _SPECIAL = (
     "expit logit log_expit xlogy xlog1py entr erf erfc gammaln digamma boxcox boxcox1p inv_boxcox log1p expm1 exp2"
 )
 _NUMBERS = (
     "mean median nanmean nanmedian average sum nansum prod min max amin amax nanmin nanmax std var nanstd nanvar ptp "
-    "argmax argmin nan_to_num round around ravel asarray array atleast_2d squeeze cumsum diff"
+    "argmax argmin nan_to_num round around ravel asarray array atleast_2d squeeze cumsum diff "
+    "flip fliplr flipud hstack vstack column_stack concatenate stack unique cumprod tile repeat reshape digitize sort "
+    "argsort transpose swapaxes roll quantile percentile nanquantile nanpercentile nanprod nancumsum gradient interp"
 )
 _DTYPES = (
     "bool bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 longdouble intp uintp int_ "
@@ -60,6 +62,16 @@ VALUES: dict[str, frozenset[str]] = {
     "numpy.core.fromnumeric": names(_NUMBERS),
     "numpy._core.fromnumeric": names(_NUMBERS),
     "numpy.lib.function_base": names(_NUMBERS),
+    **{f"numpy.lib._{module}_impl": names(_NUMBERS) for module in ("function_base", "shape_base", "arraysetops")},
+    "numpy.linalg": names("norm"),
+    "numpy.linalg.linalg": names("norm"),
+    "numpy.linalg._linalg": names("norm"),
+    "scipy.stats": names("zscore"),
+    "scipy.stats._stats_py": names("zscore"),
+    "scipy.stats.stats": names("zscore"),
+    # PyTorch's functions of tensors that layers keep.
+    "torch.nn.functional": names("relu gelu silu elu selu leaky_relu mish tanh sigmoid softmax log_softmax softplus"),
+    "torch._C._nn": names("gelu"),
     "numpy.random.mtrand": names("RandomState"),
     "numpy.random._mt19937": names("MT19937"),
     "numpy.random._pcg64": names("PCG64 PCG64DXSM"),
@@ -131,7 +143,12 @@ INSTANCES = (
     (r"catboost\.core", r"CatBoost\w*|_CatBoostBase"),
     # SciPy: sparse matrices, splines of SplineTransformer and isotonic regression, trees of neighbours.
     (r"scipy\.sparse(\._?\w+)?", r"(csr|csc|coo|bsr|dia|dok|lil)_(matrix|array)"),
-    (r"scipy\.interpolate(\._?\w+)?", r"BSpline|PPoly|interp1d|CubicSpline|UnivariateSpline"),
+    (
+        r"scipy\.interpolate(\._?\w+)?",
+        r"BSpline|PPoly|BPoly|interp1d|CubicSpline|CubicHermiteSpline|PchipInterpolator|Akima1DInterpolator|UnivariateSpline",
+    ),
+    (r"scipy\.interpolate(\._?\w+)?", r"RegularGridInterpolator"),
+    (r"scipy\.optimize\._?optimize", r"OptimizeResult"),
     (r"scipy\.spatial(\._?\w+)?", r"c?KDTree"),
     # Distributions of a randomized search; `pickle.calls` reads the code in their state.
     (r"scipy\.stats\._((continuous|discrete)_distns|levy_stable)", r"\w+_gen|rv_histogram"),
@@ -141,7 +158,9 @@ INSTANCES = (
     (r"pandas(\.arrays|\.core\.(frame|series|arrays|indexes|dtypes|internals)(\.\w+)*)?", _PANDAS),
     (r"pandas\._libs\.tslibs\.offsets", r"[A-Z]\w*"),
     # PyTorch: modules; what they do is done when the model is used.
-    (r"torch\.nn\.modules\.\w+", r"(?!OrderedDict|Any|Parameter|Callable|Union|Optional)[A-Z]\w*"),
+    (r"torch\.nn\.modules\.\w+", r"(?!OrderedDict|Any|Parameter$|Callable|Union|Optional)[A-Z]\w*"),
+    (r"torch\.utils\.data\.dataset", r"TensorDataset"),
+    (r"torch\.distributions\.\w+", r"Normal|Bernoulli|Categorical|Uniform|Independent|MultivariateNormal|Beta|Gamma"),
     (r"joblib\.numpy_pickle", r"NumpyArrayWrapper"),
     # Zones of time: read by their key from the tables of the system.
     (r"zoneinfo", r"ZoneInfo"),
@@ -149,6 +168,7 @@ INSTANCES = (
     (r"types", r"SimpleNamespace"),
     (r"random", r"Random"),
     (r"uuid", r"UUID"),
+    (r"collections", r"UserDict|ChainMap"),
 )
 # Classes of libraries that models are written with: not known to be harmless, recorded when they are only made.
 RECORDED = (

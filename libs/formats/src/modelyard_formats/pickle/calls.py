@@ -267,12 +267,23 @@ _REBUILD = (
     "_rebuild_meta_tensor_no_storage _rebuild_nested_tensor _rebuild_device_tensor_from_numpy "
     "_rebuild_device_tensor_from_cpu_tensor _rebuild_sparse_csr_tensor"
 )
+
+
+def _triplet(args: Args) -> bool:
+    """A tuple with names: it only keeps the estimator."""
+    kept = args[2] if len(args) == 3 else None
+    return isinstance(kept, Made) and is_data(args[:2]) and isinstance(kept.kind, Global) and is_allowed(kept.kind)
+
+
 _NUMBERS = (int, float, type(None), Made)
 _DTYPES_OF_PANDAS = (
     ("pandas", "pandas.core.dtypes.dtypes"),
     ("PeriodDtype", "DatetimeTZDtype", "IntervalDtype", "CategoricalDtype", "SparseDtype"),
 )
 CALLS: dict[str, Check] = {
+    "sklearn.impute._iterative._ImputerTriplet": _triplet,
+    **{f"ipaddress.IPv{version}Address": _all((int, str)) for version in (4, 6)},
+    **{f"ipaddress.IPv{version}Network": _all(str) for version in (4, 6)},
     "builtins.bytes": _none,
     "builtins.getattr": _method,
     "builtins.object": _none,

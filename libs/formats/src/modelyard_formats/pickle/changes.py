@@ -53,7 +53,7 @@ def _base(target: Made) -> object:
 
 
 _DICTS = frozenset({"builtins.dict", *(f"collections.{kind}" for kind in ("OrderedDict", "defaultdict", "Counter"))})
-_SKLEARN_DICTS = re.compile(r"sklearn\.[\w.]+\.(Bunch|\w*Dict\w*)")
+_SKLEARN_DICTS = re.compile(r"sklearn\.[\w.]+\.(Bunch|\w*Dict\w*)|scipy\.optimize\._?optimize\.OptimizeResult")
 
 
 def bad_key(key: object) -> bool:

@@ -227,7 +227,9 @@ class Machine:
     def persistent(self, key: object) -> None:
         self._allowance.operations -= _A_CALL
         self._watch.persists(key)
-        self._stack.append(Persistent(key))
+        # PyTorch's old format keeps a class with its source; what is handed out is the class.
+        is_class = isinstance(key, tuple) and len(key) == 4 and key[0] == "module" and isinstance(key[1], Global)
+        self._stack.append(key[1] if isinstance(key, tuple) and is_class else Persistent(key))
 
     def call(self, by: object, args: object, *, new: bool = False) -> None:
         self._allowance.operations -= _A_CALL
