@@ -13,23 +13,18 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, Protocol
 
+from modelyard_formats.pickle.allowance import Allowance, TooMuch
 from modelyard_formats.pickle.arrays import WRAPPER, array_in, is_wrapper
 from modelyard_formats.pickle.source import KEEP, Source, Torn, Unreadable
 from modelyard_formats.pickle.values import UNCLEAR, Global, Left, Made, OddKey, Persistent, as_today
 
 __all__ = ["KEEP", "WRAPPER", "Allowance", "Machine", "Source", "TooMuch", "Torn", "Unreadable", "Watch"]
 
-MAX_OPERATIONS = 5_000_000  # for all pickles of one package; some 6 s of work
-MAX_TEXT = 64 * 2**20
 MAX_NESTED = 5
 _A_CALL = 6  # operations that take as long as looking at one, or as much memory
 MAX_DIGITS = 1_000
 _NEWEST = 5  # protocol
 Change = Literal["state", "items", "entries"]
-
-
-class TooMuch(Exception):
-    """More than is worth reading."""
 
 
 class Watch(Protocol):
@@ -51,23 +46,6 @@ class Watch(Protocol):
 
     def persists(self, key: object) -> None:
         """Asks for something beside the pickle."""
-
-
-class Allowance:
-    """What may still be read, for all pickles of one package together."""
-
-    def __init__(self, operations: int = MAX_OPERATIONS, text: int = MAX_TEXT) -> None:
-        self.operations = operations
-        self.text = text
-
-    def spend(self, operations: int) -> None:
-        """For work that is not one operation of the pickle. Raises `TooMuch`."""
-        self.operations -= operations
-        self.check()
-
-    def check(self) -> None:
-        if self.operations < 0 or self.text < 0:
-            raise TooMuch(f"more than {MAX_OPERATIONS:,} operations or {MAX_TEXT:,} bytes of text")
 
 
 class Machine:
