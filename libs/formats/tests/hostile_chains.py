@@ -61,6 +61,16 @@ STARTS = {
         + a_tuple(number(1), a_tuple(number(1)), NONE, b"\x89", a_list(LINK))
         + b"b",
     ),
+    "pandas, behind what PyTorch may hold": built(
+        name("torch.nn.modules.linear", "Linear"),
+        a=call(name("numpy.core.multiarray", "_reconstruct"), name("numpy", "ndarray"), a_tuple(number(0)), b"C\x01b")
+        + a_tuple(
+            number(1), a_tuple(number(1)), NONE, b"\x89", a_list(new(name("torch.nn.modules.linear", "Linear")))
+        )
+        + b"bq\x63",
+    )
+    + b"0"
+    + call(name("pandas", "CategoricalDtype"), b"h\x63"),
     "pandas' index": call(BASES, name("pandas.core.indexes.base", "Index"), a_dict((text("data"), LINK))),
     "pandas' intervals": call(
         name(INTERVALS, "_new_IntervalIndex"), name(INTERVALS, "IntervalIndex"), a_dict((text("left"), LINK))
