@@ -76,7 +76,7 @@ COMMANDS: dict[str, str] = {
     "datasets add PACKAGE --name digits-held-out --kind npz --hidden": "360",
     "datasets list": "digits-held-out  image-folder",
     "datasets show digits-held-out": "0 (36), 1 (36)",
-    "datasets delete digits-held-out": "its files stay",
+    "datasets delete digits-held-out --yes": "its files stay",
     "evaluate digits --dataset digits-held-out --artifact source": "Confusion matrix",
     "evaluate digits --dataset digits-held-out --no-wait": "12/360",
     f"evaluate digits --dataset digits-held-out --again {EVALUATION}": f"evaluations compare {EVALUATION}",

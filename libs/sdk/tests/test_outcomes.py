@@ -130,15 +130,22 @@ def test_versions_that_could_not_be_deleted(yard: Scripted, run: Callable[..., A
 
 
 @pytest.mark.parametrize(("answer", "code"), [("", 1), ("n\n", 1), ("y\n", 0)])
+@pytest.mark.parametrize(("group", "named"), [("models", MODEL), ("datasets", "digits-held-out")])
 def test_deleting_asks_first_also_for_json(
-    yard: Scripted, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+    yard: Scripted,
+    run: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    code: int,
+    group: str,
+    named: str,
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-    ended = run("models", "delete", MODEL, "--json")
+    ended = run(group, "delete", named, "--json")
     assert ended.code == code
-    assert "Delete" in ended.err
+    assert "?" in ended.err
     assert any(asked.method == "DELETE" for asked in yard.asked) is (code == 0)
-    assert not ended.out.strip() or ended.json["delete_success_list"] == [MODEL]
+    assert not ended.out.strip() or named in str(ended.json)
 
 
 def test_a_log_that_grows(yard: Scripted, run: Callable[..., Any], streams: Streams) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from modelyard_bus.calls import CallClient
-from modelyard_contracts.calls import evaluate, imports, version
+from modelyard_contracts.calls import evaluate, imports, publish, version
 from modelyard_contracts.calls.call import Call, Nothing
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.envelope import Envelope
@@ -51,10 +51,11 @@ def context(role: Role = Role.WRITER, *, project: str = PROJECT, key: str | None
 
 @dataclass
 class Others:
-    """The version and import services, and the workers that offer something."""
+    """The version, import and publish services, and the workers that offer something."""
 
     versions: dict[str, version.VersionView] = field(default_factory=dict)
     uploads: dict[str, imports.UploadView] = field(default_factory=dict)
+    competitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     kept: set[tuple[str, str]] = field(default_factory=set)
     away: bool = False
     offered: bool = True
@@ -67,6 +68,8 @@ class Others:
             raise Failure(
                 FailureKind.UNAVAILABLE, Code("ModelArts.9001"), f"no worker answers {call.service}.{call.verb}"
             )
+        if call is publish.OPEN_COMPETITIONS_ON:
+            return publish.OpenCompetitions(titles=self.competitions.get(request.dataset_id, ()))
         known: dict[str, Any] = self.versions if call is version.GET else self.uploads
         found = known.get(request.model_id if call is version.GET else request.upload_id)
         if found is None:

@@ -185,3 +185,14 @@ async def test_a_dataset_in_use_is_not_forgotten(yard: Yard) -> None:
     with pytest.raises(Failure) as caught:
         await yard.datasets.delete(context(), evaluate.GetDataset(dataset_id=made.dataset_id))
     assert caught.value.code == "ModelArts.3009"
+
+
+async def test_a_dataset_of_an_open_competition_is_not_forgotten(yard: Yard) -> None:
+    made = await yard.dataset(IMAGES, hidden=True)
+    asked = evaluate.GetDataset(dataset_id=made.dataset_id)
+    yard.others.competitions[made.dataset_id] = ("Unseen", "Second")
+    with pytest.raises(Failure, match="open competition 'Unseen', 'Second'") as caught:
+        await yard.datasets.delete(context(Role.PUBLISHER), asked)
+    assert (caught.value.code, caught.value.kind) == ("ModelArts.3009", FailureKind.CONFLICT)
+    yard.others.competitions.clear()
+    await yard.datasets.delete(context(Role.PUBLISHER), asked)

@@ -44,6 +44,17 @@ async def test_the_dataset_must_be_hidden_and_the_projects_own(yard: Any, facts:
     assert await yard.said() == []
 
 
+async def test_a_dataset_is_asked_which_open_competitions_use_it(yard: Any) -> None:
+    await yard.open(title="Unseen", deadline=yard.now + 10)
+    asked = publish.OpenCompetitionsOn(dataset_id="p1-hidden")
+    assert (await yard.competitions.open_on(yard.context(), asked)).titles == ("Unseen",)
+    assert (await yard.competitions.open_on(yard.context("p2"), asked)).titles == ()
+    other = publish.OpenCompetitionsOn(dataset_id="other")
+    assert (await yard.competitions.open_on(yard.context(), other)).titles == ()
+    yard.now += 10
+    assert (await yard.competitions.open_on(yard.context(), asked)).titles == ()
+
+
 async def test_the_deadline_must_lie_ahead(yard: Any) -> None:
     with pytest.raises(DeadlineInThePast, match="2023-11-14T22:13:20"):
         await yard.open(deadline=yard.now)

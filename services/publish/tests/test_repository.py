@@ -13,6 +13,7 @@ READ = {
     "listings (state,created_at)": (LISTINGS, repository.listed_query(None, 0, 100)),
     "listings (live)": (LISTINGS, repository.live_query("m1")),
     "competitions (created_at)": (COMPETITIONS, repository.newest_query(0, 100)),
+    "competitions (project,dataset_id,deadline)": (COMPETITIONS, repository.open_query("p1", "d", 1)),
     "entries (competition_id,state,score)": (ENTRIES, repository.best_query("co")),
 }
 COUNTED_OR_SEARCHED = {

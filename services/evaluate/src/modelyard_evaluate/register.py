@@ -1,11 +1,11 @@
-"""What the evaluate service asks of others: versions with their artifacts, uploads, and whether a worker is there."""
+"""What the evaluate service asks of others: versions, uploads, open competitions, and whether a worker is there."""
 
 from dataclasses import dataclass
 
 import structlog
 
 from modelyard_bus.calls import CallClient
-from modelyard_contracts.calls import evaluate, imports, version
+from modelyard_contracts.calls import evaluate, imports, publish, version
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Artifact, Location
@@ -44,6 +44,11 @@ class Register:
             await self.calls(imports.KEEP_UPLOAD, context, request)
         except Failure as failure:
             log.warning("upload_stays_kept", upload_id=upload_id, holder=holder, reason=failure.message)
+
+    async def open_competitions(self, context: CallContext, dataset_id: str) -> tuple[str, ...]:
+        """The titles of those that score their entries on this dataset."""
+        asked = publish.OpenCompetitionsOn(dataset_id=dataset_id)
+        return (await self.calls(publish.OPEN_COMPETITIONS_ON, context, asked)).titles
 
     async def offered(self, task: str) -> bool:
         """Whether some worker can do it now."""

@@ -50,6 +50,7 @@ def _answer_competitions(calls: CallServer, competitions: CompetitionCalls, entr
     calls.answer(publish.CREATE_COMPETITION, competitions.create)
     calls.answer(publish.GET_COMPETITION, competitions.get)
     calls.answer(publish.LIST_COMPETITIONS, competitions.page)
+    calls.answer(publish.OPEN_COMPETITIONS_ON, competitions.open_on)
     calls.answer(publish.SUBMIT_ENTRY, entries.submit)
     calls.answer(publish.GET_ENTRY, entries.get)
     calls.answer(publish.LEADERBOARD, competitions.leaderboard)

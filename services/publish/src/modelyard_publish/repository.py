@@ -27,7 +27,9 @@ from modelyard_store.watched import Watched, due_by
 LISTINGS = Collection(
     "listings", indexes=(Index(("live",), unique=True), Index(("state", "created_at")), TOLD), substrings=("title",)
 )
-COMPETITIONS = Collection("competitions", indexes=(Index(("created_at",)), TOLD))
+COMPETITIONS = Collection(
+    "competitions", indexes=(Index(("created_at",)), Index(("project", "dataset_id", "deadline")), TOLD)
+)
 ENTRIES = Collection(
     "entries",
     indexes=(
@@ -99,6 +101,10 @@ class Repository:
     async def newest_competitions(self, offset: int, limit: int) -> tuple[int, list[Competition]]:
         return await self.competitions.count(()), await self.competitions.find(newest_query(offset, limit))
 
+    async def open_on(self, project: str, dataset_id: str, now: int) -> list[Competition]:
+        """Those of a dataset that still take entries."""
+        return await self.competitions.find(open_query(project, dataset_id, now))
+
     async def add_entry(self, wanted: Entry, competition: Competition, cause: Cause) -> Entry:
         """In the first free slot of the day; the unique index decides between several at once. The same `entry_id`
         again finds the entry it made, also after the deadline. Raises KeyReused, DeadlinePassed and TooManyEntries."""
@@ -150,6 +156,12 @@ def live_query(model_id: str) -> Query:
 def newest_query(offset: int, limit: int) -> Query:
     everything = Between("created_at", low=0)  # said so that the index is used, not only followed
     return Query((everything,), (Sort("created_at", descending=True),), offset=offset, limit=limit)
+
+
+def open_query(project: str, dataset_id: str, now: int) -> Query:
+    """Open are those whose deadline is later than `now`, as `Competition.open_at` has it."""
+    where = (Equals("project", project), Equals("dataset_id", dataset_id), Between("deadline", low=now + 1))
+    return Query(where, (Sort("deadline"),))
 
 
 def entries_query(competition_id: str) -> Query:

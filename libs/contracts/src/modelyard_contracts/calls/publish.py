@@ -92,6 +92,16 @@ class CompetitionPage(Shape):
     competitions: tuple[CompetitionView, ...]
 
 
+class OpenCompetitionsOn(Shape):
+    """Asked by the service that keeps datasets: people are never told which one a competition uses."""
+
+    dataset_id: str
+
+
+class OpenCompetitions(Shape):
+    titles: tuple[str, ...]
+
+
 class SubmitEntry(Shape):
     """`artifact_id` None means the version's source."""
 
@@ -145,6 +155,7 @@ LISTING_FILES = Call("publish", "listing-files", GetListingFiles, FileLinks)
 CREATE_COMPETITION = Call("publish", "create-competition", CreateCompetition, CompetitionView)
 GET_COMPETITION = Call("publish", "get-competition", GetCompetition, CompetitionView)
 LIST_COMPETITIONS = Call("publish", "list-competitions", Page, CompetitionPage)
+OPEN_COMPETITIONS_ON = Call("publish", "open-competitions-on", OpenCompetitionsOn, OpenCompetitions)
 SUBMIT_ENTRY = Call("publish", "submit-entry", SubmitEntry, EntryView)
 GET_ENTRY = Call("publish", "get-entry", GetEntry, EntryView)
 LEADERBOARD = Call("publish", "leaderboard", GetCompetition, Leaderboard)

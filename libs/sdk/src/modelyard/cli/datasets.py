@@ -97,9 +97,19 @@ def show_dataset(context: typer.Context, dataset: Dataset, as_json: AsJson = Fal
 
 
 @group.command("delete", epilog="Example: modelyard datasets delete held-out")
-def delete(context: typer.Context, dataset: Dataset, as_json: AsJson = False) -> None:
-    """Forget a dataset; its files stay."""
-    client_of(context).datasets.delete(dataset)
+def delete(
+    context: typer.Context,
+    dataset: Dataset,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a dataset; its files stay. One that an evaluation or an open competition uses is kept."""
+    client = client_of(context)
+    if not yes:
+        found = client.datasets.show(dataset)
+        use = " of competitions" if found["hidden"] else ""
+        typer.confirm(f"Forget the dataset {found['name']}{use}, {found['samples']} samples?", abort=True, err=True)
+    client.datasets.delete(dataset)
     show({"deleted": dataset}, as_json, lambda _: out.print(f"{dataset} is forgotten; its files stay.", markup=False))
 
 

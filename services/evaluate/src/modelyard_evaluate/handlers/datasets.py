@@ -18,7 +18,7 @@ from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.outcome import Outcome
 from modelyard_contracts.shapes import Location, UploadSource
 from modelyard_evaluate.domain.datasets import Dataset, allowed, dataset_view, sees_hidden, upload_of, visible
-from modelyard_evaluate.errors import InUse, NameTaken, NotFound, SourceRefused
+from modelyard_evaluate.errors import InUse, NameTaken, NotFound, SourceRefused, named
 from modelyard_evaluate.register import Register
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.scanning import Scanner
@@ -73,6 +73,9 @@ class DatasetCalls:
         dataset = await self._visible(context, request.dataset_id)
         if await self.repository.uses_dataset(context.project, dataset.dataset_id):
             raise InUse(f"dataset {dataset.name!r} is used by an evaluation that has not ended")
+        open_on_it = await self.register.open_competitions(context, dataset.dataset_id) if dataset.hidden else ()
+        if open_on_it:
+            raise InUse(f"dataset {dataset.name!r} is used by the open competition {named(open_on_it)}")
         try:
             await self.repository.datasets.remove(context.project, dataset.dataset_id)
         except Stale as gone:

@@ -66,6 +66,11 @@ class CompetitionCalls:
         views = await asyncio.gather(*(self._view(competition) for competition in page))
         return publish.CompetitionPage(total_count=total, count=len(views), competitions=tuple(views))
 
+    async def open_on(self, context: CallContext, request: publish.OpenCompetitionsOn) -> publish.OpenCompetitions:
+        """Of the caller's project, as its datasets are."""
+        found = await self.repository.open_on(context.project, request.dataset_id, self.now())
+        return publish.OpenCompetitions(titles=tuple(competition.title for competition in found))
+
     async def leaderboard(self, _: CallContext, request: publish.GetCompetition) -> publish.Leaderboard:
         """The thousand best entries."""
         competition = await self.repository.competition(request.competition_id)
