@@ -197,7 +197,7 @@ def test_deletion_preview_is_what_the_delete_does(yard: Yard, client: Client, sp
     told = client.get(f"{path}/deletion")
     prefix = f"{PROJECT}/models/{spare['model_id']}/"
     assert [each["model_id"] for each in told["versions"]] == [spare["model_id"]]
-    assert (told["objects"], told["bytes"]) == (len(keys(yard, "artifacts", prefix)), spare["model_size"])
+    assert (told["objects"], told["bytes"]) == (len(keys(yard, "artifacts", prefix)), spare["artifacts"][0]["size"])
     assert (told["kept"], told["by_reference"]) == ([], [])
     assert client.get(path)["model_status"] == "published", "it is only a preview"
     assert client.delete(path, purge=True)["delete_success_list"] == [spare["model_id"]]
@@ -209,7 +209,7 @@ def test_verification_names_a_flipped_byte(yard: Yard, client: Client, spare: di
     path = f"models/{spare['model_id']}/verifications"
     sound = ended(client, f"models/verifications/{client.post(path, None)['verification_id']}")
     assert (sound["state"], sound["intact"], sound["damaged"]) == ("succeeded", True, [])
-    assert sound["checked_bytes"] == sound["total_bytes"] == spare["model_size"]
+    assert sound["checked_bytes"] == sound["total_bytes"] == spare["artifacts"][0]["size"]
     bucket, key = keys_of(spare)["model/model.onnx"]
 
     async def flip(objects: Any) -> None:

@@ -99,7 +99,7 @@ KEPT = version.DeleteFailure(
     model_id=uid(50), error_code=codes.IN_USE, error_msg="in use", error_message="alias champion points at it"
 )
 PREVIEW = version.DeletionPreview(
-    versions=(version.VersionCreated(model_id=MODEL, model_name="digits", model_version="0.0.1"),),
+    versions=(version.GoingVersion(model_id=MODEL, model_name="digits", model_version="0.0.1"),),
     kept=(KEPT,),
     objects=3,
     bytes=76_543,

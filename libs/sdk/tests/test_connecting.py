@@ -49,6 +49,14 @@ def test_a_gateway_that_is_ready(run: Callable[..., Any]) -> None:
     assert found["latency_ms"] > 0
 
 
+def test_a_ready_gateway_that_does_not_know_the_token(run: Callable[..., Any], known: Scripted) -> None:
+    known.on("GET whoami", known.refusal(401, error_msg="no valid token"))
+    ended = run("status")
+    assert ended.code == 3
+    assert "does not know the token of MODELYARD_URL" in ended.err
+    assert "ready" in ended.out
+
+
 def test_what_is_missing_behind_it(run: Callable[..., Any], known: Scripted) -> None:
     known.on("GET /readyz", JSONResponse(MISSING, status_code=503))
     ended = run("status")

@@ -70,6 +70,14 @@ def _page(*rows: Any) -> dict[str, Any]:
     return {"models": found, "count": len(found), "total_count": len(found), "next_cursor": None}
 
 
+def test_a_deleted_version_is_told_so_and_until_when(yard: Scripted, run: Callable[..., Any]) -> None:
+    gone = _page(summary_of(model(archived_at=1_790_000_000_000, expires_at=1_800_000_000_000)))
+    yard.on("GET models", _page(), gone, gone)
+    said = run("models", "show", "digits:0.0.1")
+    assert "'digits:0.0.1' was deleted; until 2027-01-15 08:00 UTC 'modelyard models restore" in said.err
+    assert "2027-01-15 08:00" in run("models", "list", "--archived").out
+
+
 def test_an_archived_version_is_told_so(yard: Scripted, run: Callable[..., Any]) -> None:
     yard.on("GET models", _page(), _page(summary_of(model())))
     said = run("models", "show", "digits:0.0.1")

@@ -10,7 +10,9 @@ import pytest
 import modelyard
 from modelyard import Client, Refused
 from modelyard.errors import NotFoundHere
+from modelyard.packages import TYPES
 from modelyard_contracts.calls import version
+from modelyard_contracts.package import MODEL_TYPES
 from modelyard_testkit import models
 
 from .conftest import Scripted, Uploads
@@ -112,6 +114,35 @@ def test_a_file_of_no_known_kind_needs_its_type(client: Client, yard: Scripted, 
     client.imports.upload("digits", tmp_path / "weights.xyz", model_type="Custom")
 
 
+def test_the_types_are_those_of_the_contract() -> None:
+    assert set(MODEL_TYPES) == TYPES
+
+
+def test_what_cannot_be_a_model_is_refused_before_a_byte_is_sent(
+    client: Client, yard: Scripted, package: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"x")
+    with pytest.raises(NotFoundHere, match="--type 'Onnx' is none; did you mean 'ONNX'"):
+        client.imports.upload("digits", tmp_path / "a.onnx", model_type="Onnx")
+    (tmp_path / "a.onnx").write_bytes(b"")
+    with pytest.raises(NotFoundHere, match=r"a\.onnx is empty"):
+        client.imports.upload("digits", tmp_path / "a.onnx")
+    (package / "config.json").write_text('{"model_type": "Onnx"}')
+    with pytest.raises(NotFoundHere, match=r"config\.json: model_type 'Onnx' is none"):
+        client.imports.upload("digits", package)
+    (package / "config.json").write_text("{}")
+    for weights in [each for each in package.rglob("*") if each.is_file() and each.name != "config.json"]:
+        weights.unlink()
+    (package / "digits.onnx").symlink_to(tmp_path / "a.onnx")
+    with pytest.raises(NotFoundHere, match=r"digits\.onnx: a link that leads out of the folder"):
+        client.imports.upload("digits", package)
+    (package / "digits.onnx").unlink()
+    (package / "digits.onnx").write_bytes(b"")
+    with pytest.raises(NotFoundHere, match=r"digits\.onnx is empty"):
+        client.imports.upload("digits", package)
+    assert not yard.asked
+
+
 def test_a_name_is_checked_before_a_byte_is_sent(yard: Scripted, run: Callable[..., Any], package: Path) -> None:
     yard.on("POST models/check", lambda gateway: gateway.refusal(409, **TAKEN))
     labels = "--label", "a", "--description", "d", "--version", "1.0.0"
@@ -148,6 +179,6 @@ def test_what_is_wrong_with_the_folder_is_said_first(
 def test_more_files_than_any_gateway_takes(client: Client, yard: Scripted, package: Path) -> None:
     for number in range(1_199):
         (package / f"{number}.txt").write_bytes(b"x")
-    with pytest.raises(NotFoundHere, match=r"holds 1,201 files, at most 1,200 .* into one archive"):
+    with pytest.raises(NotFoundHere, match=r"holds 1,201 files, at most 1,000 .* into one archive"):
         client.imports.upload("digits", package)
     assert not yard.asked

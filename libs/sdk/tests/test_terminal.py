@@ -188,3 +188,10 @@ def test_a_file_name_that_is_no_text(environment: dict[str, str], tmp_path: Path
     assert ended.returncode == 2
     assert b"?.json" in ended.stderr
     assert b"Traceback" not in ended.stderr
+
+
+def test_what_is_for_copying_is_never_broken(yard: Scripted, run: Callable[..., Any]) -> None:
+    shown = run("datasets", "show", "digits-held-out").out + run("models", "show", "digits").out
+    assert re.findall(r"sha256:[0-9a-f]+$", shown, re.MULTILINE)
+    assert {len(each) for each in re.findall(r"sha256:[0-9a-f]+(?!…)\b", shown)} == {71}
+    assert max(cell_len(line) for line in shown.splitlines()) <= 80

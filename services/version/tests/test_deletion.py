@@ -312,7 +312,9 @@ async def test_a_delete_of_what_was_seen_holds_to_the_last_moment(register: Regi
 async def test_only_what_waits_has_an_end(register: Register) -> None:
     register.keep_deleted(days=7)
     for model_id, waits in ((await register.create(), False), (await register.published(), True)):
-        assert ((await register.preview(model_id)).expires_at is not None) is waits
+        preview = await register.preview(model_id)
+        assert (preview.expires_at is not None) is waits
+        assert (preview.versions[0].expires_at is not None) is waits
         assert ((await register.delete(model_id)).expires_at is not None) is waits
 
 

@@ -10,7 +10,7 @@ from modelyard_contracts import catalogue
 from modelyard_contracts.calls.version import Specification
 from modelyard_contracts.events import VersionAliased, VersionRequested
 from modelyard_contracts.jobs import PurgeJob
-from modelyard_contracts.shapes import Location, Plan, StorageSource
+from modelyard_contracts.shapes import FileEntry, Location, Plan, StorageSource
 from modelyard_version.domain import versions as domain
 from modelyard_version.domain.aliases import Alias, Move, fenced, marked, moved, released
 from modelyard_version.domain.holds import in_use
@@ -64,6 +64,15 @@ def test_published_keeps_what_the_import_found(facts: Facts) -> None:
     assert version.training is not None
     assert version.source_artifact is not None
     assert version.updated_at == NOW + 5
+
+
+def test_the_size_of_a_version_is_that_of_its_model_alone(facts: Facts) -> None:
+    calibration = FileEntry(path="calibration_data/x.npy", size=9_000_000, sha256="cd" * 32)
+    imported = facts.imported("m")
+    source = imported.artifact
+    source = source.model_copy(update={"files": (*source.files, calibration), "size": source.size + calibration.size})
+    version = after(domain.published(new(), imported.model_copy(update={"artifact": source}), NOW))
+    assert version.model_size == 5000
 
 
 def test_failed_keeps_a_reason(facts: Facts) -> None:

@@ -238,6 +238,12 @@ class Artifact(Shape):
     created_at: int
     made_in: MadeIn = None
 
+    @property
+    def model_size(self) -> int:
+        """Bytes of the model alone: a conversion is compared with what it was made of, without calibration data."""
+        beside = [file.size for file in self.files if not file.path.startswith("model/")]
+        return self.size - sum(beside) if len(beside) < len(self.files) else self.size
+
 
 class EvaluationSummary(Shape):
     evaluation_id: str

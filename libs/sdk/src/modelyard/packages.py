@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -39,8 +40,13 @@ MODEL_TYPES: Final = {
     ".mindir": "MindSpore",
 }
 """Of a file alone. What of several kinds may be called so is taken as the commonest."""
+TYPES: Final = frozenset(
+    {*MODEL_TYPES.values(), "TensorFlow", "MXNet", "Caffe", "Spark_MLlib", "Image", "Template", "Custom"}
+)
+_WEIGHTS: Final = {*MODEL_TYPES, ".bin", ".caffemodel", ".params", ".pb", ".safetensors"} - {".json", ".txt"}
 ALGORITHM: Final = "predict_analysis"
-MOST_FILES: Final = 1_200  # that any gateway takes in one upload; most take 1,000, and say so
+MOST_FILES: Final = 1_200  # of one upload, whatever an operator has set; most gateways take USUAL_FILES, and say so
+USUAL_FILES: Final = 1_000
 MOST_CONFIG: Final = 2**20  # bytes
 _CONFIGS: Final = ("config.json", "model/config.json")
 _LOCATION: Final = re.compile(rb"\x0a\x08location\x12([\x80-\xff]?[\x01-\x7f])")
@@ -73,7 +79,7 @@ def _check(contents: Contents) -> None:
         raise NotFoundHere(f"{folder} is no model package: it has neither config.json nor model/config.json{hint}")
     if count > MOST_FILES:
         advice = "pack many files into one archive, many samples into one .npz"
-        raise NotFoundHere(f"{folder} holds {count:,} files, at most {MOST_FILES:,} go in one upload; {advice}")
+        raise NotFoundHere(f"{folder} holds {count:,} files, at most {USUAL_FILES:,} go in one upload; {advice}")
     size = config.stat().st_size
     if size > MOST_CONFIG:
         raise NotFoundHere(f"{config} has {size:,} bytes, at most {MOST_CONFIG:,} are read")
@@ -83,6 +89,26 @@ def _check(contents: Contents) -> None:
         raise NotFoundHere(f"{config} is not valid JSON: {error}") from error
     if not isinstance(said, dict):
         raise NotFoundHere(f"{config} holds no JSON object")
+    if isinstance(kind := said.get("model_type"), str):
+        _known(kind, f"{config}: model_type")
+    weights = [name for name in contents.files if PurePosixPath(name).suffix.lower() in _WEIGHTS]
+    for name in weights:
+        _not_empty(contents.files[name])
+    missing = next((each for each in contents.left_out if PurePosixPath(each.path).suffix.lower() in _WEIGHTS), None)
+    if missing and not weights:
+        raise NotFoundHere(f"{folder} holds no weights that can be sent: {missing.path}: {missing.reason}")
+
+
+def _known(kind: str, what: str) -> None:
+    if kind not in TYPES:
+        close = get_close_matches(kind.casefold(), names := {each.casefold(): each for each in TYPES}, n=1)
+        advice = f"did you mean {names[close[0]]!r}?" if close else f"there are {', '.join(sorted(TYPES))}"
+        raise NotFoundHere(f"{what} {kind!r} is none; {advice}")
+
+
+def _not_empty(weights: Path) -> None:
+    if not weights.stat().st_size:
+        raise NotFoundHere(f"{weights} is empty: it holds no model")
 
 
 def _one_file(place: Path, made: Path, model_type: str | None, algorithm: str) -> Contents:
@@ -93,6 +119,8 @@ def _one_file(place: Path, made: Path, model_type: str | None, algorithm: str) -
             f"{place} may be anything; alone go {known}, others with their model_type (--type), or as a folder with a "
             "config.json"
         )
+    _known(kind, "--type")
+    _not_empty(place)
     name = "model.om" if place.suffix == ".om" else place.name
     config = {"model_algorithm": algorithm, "model_type": kind}
     files = {name: place.resolve(), **_beside(place), "config.json": _written(made / "config.json", config)}

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -53,8 +54,12 @@ def known_name(client: Client, name: str) -> None:
 def no_version(client: Client, text: str, name: str) -> NotFoundHere:
     """Of this name, or none of the number that `text` says, with what is there."""
     project = client.connection.project
-    if ":" in text and archived_id(client, text):
-        return NotFoundHere(f"{text!r} is archived; 'modelyard models restore {text}' brings it back")
+    if found := _archived(client, text):
+        brings = f"'modelyard models restore {text}' brings it back"
+        if end := found.get("expires_at"):
+            until = datetime.fromtimestamp(end / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+            return NotFoundHere(f"{text!r} was deleted; until {until} {brings}")
+        return NotFoundHere(f"{text!r} is archived; {brings}")
     return NotFoundHere(f"no model {text!r} in project {project!r}; {_other(client, name)}see 'modelyard models list'")
 
 
@@ -67,11 +72,19 @@ def no_alias(client: Client, name: str, alias: str, held: Sequence[Reply]) -> No
 
 def archived_id(client: Client, text: str) -> str | None:
     """An id, or `name:1.0.0` of an archived version; None where none is archived under it."""
+    if IS_ID.fullmatch(text):
+        return text
+    found = _archived(client, text)
+    return str(found["model_id"]) if found else None
+
+
+def _archived(client: Client, text: str) -> Reply | None:
+    """`name:1.0.0`"""
     name, _, version = text.partition(":")
-    if IS_ID.fullmatch(text) or not version:
-        return text if IS_ID.fullmatch(text) else None
+    if not version:
+        return None
     page = client.models.list(model_name=name, exact_match=True, model_version=version, archived=True, limit=1)
-    return next((str(found["model_id"]) for found in page["models"] if found["model_version"] == version), None)
+    return next((found for found in page["models"] if found["model_version"] == version), None)
 
 
 def _newest(client: Client, name: str, **more: Any) -> Reply | None:

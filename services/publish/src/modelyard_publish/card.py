@@ -65,7 +65,9 @@ def _artifacts(artifacts: Sequence[Artifact]) -> str:
     for artifact in artifacts:
         parity = artifact.parity.verdict if artifact.parity else "–"
         median = f"{artifact.benchmark.result.median_ms:.3g} ms" if artifact.benchmark else "–"
-        rows.append((artifact.target, artifact.format, _size(artifact.size), parity, median, artifact.digest[:19]))
+        rows.append(
+            (artifact.target, artifact.format, _size(artifact.model_size), parity, median, artifact.digest[:19])
+        )
     return _table(("target", "format", "size", "parity", "median latency", "digest"), rows)
 
 

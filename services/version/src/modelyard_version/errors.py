@@ -1,5 +1,6 @@
 """The refusals of the version service. Codes are explained in `modelyard_contracts.codes`."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 from modelyard_contracts import codes
@@ -41,8 +42,13 @@ class NameTwin(Failure):
 
 
 class Archived(Failure):
-    def __init__(self, version: str) -> None:
+    """Or deleted, and kept until `expires_at` (ms)."""
+
+    def __init__(self, version: str, expires_at: int | None) -> None:
         message = f"{version} is archived; restore it first"
+        if expires_at is not None:
+            until = datetime.fromtimestamp(expires_at / 1000, UTC).isoformat(timespec="seconds")
+            message = f"{version} was deleted; restore it first, until {until}"
         super().__init__(FailureKind.NOT_FOUND, codes.NOT_FOUND, message, field="model_id", rule="not archived")
 
 

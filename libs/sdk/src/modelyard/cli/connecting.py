@@ -16,11 +16,13 @@ _GO_BEFORE = ("MODELYARD_CONNECTION", "MODELYARD_URL", "MODELYARD_TOKEN")
 
 
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """Say whether the gateway is there and ready, and what is missing behind it."""
-    found = client_of(context).status()
+    """Say whether the gateway is there and ready, what is missing behind it, and whether it knows the token."""
+    client = client_of(context)
+    found = client.status()
     show(found, as_json, _render_status)
     if not found["ready"]:
         raise TaskFailed("the gateway is not ready")
+    client.whoami()  # raises what every other command would
 
 
 def _render_status(found: Reply) -> None:

@@ -43,7 +43,7 @@ def _said(plan: Any) -> bool:
 def _element(kind: str, identifier: str, facts: Reply) -> str:
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in (facts.get("metrics") or {}).items())
     return {
-        "artifact": f"artifact {facts.get('target')}, {size(facts.get('size'))}",
+        "artifact": f"artifact {facts.get('target')}",  # its size has the calibration data in it
         "evaluation": f"evaluation {facts.get('version')}: {metrics}",
         "work": str(facts.get("words")).removesuffix(" has not ended"),
         "listing": f"listing {facts.get('title')}",

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from modelyard.cli.session import facts, moment, out, size, table
+from modelyard.cli.session import facts, moment, out, size, table, zone
 from modelyard.client import Client, Reply
 from modelyard.resources.models import Filters
 
@@ -49,8 +49,10 @@ def _head(model: Reply) -> list[tuple[str, Any]]:
 def _status(model: Reply) -> str:
     if not model.get("archived_at"):
         return str(model["model_status"])
-    until = f", deleted on {moment(model['expires_at'])}" if model.get("expires_at") else ""
-    return f"archived since {moment(model['archived_at'])}{until}"
+    since = moment(model["archived_at"])
+    if not model.get("expires_at"):
+        return f"archived since {since}"
+    return f"deleted on {since}; can be restored until {moment(model['expires_at'])}"
 
 
 def scanned_words(scan: Reply) -> str:
@@ -242,6 +244,7 @@ def render_page(page: Reply, filters: Filters) -> None:
         return
     metrics = _metrics_shown(models, filters)
     mixed = {model["model_status"] for model in models} != {"published"}
+    archived = bool(filters.get("archived"))
     rows = [
         (
             model["model_name"],
@@ -251,6 +254,7 @@ def render_page(page: Reply, filters: Filters) -> None:
             size(model["model_size"]) if model["model_size"] else None,
             *(_metric(model, name) for name in metrics),
             moment(model["create_at"])[:10],
+            *([moment(model["expires_at"])[:16] if model.get("expires_at") else "kept"] if archived else []),
             ", ".join((*model["aliases"], *(f"#{label}" for label in _labels(model)))),
         )
         for model in models
@@ -267,6 +271,7 @@ def render_page(page: Reply, filters: Filters) -> None:
         "size>",
         *(f"{name}>" for name in metrics),
         "created",
+        *([f"restorable until ({zone()})"] if archived else []),
         "aliases, #labels",
     )
     made = table(title, columns, rows)
@@ -325,12 +330,11 @@ def names_under(client: Client, name: str) -> dict[str, str]:
 
 def render_deletion(preview: Reply) -> None:
     """What a delete would do."""
-    rows = [(f"{each['model_name']} {each['model_version']}", "would go") for each in preview["versions"]]
+    rows = [(version_of(each), f"would go{_until(each)}") for each in preview["versions"]]
     rows += [(_kept_name(each), f"would stay: {each['error_message']}") for each in preview["kept"]]
     out.print(table("Nothing was deleted", ("version", "result"), rows))
-    out.print(
-        f"{preview['objects']} objects of {size(preview['bytes'])} would be freed{_until(preview)}.", highlight=False
-    )
+    when = "once they cannot be restored" if preview.get("expires_at") else "at once"
+    out.print(f"{preview['objects']} objects of {size(preview['bytes'])} would be freed {when}.", highlight=False)
     if preview["by_reference"]:
         out.print("What versions keep by reference stays where it lies.", highlight=False)
     if preview["more"]:
@@ -342,7 +346,7 @@ def _kept_name(kept: Reply) -> str:
 
 
 def _until(reply: Reply) -> str:
-    return f" on {moment(reply['expires_at'])}; until then they can be restored" if reply.get("expires_at") else ""
+    return f"; can be restored until {moment(reply['expires_at'])}" if reply.get("expires_at") else " for good"
 
 
 def render_deleted(report: Reply, names: Mapping[str, str], typed: str) -> None:

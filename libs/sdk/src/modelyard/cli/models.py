@@ -28,7 +28,9 @@ group = typer.Typer(
 )
 Model = Annotated[
     str,
-    typer.Argument(help="Id, name (its newest version), name:1.0.0 or name@alias.", autocompletion=completing.models),
+    typer.Argument(
+        help="Id, name (its newest published version), name:1.0.0 or name@alias.", autocompletion=completing.models
+    ),
 ]
 
 

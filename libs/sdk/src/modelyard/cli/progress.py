@@ -12,18 +12,28 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
+from rich.text import Text
 
 from modelyard.cli.session import err, notes, out, plain, show, size, table
 from modelyard.errors import Reply, TaskFailed
 from modelyard.transfer import Contents, download
 
 _EVERY = 5.0  # seconds between two lines where there is no terminal
+
+
+class _Speed(ProgressColumn):
+    """In the units of the bytes beside it, which rich's own does not know."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{size(speed)}/s" if speed else "", style="progress.data.speed")
 
 
 class Transfer:
@@ -38,7 +48,7 @@ class Transfer:
             BarColumn(bar_width=None),
             TaskProgressColumn(),
             DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
+            _Speed(),
             TimeRemainingColumn(compact=True),
             console=notes,
             transient=True,

@@ -13,6 +13,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from modelyard.cli.facts import Facts
 from modelyard.cli.terminal import Screen
 from modelyard.connection import find_connection
 
@@ -88,11 +89,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
             plain(column.removesuffix(">")),
             justify="right" if column.endswith(">") else "left",
             overflow="fold",
-            no_wrap=(column in {"id", "fact"} and out.width >= _ROOM_FOR_IDS)  # ids are for copying
+            no_wrap=(column == "id" and out.width >= _ROOM_FOR_IDS)  # ids are for copying
             or (column in _WORDS and out.width >= _ROOM_FOR_WORDS),
         )
     for row in rows:
-        made.add_row(*(plain("–" if cell is None or cell == "" else str(cell)) for cell in row))
+        made.add_row(*(plain(_shown(cell)) for cell in row))
     return made
 
 
@@ -104,16 +105,23 @@ def show_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]],
         out.print(nothing, highlight=False, markup=False)
 
 
+def _shown(value: Any) -> str:
+    return "–" if value is None or value == "" else str(value)
+
+
 def plain(text: str) -> str:
     """What others wrote, without rich's markup and without characters that steer a terminal."""
-    return escape("".join(sign if sign >= " " or sign == "\n" else "�" for sign in text))
+    return escape(harmless(text))
 
 
-def facts(title: str, rows: Iterable[tuple[str, Any]]) -> Table:
+def harmless(text: str) -> str:
+    """Without characters that steer a terminal."""
+    return "".join(sign if sign >= " " or sign == "\n" else "�" for sign in text)
+
+
+def facts(title: str, rows: Iterable[tuple[str, Any]]) -> Facts:
     """One thing, fact by fact."""
-    made = table(title, ("fact", "value"), rows)
-    made.show_header = False
-    return made
+    return Facts(harmless(title), [(harmless(name), harmless(_shown(value))) for name, value in rows])
 
 
 def size(count: float | None) -> str | None:

@@ -64,7 +64,8 @@ def check_files(files: tuple[UploadFile, ...], limits: UploadLimits) -> None:
         if count > 1
     ]
     if len(files) > limits.max_files:
-        message = f"{len(files):,} files, at most {limits.max_files:,} are allowed in one upload"
+        advice = "pack many files into one archive, many samples into one .npz"
+        message = f"{len(files):,} files, at most {limits.max_files:,} go in one upload; {advice}"
         problems.append(Problem(message=message, field="files", rule=f"at most {limits.max_files} files"))
     total = sum(file.size for file in files)
     if total > limits.max_bytes:

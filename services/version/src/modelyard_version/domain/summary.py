@@ -7,7 +7,8 @@ from modelyard_version.domain.versions import Version
 
 _AS_THEY_ARE = (
     "model_id", "model_name", "model_version", "model_status", "model_type", "model_size", "description", "labels",
-    "source_type", "workspace_id", "create_at", "created_by", "install_type",
+    "source_type", "workspace_id", "create_at", "created_by", "install_type", "archived_at",
+    "expires_at",
 )  # fmt: skip
 
 

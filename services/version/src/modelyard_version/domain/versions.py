@@ -237,7 +237,7 @@ def published(version: Version, fact: ImportSucceeded, now: int) -> VersionOutco
         model_status="published",
         config=fact.config,
         model_type=TEMPLATE if version.model_type == TEMPLATE else fact.config.model_type,
-        model_size=artifact.size,
+        model_size=artifact.model_size,
         artifacts=(artifact, *fact.artifacts),
         evaluations=fact.evaluations,
         evaluated_on=tuple(dict.fromkeys(run.dataset_id for run in fact.evaluations)),

@@ -12,8 +12,8 @@ from modelyard_contracts.calls.version import (
     DeleteReport,
     DeleteVersions,
     DeletionPreview,
+    GoingVersion,
     RestoreVersion,
-    VersionCreated,
     VersionView,
 )
 from modelyard_contracts.envelope import Envelope
@@ -95,14 +95,15 @@ class DeletionHandlers:
             else:
                 going.append(version)
         sizes = [size for version in going for size in await self._sizes(version)]
+        until = self._until(request.purge)
         return DeletionPreview(
-            versions=tuple(_shown(version) for version in going),
+            versions=tuple(_shown(version, until) for version in going),
             kept=tuple(kept),
             objects=len(sizes),
             bytes=sum(sizes),
             by_reference=tuple(v.model_id for v in going if any(each.by_reference for each in v.artifacts)),
             more=more,
-            expires_at=self._until(request.purge) if any(map(_can_wait, going)) else None,
+            expires_at=until if any(map(_can_wait, going)) else None,
         )
 
     async def archive(self, context: CallContext, request: ArchiveVersion) -> VersionView:
@@ -264,8 +265,13 @@ def _restored(version: Version, now: int, seen: tuple[int, ...] | None) -> Versi
     return restored(version, now)
 
 
-def _shown(version: Version) -> VersionCreated:
-    return VersionCreated(model_id=version.model_id, model_name=version.model_name, model_version=version.model_version)
+def _shown(version: Version, until: int | None) -> GoingVersion:
+    return GoingVersion(
+        model_id=version.model_id,
+        model_name=version.model_name,
+        model_version=version.model_version,
+        expires_at=until if _can_wait(version) else None,
+    )
 
 
 def _failure(version: Version, refusal: InUse) -> DeleteFailure:

@@ -92,7 +92,7 @@ class ReadingCalls:
         version = await self.versions.get(context.project, model_id)
         if version is None:
             if put_away := await self.versions.archived(context.project, model_id):
-                raise Archived(put_away.title)
+                raise Archived(put_away.title, put_away.expires_at)
             raise NotFound("model", model_id, "model_id")
         return version
 

@@ -23,8 +23,6 @@ def version_view(version: Version, now: int) -> VersionView:
         plan=version.plan,
         scan=version.scan,
         failure=version.failure,
-        archived_at=version.archived_at,
-        expires_at=version.expires_at,
         in_use=in_use(version, now),
         updated_at=version.updated_at,
         refused=tuple(_refused(version)),

@@ -13,7 +13,7 @@ from modelyard_version.domain.metrics import stored_name
 from modelyard_version.domain.summary import summary_fields
 from modelyard_version.domain.versions import Version
 
-DERIVED: Final = 1
+DERIVED: Final = 2
 """One more whenever something here changes."""
 
 

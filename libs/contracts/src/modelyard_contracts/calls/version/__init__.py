@@ -47,6 +47,7 @@ from modelyard_contracts.calls.version.deletion import (
     DeleteReport,
     DeleteVersions,
     DeletionPreview,
+    GoingVersion,
     RestoreVersion,
 )
 from modelyard_contracts.calls.version.files import (
@@ -164,6 +165,7 @@ __all__ = [
     "GetHistory",
     "GetVerification",
     "GetVersion",
+    "GoingVersion",
     "History",
     "HistoryRecord",
     "HistoryVerdict",

@@ -51,11 +51,15 @@ class RestoreVersion(Shape):
     revisions: tuple[int, ...] | None = None
 
 
+class GoingVersion(VersionCreated):
+    expires_at: int | None = Field(default=None, description="ms; until then it could be restored; None: gone for good")
+
+
 class DeletionPreview(Shape):
     """What a delete would do now. `bytes` and `objects` are what it would free, at `expires_at` (ms) where that is
     set."""
 
-    versions: tuple[VersionCreated, ...]
+    versions: tuple[GoingVersion, ...]
     kept: tuple[DeleteFailure, ...]
     objects: int
     bytes: int

@@ -156,6 +156,8 @@ class VersionSummary(Shape):
     create_at: int
     created_by: str
     install_type: tuple[InstallType, ...] = ()
+    archived_at: int | None = None
+    expires_at: int | None = Field(default=None, description="ms; an archived version is deleted then")
 
 
 class VersionRow(VersionSummary):
@@ -196,8 +198,6 @@ class VersionView(VersionSummary):
     plan: Plan
     scan: ScanReport | None
     failure: dict[str, Any] | None
-    archived_at: int | None = None
-    expires_at: int | None = Field(default=None, description="ms; an archived version is deleted then")
     in_use: tuple[str, ...] = Field(description="what holds this version against deletion, in words")
     updated_at: int
     refused: tuple[RefusedPublication, ...] = Field(
