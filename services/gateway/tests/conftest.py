@@ -12,7 +12,8 @@ from pydantic import BaseModel, SecretStr
 from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
-from modelyard_contracts.calls import Call
+from modelyard_contracts.calls import Call, imports
+from modelyard_contracts.calls.call import Nothing
 from modelyard_contracts.calls.context import CallContext
 from modelyard_contracts.failures import Failure
 from modelyard_contracts.shapes import Role
@@ -42,6 +43,8 @@ class RecordingCalls:
     async def __call__(
         self, call: Call[Any, Any], context: CallContext, request: BaseModel, timeout: float = 5
     ) -> BaseModel:
+        if call is imports.CHECK_SOURCE and call.subject not in self.answers:
+            return Nothing()
         self.asked.append((call.subject, context, request))
         answer = self.answers[call.subject]
         if isinstance(answer, Failure):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from modelyard_contracts import codes
-from modelyard_contracts.calls import convert, version
+from modelyard_contracts.calls import convert, imports, version
 from modelyard_contracts.failures import Away, Failure, FailureKind, Problem
 from modelyard_contracts.shapes import Role, StorageSource, Tolerance
 from modelyard_gateway import lookups
@@ -162,6 +162,21 @@ async def test_a_refusal_of_a_service_arrives_whole(yard) -> None:
     assert refused(reply, 422, "ModelArts.3052") == [
         {"message": "no worker", "field": "order.target", "rule": "offered"}
     ]
+
+
+async def test_a_source_that_is_not_there_is_refused_before_a_version_is_made(yard) -> None:
+    problem = Problem(message="bucket 'trainin' is not open", field="source.location.bucket", rule="one of the buckets")
+    refusal = Failure(FailureKind.INVALID, codes.BAD_SOURCE, problem.message, problems=(problem,))
+    yard.calls.answers[imports.CHECK_SOURCE.subject] = refusal
+    body = {"model_name": "digits", "source_location": "s3://trainin/digits/"}
+    answer = await yard.http.post("/v1/default/models", json=body, headers=await yard.token(Role.WRITER))
+    assert (answer.status_code, answer.json()["problems"][0]["field"]) == (400, "source_location")
+    assert all(subject != version.CREATE.subject for subject, *_ in yard.calls.asked)
+    away = Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, "no worker answers import.check-source")
+    created = version.VersionCreated(model_id="m", model_name="digits", model_version="0.0.1")
+    yard.calls.answers |= {imports.CHECK_SOURCE.subject: away, version.CREATE.subject: created}
+    answer = await yard.http.post("/v1/default/models", json=body, headers=await yard.token(Role.WRITER))
+    assert answer.status_code == 200, "it waits, as it always did"
 
 
 async def test_an_unexpected_error_says_nothing_but_its_correlation_id(yard) -> None:

@@ -7,18 +7,33 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from modelyard_contracts.calls.call import Nothing
+from modelyard_contracts.calls.context import CallContext
+from modelyard_contracts.calls.imports import CheckSource
 from modelyard_contracts.events import TrainingCompleted
+from modelyard_contracts.failures import Failure, FailureKind
 from modelyard_contracts.outcome import Outcome
-from modelyard_contracts.shapes import Location, StorageSource, TrainingSource
+from modelyard_contracts.shapes import (
+    Location,
+    Role,
+    Source,
+    StorageSource,
+    TemplateInput,
+    TemplateSource,
+    TrainingSource,
+    UploadSource,
+)
 from modelyard_import.domain.imports import Import
+from modelyard_import.domain.sources import Places
 from modelyard_import.domain.training import training_job
 from modelyard_import.errors import PackageTooLarge
 from modelyard_import.fetching.room import Room
+from modelyard_import.handlers.sources import SourceCalls
 from modelyard_import.settings import ImportSettings
 from modelyard_store.objects import AccessDenied, ObjectError
 from modelyard_testkit import models
 
-from .conftest import Yard
+from .conftest import PROJECT, Yard
 
 pytestmark = pytest.mark.servers
 ENCRYPTED = (
@@ -195,3 +210,31 @@ async def test_a_package_waits_for_the_room_that_another_holds(tmp_path: Path, m
 
     await asyncio.gather(first(), second())
     assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("source", "field", "words"),
+    [
+        (StorageSource(location=Location(bucket="trainin", prefix="x/")), "source.location.bucket", "not open"),
+        (UploadSource(upload_id="nope"), "source.upload_id", "upload 'nope' does not exist"),
+        (TrainingSource(training_job_id="nope"), "source.training_job_id", "training job 'nope' does not exist"),
+        (
+            TemplateSource(
+                template_id="onnx",
+                template_inputs=(TemplateInput(input_id="m", location=Location(bucket="trainin", prefix="x/")),),
+            ),
+            "source.template_inputs.m.bucket",
+            "not open",
+        ),
+    ],
+)
+async def test_what_is_known_not_to_be_there_is_refused_before_a_version_is_made(
+    yard: Yard, source: Source, field: str, words: str
+) -> None:
+    caller = CallContext(project=PROJECT, actor="ann", role=Role.WRITER, correlationid="c")
+    calls = SourceCalls(yard.repository, Places(tuple(yard.buckets.values())), yard.buckets["artifacts"])
+    with pytest.raises(Failure, match=words) as caught:
+        await calls.check(caller, CheckSource(source=source))
+    assert (caught.value.kind, caught.value.problems[0].field) == (FailureKind.INVALID, field)
+    good = StorageSource(location=Location(bucket=yard.buckets["training"], prefix="x/"))
+    assert await calls.check(caller, CheckSource(source=good)) == Nothing()

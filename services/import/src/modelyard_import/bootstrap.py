@@ -18,6 +18,7 @@ from modelyard_import.handlers.expiry import UploadExpiry
 from modelyard_import.handlers.fetch import FetchJobs
 from modelyard_import.handlers.imports import ImportHandlers
 from modelyard_import.handlers.rules import RuleCalls
+from modelyard_import.handlers.sources import SourceCalls
 from modelyard_import.handlers.training import TrainingHandlers
 from modelyard_import.handlers.uploads import UploadCalls
 from modelyard_import.repository import COLLECTIONS, TELLING, Repository
@@ -40,6 +41,7 @@ async def build(settings: ImportSettings | None = None) -> Service:
     objects = Objects.connect(ObjectSettings(**settings.s3()))
     ground = await Ground.open("import", settings, TELLING)
     repository = Repository(ground.documents, ground.relay.nudge, now_ms)
+    places = Places(settings.source_buckets, settings.source_prefixes)
     inspector, http = Inspector(_limits(settings), confinement), registry_http()
     workers, chores = tuple[Step, ...](), tuple[Chore, ...]()
     if "api" in settings.import_roles:
@@ -47,14 +49,15 @@ async def build(settings: ImportSettings | None = None) -> Service:
             repository, objects, now_ms, settings.artifacts_bucket, _upload_limits(settings), settings.upload_seconds
         )
         training = TrainingHandlers(repository, CallClient(ground.bus), now_ms)
-        _answer(ground.calls, ImportHandlers(repository, now_ms), training, RuleCalls(repository, now_ms), uploads)
-        _listen(ground.consumer, ImportHandlers(repository, now_ms), training)
+        known = ImportHandlers(repository, now_ms)
+        _answer(ground.calls, known, training, RuleCalls(repository, now_ms), uploads)
+        ground.calls.answer(imports.CHECK_SOURCE, SourceCalls(repository, places, settings.artifacts_bucket).check)
+        _listen(ground.consumer, known, training)
         expiry = UploadExpiry(repository, objects, now_ms)
         revival = Revival(repository.imports, lambda job: asked_again(job, now=now_ms()))
         chores = (expiry.sweep, revival.sweep, Revival(repository.training_jobs).sweep)
     if "worker" in settings.import_roles:
         limits = PackageLimits(settings.max_package_files, settings.max_package_bytes)
-        places = Places(settings.source_buckets, settings.source_prefixes)
         images = Images(objects, http, _registries(settings), _logins(settings), settings.max_image_bytes)
         bring = Bring(repository, objects, inspector, images, limits, places, now_ms)
         fetch = FetchJobs(repository, objects, ground.bus, bring, now_ms, _policy(settings))

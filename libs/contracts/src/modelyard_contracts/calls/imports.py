@@ -8,13 +8,19 @@ from modelyard_contracts.calls.call import Call, Nothing, Page
 from modelyard_contracts.calls.version import ModelName
 from modelyard_contracts.events import TrainingCompleted
 from modelyard_contracts.failures import Problem
-from modelyard_contracts.shapes import Location, Plan, ScanReport, Shape, TrainingRef
+from modelyard_contracts.shapes import Location, Plan, ScanReport, Shape, Source, TrainingRef
 
 ImportState = Literal["waiting", "running", "succeeded", "failed", "cancelled"]
 
 
 class GetImport(Shape):
     model_id: str
+
+
+class CheckSource(Shape):
+    """Whether a version could come from there, as far as that is known before anything is read."""
+
+    source: Source
 
 
 class ImportView(Shape):
@@ -205,6 +211,7 @@ class RuleDryRun(Shape):
 
 
 GET = Call("import", "get", GetImport, ImportView)
+CHECK_SOURCE = Call("import", "check-source", CheckSource, Nothing)
 BEGIN_UPLOAD = Call("import", "begin-upload", BeginUpload, UploadTicket)
 COMPLETE_UPLOAD = Call("import", "complete-upload", CompleteUpload, UploadView)
 GET_UPLOAD = Call("import", "get-upload", GetUpload, UploadView)

@@ -10,6 +10,7 @@ from modelyard_contracts.shapes import (
     ImageSource,
     Location,
     PromotionSource,
+    Source,
     StorageSource,
     TemplateSource,
     TrainingRef,
@@ -58,6 +59,30 @@ class Origin:
 async def origin_of(job: Import, repository: Repository, places: Places) -> Origin:
     """Raises SourceRefused. `job.destination` names the artifacts bucket, which all projects share."""
     return replace(await _origin_of(job, repository, places), declared=job.declared)
+
+
+async def refuse_unknown(
+    source: Source, project: str, artifacts_bucket: str, repository: Repository, places: Places
+) -> None:
+    """What can be told of a source before anything is read. Raises SourceRefused.
+
+    An upload that has expired passes: a request that is repeated is answered as it was before.
+    """
+    match source:
+        case StorageSource(location=location):
+            allowed(location, project, places=places, artifacts_bucket=artifacts_bucket)
+        case UploadSource(upload_id=upload_id):
+            known = await repository.uploads.get(project, upload_id)
+            if known is None or known.state != "expired":
+                await _uploaded(project, upload_id, repository)
+        case TrainingSource(training_job_id=run_id):
+            await _trained(project, run_id, repository)
+        case TemplateSource(template_inputs=inputs):
+            for each in inputs:
+                field = f"source.template_inputs.{each.input_id}"
+                allowed(each.location, project, places=places, artifacts_bucket=artifacts_bucket, field=field)
+        case _:
+            return
 
 
 async def _origin_of(job: Import, repository: Repository, places: Places) -> Origin:

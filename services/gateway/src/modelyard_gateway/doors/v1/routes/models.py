@@ -6,7 +6,9 @@ from fastapi import APIRouter, Query, Request, Response
 from sse_starlette import EventSourceResponse
 
 from modelyard_contracts.calls import imports, version
-from modelyard_contracts.failures import Failure
+from modelyard_contracts.failures import Failure, is_away
+from modelyard_contracts.shapes import Source
+from modelyard_gateway.caller import Caller
 from modelyard_gateway.doors.v1 import shown
 from modelyard_gateway.doors.v1.access import Reader, SourceToken, Writer, may_read
 from modelyard_gateway.doors.v1.conditions import IfMatch, IfNoneMatch, with_etag
@@ -32,9 +34,19 @@ async def create_model(
     await check_targets(caller, body.plan)
     source = await source_of(caller, body)
     try:
+        await _check_source(caller, source)
         return await caller.ask(version.CREATE, validated(version.CreateVersion, body.call_fields(source)))
     except Failure as failure:
         raise renamed(failure, body.public_field) from failure
+
+
+async def _check_source(caller: Caller, source: Source) -> None:
+    """Before a number is taken. While the import service is away the version waits for it, as it always does."""
+    try:
+        await caller.ask(imports.CHECK_SOURCE, imports.CheckSource(source=source))
+    except Failure as failure:
+        if not is_away(failure):
+            raise
 
 
 @router.post("/models/check", status_code=200)

@@ -176,7 +176,7 @@ class ModelRequest(DeclaredFields):
         for name in ("template", "image", "promotion"):
             if getattr(self, name) is not None:
                 return f"{name}.{part}"
-        return "source_location" if part in {"location", "reference"} else part
+        return "source_location" if part.partition(".")[0] in {"location", "reference"} else part
 
     def call_fields(self, source: Source) -> dict[str, object]:
         """`source` is what `source_of` has made of it."""
