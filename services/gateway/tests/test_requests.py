@@ -169,13 +169,14 @@ async def test_a_source_that_is_not_there_is_refused_before_a_version_is_made(ya
     refusal = Failure(FailureKind.INVALID, codes.BAD_SOURCE, problem.message, problems=(problem,))
     yard.calls.answers[imports.CHECK_SOURCE.subject] = refusal
     body = {"model_name": "digits", "source_location": "s3://trainin/digits/"}
-    answer = await yard.http.post("/v1/default/models", json=body, headers=await yard.token(Role.WRITER))
+    headers = await yard.token(Role.WRITER)
+    answer = await yard.http.post("/v1/default/models", json=body, headers=headers)
     assert (answer.status_code, answer.json()["problems"][0]["field"]) == (400, "source_location")
     assert all(subject != version.CREATE.subject for subject, *_ in yard.calls.asked)
     away = Failure(FailureKind.UNAVAILABLE, codes.NO_ANSWER, "no worker answers import.check-source")
     created = version.VersionCreated(model_id="m", model_name="digits", model_version="0.0.1")
     yard.calls.answers |= {imports.CHECK_SOURCE.subject: away, version.CREATE.subject: created}
-    answer = await yard.http.post("/v1/default/models", json=body, headers=await yard.token(Role.WRITER))
+    answer = await yard.http.post("/v1/default/models", json=body, headers=headers)
     assert answer.status_code == 200, "it waits, as it always did"
 
 
@@ -244,6 +245,40 @@ async def test_what_is_not_json_is_refused(yard) -> None:
     headers = {**await yard.token(Role.WRITER), "Content-Type": "application/json"}
     reply = await yard.http.post("/v1/default/models", headers=headers, content=b"{nonsense")
     refused(reply, 400, "ModelArts.3037")
+
+
+async def test_json_that_ends_early_is_told_in_a_sentence(yard) -> None:
+    headers = await yard.token(Role.WRITER) | {"Content-Type": "application/json"}
+    reply = await yard.http.post("/v1/default/models", headers=headers, content=b'{"model_name": ')
+    [problem] = refused(reply, 400, "ModelArts.3037")
+    assert problem == {
+        "message": "the body is no JSON: Expecting value at character 15",
+        "field": "body",
+        "rule": "JSON",
+    }
+
+
+async def test_a_field_that_is_given_twice_is_refused_by_its_name(yard) -> None:
+    headers = await yard.token(Role.WRITER) | {"Content-Type": "application/json"}
+    body = b'{"model_name": "a", "source_location": "s3://training/x/", "model_name": "b"}'
+    [problem] = refused(
+        await yard.http.post("/v1/default/models", headers=headers, content=body), 400, "ModelArts.3037"
+    )
+    assert (problem["field"], problem["message"]) == ("model_name", "it is given more than once in one object")
+
+
+async def test_a_delete_takes_no_body(yard) -> None:
+    headers = await yard.token(Role.WRITER)
+    reply = await yard.http.request("DELETE", "/v1/default/models/m", headers=headers, json={"cascade": True})
+    [problem] = refused(reply, 400, "ModelArts.3037")
+    assert (problem["field"], problem["rule"]) == ("body", "none")
+
+
+async def test_an_unquoted_etag_is_told_to_be_quoted(yard) -> None:
+    headers = await yard.token(Role.WRITER) | {"If-Match": "2"}
+    [problem] = refused(await yard.http.delete("/v1/default/models/m", headers=headers), 400, "ModelArts.3037")
+    assert problem["field"] == "If-Match"
+    assert problem["message"] == '2 is no ETag: one stands between quotation marks, "2"'
 
 
 async def test_an_unknown_path_has_the_same_shape(yard) -> None:

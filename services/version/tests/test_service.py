@@ -150,7 +150,11 @@ async def test_templates_checks_and_audits_over_the_wire(stack: ServiceStack, fa
     assert (preview.objects, preview.bytes) == (1, 11)
     assert (await stack.ask(templates.LIST_TEMPLATES, templates.ListTemplates())).total_count >= 19
     assert (await stack.ask(templates.LIST_MODES, Nothing())).modes
-    assert (await stack.ask(templates.LIST_RUNTIMES, templates.ListRuntimes())).runtimes
+    paged = await stack.ask(templates.LIST_RUNTIMES, templates.ListRuntimes(limit=5, offset=1))
+    assert (paged.count, paged.total_count > 6) == (5, True)
+    assert [name for engine in paged.engine_runtimes for name in engine.runtimes] == [
+        each.runtime for each in paged.runtimes
+    ]
 
 
 async def ended(stack: ServiceStack, call: Any, request: Any) -> Any:

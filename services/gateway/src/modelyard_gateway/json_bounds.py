@@ -4,6 +4,8 @@
 How much there is of it, `edge` asks before it is parsed.
 """
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -35,6 +37,22 @@ def misfits(value: Any) -> tuple[Problem, ...]:
         if problem := _misfit(path, here):
             found.append(problem)
     return tuple(found)
+
+
+def repeated_fields(body: bytes) -> tuple[Problem, ...]:
+    """Of which a parser keeps the last, so that nobody knows which one was meant. Nothing where there is no JSON."""
+    found: dict[str, None] = {}
+
+    def each_once(pairs: list[tuple[str, Any]]) -> None:
+        if len(dict(pairs)) != len(pairs):
+            found.update(dict.fromkeys(key for key, count in Counter(key for key, _ in pairs).items() if count > 1))
+
+    try:
+        json.loads(body or b"null", object_pairs_hook=each_once)
+    except (ValueError, RecursionError):
+        return ()
+    names = sorted(found)[:_SHOWN]
+    return tuple(_problem(name, "it is given more than once in one object", "each field once") for name in names)
 
 
 def _items(value: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int, Any]]:

@@ -98,14 +98,22 @@ class RuntimeView(Shape):
     processors: tuple[Processor, ...]
 
 
-class ListRuntimes(Shape):
+class ListRuntimes(Page):
     model_type: Literal[MODEL_TYPES] | None = None  # type: ignore[valid-type]  # as above
 
 
+class EngineRuntimes(Shape):
+    ai_engine: str
+    runtimes: tuple[str, ...]
+
+
 class RuntimeList(Shape):
+    """`engine_runtimes` is the same page as clients of ModelArts read it."""
+
     total_count: int
     count: int
     runtimes: tuple[RuntimeView, ...]
+    engine_runtimes: tuple[EngineRuntimes, ...] = ()
 
 
 CREATE_TEMPLATE = Call("version", "create-template", CreateTemplate, TemplateView)

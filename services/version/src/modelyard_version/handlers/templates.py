@@ -101,8 +101,19 @@ class TemplateCalls:
 
     async def list_runtimes(self, _: CallContext, request: calls.ListRuntimes) -> calls.RuntimeList:
         rows = [row for row in RUNTIMES if request.model_type in (None, row.model_type)]
-        views = tuple(calls.RuntimeView(**asdict(row)) for row in rows)
-        return calls.RuntimeList(total_count=len(views), count=len(views), runtimes=views)
+        page = rows[request.offset : request.offset + request.limit]
+        views = tuple(calls.RuntimeView(**asdict(row)) for row in page)
+        engines = {
+            row.model_type: tuple(each.runtime for each in page if each.model_type == row.model_type) for row in page
+        }
+        return calls.RuntimeList(
+            total_count=len(rows),
+            count=len(views),
+            runtimes=views,
+            engine_runtimes=tuple(
+                calls.EngineRuntimes(ai_engine=name, runtimes=tuple(of)) for name, of in engines.items()
+            ),
+        )
 
     async def _assembly(self, project: str, source: TemplateSource, declared: dict[str, Any]) -> Assembly:
         template = await self._found(project, source.template_id, "source.template_id")

@@ -9,7 +9,7 @@ import structlog
 from fastapi import Depends, Header, Request
 
 from modelyard_contracts.calls.context import CallContext
-from modelyard_contracts.failures import Failure
+from modelyard_contracts.failures import Failure, Problem
 from modelyard_contracts.shapes import Role
 from modelyard_gateway.backends import backends_of
 from modelyard_gateway.caller import Caller
@@ -18,7 +18,7 @@ from modelyard_gateway.doors.v1.queries import misplaced_parameters
 from modelyard_gateway.doors.v1.replies import invalid
 from modelyard_gateway.edge import Admitted, Read
 from modelyard_gateway.errors import OF_SOURCE, SOURCE_HEADER, Forbidden, SourceTokenNeeded, Unauthenticated
-from modelyard_gateway.json_bounds import misfits
+from modelyard_gateway.json_bounds import misfits, repeated_fields
 from modelyard_gateway.signatures import NOTHING, Claim, is_signed
 from modelyard_gateway.texts import misfitting_texts
 
@@ -136,7 +136,7 @@ def caller_with(least: Role) -> Callable[..., Awaitable[Caller]]:
         if problems := (
             *misplaced_parameters(request),
             *misfitting_texts(request),
-            *misfits(await _json_of(request)),
+            *await _misfitting_body(request),
         ):
             raise invalid(problems)
         context = CallContext(
@@ -166,6 +166,13 @@ def changing(least: Role) -> Callable[..., Awaitable[Caller]]:
         return replace(caller, context=caller.context.model_copy(update={"idempotency_key": idempotency_key}))
 
     return resolve
+
+
+async def _misfitting_body(request: Request) -> tuple[Problem, ...]:
+    body = await request.body()
+    if body and request.method == "DELETE":  # what it says would be done by nobody
+        return (Problem(message="a DELETE takes no body; its query says everything", field="body", rule="none"),)
+    return (*repeated_fields(body), *misfits(await _json_of(request)))
 
 
 async def _json_of(request: Request) -> Any:

@@ -24,7 +24,11 @@ def _revisions(
     """None where nothing is asked, or only that it exists. A weak tag, and one of somebody else, match nothing."""
     if if_match is None or if_match.strip() == "*":
         return None
-    tags = (_TAG.fullmatch(each) for each in if_match.split(","))
+    tags = [_TAG.fullmatch(each) for each in if_match.split(",")]
+    if None in tags:
+        wrong = if_match.split(",")[tags.index(None)].strip()
+        message = f'{wrong} is no ETag: one stands between quotation marks, "{wrong.strip(chr(34))}"'
+        raise invalid((Problem(message=message, field="If-Match", rule="an ETag between quotation marks, or *"),))
     return tuple(int(tag[2]) for tag in tags if tag and not tag[1] and _TAG_OF_OURS.fullmatch(tag[2]))
 
 

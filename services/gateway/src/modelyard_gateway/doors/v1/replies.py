@@ -136,7 +136,11 @@ def install(app: FastAPI, max_body_bytes: int, admit: Admit | None = None) -> No
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
-        return error_response(request, invalid_request(error.errors()))
+        found = error.errors()
+        if found and found[0]["type"] == "json_invalid":
+            message = f"the body is no JSON: {found[0]['ctx']['error']} at character {found[0]['loc'][-1]}"
+            return error_response(request, invalid((Problem(message=message, field="body", rule="JSON"),)))
+        return error_response(request, invalid_request(found))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
