@@ -63,6 +63,10 @@ def test_a_bad_name(name: str, end: str) -> None:
         ({"labels": ["x" * 33]}, "at most 32 characters, not 33"),
         ({"specification": {"min_cpu": -1}}, "at least 0, not -1"),
         ({"model_version": "01.0.0"}, PATTERNS[VERSION].rule),
+        ({"source_type": "robot"}, "one of 'auto', not 'robot'"),
+        ({"install_type": "edge"}, "a list, not 'edge'"),
+        ({"description": 7}, "a text, not 7"),
+        ({"specification": []}, "an object, not a list"),
     ],
 )
 def test_what_is_allowed_and_what_was_given(fields: dict[str, Any], message: str) -> None:

@@ -168,3 +168,10 @@ def test_following_ends_when_nobody_comes_back(client: Client, gateway: Scripted
     with pytest.raises(Refused):
         client.follow(lambda: client.get("t"), "state", lambda _: None)
     assert len(no_pauses) == 20
+
+
+def test_text_is_no_connection_and_a_misspelt_detail_is_told(client: Client) -> None:
+    with pytest.raises(ConnectionNotFound, match=r"Client\(find_connection\(\)\)"):
+        Client("http://127.0.0.1:8080")  # type: ignore[arg-type]  # as people write it
+    with pytest.raises(TypeError, match=r"no 'version'; did you mean 'model_version'\?"):
+        client.imports.check("digits", version="1.0.0")  # type: ignore[call-arg]  # as above

@@ -11,7 +11,7 @@ from .conftest import Scripted
 from .gateway_replies import COMPETITION_VIEW, LISTING_SUMMARY, MODEL, model, summary_of
 
 EMPTY = {
-    "training list": ("training-jobs", "training_jobs", "No such training runs"),
+    "training list": ("training-jobs", "training_jobs", "No training run like that"),
     "rules list": ("import-rules", "rules", "No import rules"),
     "gallery list": ("gallery", "listings", "No such listings"),
     "competitions list": ("competitions", "competitions", "No competitions"),
@@ -150,3 +150,31 @@ def test_a_comparison_is_for_reading(yard: Scripted, run: Callable[..., Any]) ->
         ["size", "9.7", "KiB", "–"],
         ["content", *(digest[: len("sha256:") + 12] + "…" for digest in digests)],
     ]
+
+
+def test_what_nearly_is_there_is_named(yard: Scripted, run: Callable[..., Any]) -> None:
+    unknown = lambda gateway: gateway.refusal(400, error_code="ModelArts.3052", error_msg="no target")  # noqa: E731
+    yard.on("POST conversions", unknown)
+    said = run("convert", "digits", "--to", "onnx_int8_static")
+    assert (said.code, "did you mean 'onnx-int8-static'?" in said.err) == (2, True)
+    yard.on("DELETE tokens/laptp", lambda gateway: gateway.refusal(404, error_msg="no token"))
+    said = run("tokens", "revoke", "laptp")
+    assert (said.code, "no token 'laptp'; did you mean 'laptop'?" in said.err) == (2, True)
+    assert "did you mean 'onnx'" in run("templates", "show", "onx").err
+    assert "'digits' is none; 'modelyard evaluations list" in run("evaluations", "show", "digits").err
+
+
+def test_a_lineage_says_whose_artifact_and_which_project(yard: Scripted, run: Callable[..., Any]) -> None:
+    nodes = [
+        {"id": "o", "kind": "version", "label": "digits 0.0.1", "facts": {"project": "default"}},
+        {"id": "m", "kind": "version", "label": "digits 0.0.2", "facts": {"project": "p2"}},
+        {"id": "a", "kind": "artifact", "label": "source", "facts": {}},
+        {"id": "e", "kind": "entry", "label": "entry in Unseen", "facts": {}},
+    ]
+    edges = [("o", "promoted as", "m"), ("m", "holds", "a"), ("a", "entered as", "e")]
+    told = [{"source": source, "relation": relation, "target": target} for source, relation, target in edges]
+    yard.on(f"GET models/{MODEL}/lineage", {"nodes": nodes, "edges": told, "cut": None})
+    shown = " ".join(run("models", "lineage", MODEL).out.split())
+    assert "digits 0.0.1 of project" in shown
+    assert "entry entry" not in shown
+    assert "artifact source of" in shown

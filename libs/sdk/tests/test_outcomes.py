@@ -79,7 +79,7 @@ def test_a_failed_import_shows_every_problem(yard: Scripted, run: Callable[..., 
     yard.on(f"GET models/{MODEL}", REFUSED_MODEL)
     ended = run("import", "s3://training/x/", "--name", "digits")
     assert ended.code == 1
-    assert ended.err.splitlines() == ["failed: the package has 2 problems"]
+    assert ended.err.splitlines() == ["failed: digits 0.0.1 was not imported"]
     assert ended.out.count("must not be [empty]") == ended.out.count("no model file") == 1
     ended = run("import", "s3://training/x/", "--name", "digits", "--json")
     assert (ended.code, ended.json["model_status"]) == (1, "failed")

@@ -95,17 +95,21 @@ def test_what_is_not_there(client: Client, gateway: Scripted) -> None:
         rule_id(client, "nightly")
 
 
-def test_an_artifact_by_id_or_target() -> None:
+def test_an_artifact_by_id_or_target(caplog: pytest.LogCaptureFixture) -> None:
     artifacts = [("a1", "source"), ("a2", "openvino-fp16"), ("a3", "openvino-fp16")]
     model = {
         "model_name": "digits",
         "model_version": "0.0.1",
-        "artifacts": [{"artifact_id": identifier, "target": target} for identifier, target in artifacts],
+        "artifacts": [
+            {"artifact_id": identifier, "target": target, "created_at": 1_800_000_000_000}
+            for identifier, target in artifacts
+        ],
     }
     assert artifact_id(model, None) is None
     assert artifact_id(model, "a2") == "a2"
     assert artifact_id(model, "openvino-fp16") == "a3"
-    with pytest.raises(NotFoundHere, match=r"0\.0\.1 has no artifact 'tflite'; it has: source, openvino-fp16"):
+    assert "digits 0.0.1 has 2 artifacts openvino-fp16; taking the newest, of 2027-01-15" in caplog.text
+    with pytest.raises(NotFoundHere, match=r"0\.0\.1 has no artifact 'tflite'; it has: source, openvino-fp16$"):
         artifact_id(model, "tflite")
     with pytest.raises(NotFoundHere, match="it has: none"):
         artifact_id({**model, "artifacts": []}, "source")

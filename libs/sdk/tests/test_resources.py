@@ -132,7 +132,7 @@ def test_datasets(client: Client, yard: Scripted, package: Path) -> None:
 def test_publications(client: Client, yard: Scripted, tmp_path: Path, no_pauses: list[float]) -> None:
     assert client.gallery.list(text="digits")["listings"]
     assert client.gallery.show(LISTING)["card"]
-    assert [path.name for path in client.gallery.download(LISTING, tmp_path)] == ["数字.onnx"]
+    assert [path.name for path in client.gallery.download(LISTING, str(tmp_path))] == ["数字.onnx"]
     assert client.gallery.withdraw(LISTING) == {}
     opened = client.competitions.create("Digits", "digits-held-out", 1_801_353_600_000, metric="f1")
     assert (yard.last("POST").body["dataset_id"], yard.last("POST").body["metric"]) == (DATASET, "f1")

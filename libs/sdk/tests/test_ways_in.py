@@ -84,7 +84,27 @@ def test_several_finished_runs_are_choices(yard: Scripted, run: Callable[..., An
     yard.on("GET training-jobs", runs())
     ended = run("import", "training", "digits-mlp", "V009")
     assert "no training run of 'digits-mlp' V009" in ended.err
-    assert yard.asked[-1].query == {"job_name": "digits-mlp", "job_version": "V009"}
+    assert yard.asked[-2].query == {"job_name": "digits-mlp", "job_version": "V009"}
+    yard.on("GET training-jobs", runs(), runs(("V001", "completed")))
+    assert "did you mean 'digits-mlp'?" in run("import", "training", "digits-mpl").err
+
+
+def test_two_runs_of_one_name_and_number_are_told(
+    yard: Scripted, run: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    yard.on("GET training-jobs", runs(("V001", "completed"), ("V001", "completed")))
+    ended = run("import", "training", "digits-mlp", "V001")
+    assert "'digits-mlp' V001 has 2 finished runs; name the id of one, or --latest" in ended.err
+    yard.on(f"GET training-jobs/{uid(80)}", TRAINING_JOB)
+    run("training", "show", "digits-mlp", "V001")
+    assert f"2 runs are called digits-mlp V001; this is the newest, the others are {uid(81)}" in caplog.text
+
+
+def test_what_is_to_be_copied_stands_on_one_line(yard: Scripted, run: Callable[..., Any]) -> None:
+    fresh = TRAINING_JOB.model_copy(update={"imports": (), "refusals": ()})
+    yard.on("POST training-jobs/events", fresh)
+    shown = run("training", "complete", "--job-name", "digits-mlp", "--output", "s3://training/digits/V001/").out
+    assert "without a rule: modelyard import training digits-mlp V001 --name NAME\n" in shown
 
 
 def test_a_template_by_name(yard: Scripted, run: Callable[..., Any]) -> None:

@@ -156,7 +156,7 @@ async def test_a_refused_listing_is_kept_with_its_reason_and_not_shown(yard: Any
         "model_id": "m1",
         "title": "Night run",
         "code": "ModelArts.3071",
-        "reason": f"this version is in the gallery already, as {by_hand}",
+        "reason": "this version is in the gallery already, as 'By hand'",
     }
     assert await yard.listings() == [by_hand]
     assert await yard.listings(text="Night") == []

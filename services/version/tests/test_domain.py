@@ -1,6 +1,7 @@
 """The state machine of a version under every order of facts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -119,6 +120,8 @@ def test_numbers_on_hidden_data_leave_no_evaluation(facts: Facts) -> None:
 def test_an_entry_holds_until_its_deadline_whether_scored_or_not() -> None:
     version = after(domain.entered(new(), Entry("en", "co", "a", NOW + 10, metric="accuracy"), NOW))
     assert "open until" in in_use(version, NOW + 9)[0]
+    twice = after(domain.entered(version, replace(version.entries[0], entry_id="another"), NOW))
+    assert len(in_use(twice, NOW + 9)) == 1, "said once"
     version = after(domain.entered(version, Entry("en", "co", state="scored", score=0.9), NOW))
     assert in_use(version, NOW + 9)
     assert not in_use(version, NOW + 10)

@@ -67,7 +67,7 @@ async def test_a_listing_that_the_plan_asked_for_in_vain_is_told_once(register: 
     for _ in range(2):
         await register.tell(register.reports.refused, refused(model_id))
     view = await register.view(model_id)
-    assert view.refused == (RefusedPublication(channel="gallery", publication_id="l-1", **LISTED),)
+    assert view.refused == (RefusedPublication(channel="gallery", publication_id="l-1", title="Night run", **LISTED),)
     assert view.in_use == ()
     assert await register.said() == []
     [*_, record] = await history(register, model_id)

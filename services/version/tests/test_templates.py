@@ -197,6 +197,9 @@ async def test_a_general_template_takes_another_mode(register: Register) -> None
 async def test_a_deleted_template_leaves_the_receipt_of_its_version(register: Register) -> None:
     made = await register.templates.create(register.context(), own())
     model_id = await register.create(key="k", source=source(made.template_id))
+    kept = (await register.view(model_id)).source
+    assert isinstance(kept, TemplateSource)
+    assert kept.template_name == made.template_name, "nobody reads its id"
     await register.templates.delete(register.context(), calls.GetTemplate(template_id=made.template_id))
     assert await register.create(key="k", source=source(made.template_id)) == model_id
 

@@ -344,6 +344,7 @@ class TemplateSource(Shape):
 
     kind: Literal["template"] = "template"
     template_id: str = Field(min_length=1, max_length=64)
+    template_name: str | None = Field(default=None, description="of a project's own template, when it was used")
     infer_format: str | None = Field(default=None, max_length=64)
     template_inputs: tuple[TemplateInput, ...] = Field(min_length=1, max_length=20)
 

@@ -106,6 +106,22 @@ def _pattern(context: Mapping[str, Any], given: Any) -> str | None:
     return None if known is None else known.of(given)
 
 
+def _one_of(expected: str, given: Any) -> str:
+    return f"one of {expected.replace(' or ', ', ')}, not {_kind(given)}"
+
+
+def _kind(given: Any) -> str:
+    """What was given: itself where it is short."""
+    if given is None or isinstance(given, bool):
+        return {None: "null", True: "true", False: "false"}[given]
+    if isinstance(given, dict):
+        return "an object"
+    if isinstance(given, list | tuple):
+        return "a list"
+    text = repr(given)
+    return text if len(text) <= _MOST_SHOWN * 2 else f"{text[: _MOST_SHOWN * 2]}…"
+
+
 def _length(words: str, bound: str, one: str) -> Callable[[Mapping[str, Any], Any], str]:
     def said(context: Mapping[str, Any], given: Any) -> str:
         count = context.get("actual_length")
@@ -129,6 +145,22 @@ def _bound(words: str, bound: str) -> Callable[[Mapping[str, Any], Any], str]:
 
 _RULES: Final[Mapping[str, Callable[[Mapping[str, Any], Any], str | None]]] = {
     "extra_forbidden": lambda _context, _given: "there is no such field",
+    "literal_error": lambda context, given: _one_of(context["expected"], given),
+    "enum": lambda context, given: _one_of(context["expected"], given),
+    "string_type": lambda _context, given: f"a text, not {_kind(given)}",
+    "int_type": lambda _context, given: f"a whole number, not {_kind(given)}",
+    "int_parsing": lambda _context, given: f"a whole number, not {_kind(given)}",
+    "int_from_float": lambda _context, given: f"a whole number, not {_kind(given)}",
+    "float_type": lambda _context, given: f"a number, not {_kind(given)}",
+    "float_parsing": lambda _context, given: f"a number, not {_kind(given)}",
+    "finite_number": lambda _context, given: f"a finite number, not {_kind(given)}",
+    "bool_type": lambda _context, given: f"true or false, not {_kind(given)}",
+    "bool_parsing": lambda _context, given: f"true or false, not {_kind(given)}",
+    "list_type": lambda _context, given: f"a list, not {_kind(given)}",
+    "tuple_type": lambda _context, given: f"a list, not {_kind(given)}",
+    "dict_type": lambda _context, given: f"an object, not {_kind(given)}",
+    "model_type": lambda _context, given: f"an object, not {_kind(given)}",
+    "model_attributes_type": lambda _context, given: f"an object, not {_kind(given)}",
     "missing": lambda _context, _given: "this field is required",
     "string_pattern_mismatch": _pattern,
     "string_too_long": _length("at most", "max_length", "character"),

@@ -4,15 +4,23 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from modelyard.errors import ConnectionNotFound
 
-NEXT_STEP = (
-    "start a local stack with 'modelyard up --data DIR' and pass --connection DIR/connection.json, "
-    "set MODELYARD_URL and MODELYARD_TOKEN, or run 'modelyard login URL' once"
-)
+_LOGIN = "set MODELYARD_URL and MODELYARD_TOKEN, or run 'modelyard login URL' once"
+_START = "start a local stack with 'modelyard up --data DIR' and pass --connection DIR/connection.json, "
+
+
+def has_stack() -> bool:
+    """Whether there is a `modelyard up` here: a client alone does not have it."""
+    return find_spec("modelyard_local") is not None
+
+
+def next_step() -> str:
+    return (_START if has_stack() else "pass --connection FILE with a connection.json, ") + _LOGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,7 @@ class Connection:
     origin: str = "the program"
 
 
-def find_connection(file: Path | None = None, project: str | None = None) -> Connection:
+def find_connection(file: Path | str | None = None, project: str | None = None) -> Connection:
     """`file`, else MODELYARD_CONNECTION, else MODELYARD_URL with MODELYARD_TOKEN, else what `modelyard login` has kept;
     the project may be chosen apart, or by MODELYARD_PROJECT. Raises ConnectionNotFound. Empty variables count as unset.
     """
@@ -35,7 +43,7 @@ def find_connection(file: Path | None = None, project: str | None = None) -> Con
     if file is None and (named := os.environ.get("MODELYARD_CONNECTION")):
         file = Path(named)
     if file is not None:
-        return _from_file(file, project, str(file))
+        return _from_file(Path(file), project, str(file))
     url, token = (os.environ.get(name, "").strip() for name in ("MODELYARD_URL", "MODELYARD_TOKEN"))
     if url and token:
         return Connection(url, token, project or "default", origin="MODELYARD_URL and MODELYARD_TOKEN")
@@ -45,7 +53,7 @@ def find_connection(file: Path | None = None, project: str | None = None) -> Con
     if url or token:
         given, missing = ("MODELYARD_URL", "MODELYARD_TOKEN") if url else ("MODELYARD_TOKEN", "MODELYARD_URL")
         raise ConnectionNotFound(f"{given} is set and {missing} is not: both belong together")
-    raise ConnectionNotFound(f"no gateway is named: {NEXT_STEP}")
+    raise ConnectionNotFound(f"no gateway is named: {next_step()}")
 
 
 def connection_in(file: Path) -> Connection:
@@ -71,11 +79,11 @@ def keep(connection: Connection) -> Path:
     return file
 
 
-def _from_file(file: Path, project: str | None, origin: str, advice: str = NEXT_STEP) -> Connection:
+def _from_file(file: Path, project: str | None, origin: str, advice: str | None = None) -> Connection:
     try:
         details = json.loads(file.read_text("utf-8"))
     except OSError as error:
-        raise ConnectionNotFound(f"{file} cannot be read ({error.strerror}): {advice}") from error
+        raise ConnectionNotFound(f"{file} cannot be read ({error.strerror}): {advice or next_step()}") from error
     except ValueError as error:
         raise ConnectionNotFound(f"{file} is not a connection file: it holds no JSON ({error})") from error
     names = ("gateway_url", "token", "project")

@@ -177,7 +177,10 @@ class Gateway:
         return GatewayUnreachable(f"no answer from {self.connection.url}: {error or type(error).__name__}")
 
 
-def _check(connection: Connection) -> None:
+def _check(connection: object) -> None:
+    if not isinstance(connection, Connection):
+        advice = "Client(find_connection()), or Client(Connection(url, token, project))"
+        raise ConnectionNotFound(f"{connection!r} says not who is calling: {advice}")
     try:
         url = urlsplit(connection.url)
         usable = url.scheme in {"http", "https"} and url.hostname and (url.port or True)

@@ -57,8 +57,7 @@ def no_version(client: Client, text: str, name: str) -> NotFoundHere:
     if found := _archived(client, text):
         brings = f"'modelyard models restore {text}' brings it back"
         if end := found.get("expires_at"):
-            until = datetime.fromtimestamp(end / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M %Z")
-            return NotFoundHere(f"{text!r} was deleted; until {until} {brings}")
+            return NotFoundHere(f"{text!r} was deleted; until {day(end)} {brings}")
         return NotFoundHere(f"{text!r} is archived; {brings}")
     return NotFoundHere(f"no model {text!r} in project {project!r}; {_other(client, name)}see 'modelyard models list'")
 
@@ -87,6 +86,11 @@ def _archived(client: Client, text: str) -> Reply | None:
     return next((found for found in page["models"] if found["model_version"] == version), None)
 
 
+def day(instant: int) -> str:
+    """`instant` in ms since 1970 UTC, as the command line shows it."""
+    return datetime.fromtimestamp(instant / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+
+
 def _newest(client: Client, name: str, **more: Any) -> Reply | None:
     page = client.models.list(model_name=name, exact_match=True, **more, sort_by="model_version", order="desc", limit=1)
     return page["models"][0] if page["models"] else None
@@ -111,10 +115,15 @@ def artifact_id(model: Reply, text: str | None) -> str | None:
     """An artifact's id or its target (`openvino-fp16`); of several conversions to one target the newest."""
     if text is None:
         return None
-    for artifact in reversed(model["artifacts"]):
-        if text in (artifact["artifact_id"], artifact["target"]):
-            return str(artifact["artifact_id"])
-    targets = [artifact["target"] for artifact in model["artifacts"]]
+    found = [each for each in model["artifacts"] if text in (each["artifact_id"], each["target"])]
+    if len(found) > 1:
+        name = f"{model['model_name']} {model['model_version']}"
+        log.warning(
+            "%s has %d artifacts %s; taking the newest, of %s", name, len(found), text, day(found[-1]["created_at"])
+        )
+    if found:
+        return str(found[-1]["artifact_id"])
+    targets = list(dict.fromkeys(artifact["target"] for artifact in model["artifacts"]))
     others = f"{meant(text, targets)}it has: {', '.join(targets) or 'none'}"
     raise NotFoundHere(f"{model['model_name']} {model['model_version']} has no artifact {text!r}; {others}")
 
@@ -125,16 +134,16 @@ def template_id(client: Client, text: str) -> str:
     if any(found["template_id"] == text for found in templates):
         return text
     named = [(found["template_id"], found["template_name"]) for found in templates]
-    return _only_one("template", "templates", text, named)
+    return _only_one("template", "templates", text, named, ids=True)
 
 
-def _only_one(what: str, group: str, text: str, named: Sequence[tuple[str, str]]) -> str:
-    """The id of the only one that is named so, of ids and names. Raises NotFoundHere."""
+def _only_one(what: str, group: str, text: str, named: Sequence[tuple[str, str]], *, ids: bool = False) -> str:
+    """The id of the only one that is named so, of ids and names; `ids`: people type those too. Raises NotFoundHere."""
     found = [identifier for identifier, name in named if name == text]
     if len(found) == 1:
         return found[0]
     several = f"several {what}s are named {text!r}, give the id of one: {', '.join(found)}"
-    others = meant(text, (name for _, name in named))
+    others = meant(text, (each for pair in named for each in (pair if ids else pair[1:])))
     raise NotFoundHere(several if found else f"no {what} {text!r}; {others}see 'modelyard {group} list'")
 
 
@@ -149,16 +158,21 @@ def training_run(client: Client, job: str, version: str | None, *, latest: bool 
     finished: list[Reply] = [run for run in runs if run["status"] == "completed"]
     wanted = f"{job!r} {version}" if version else repr(job)
     if not runs:
-        raise NotFoundHere(f"no training run of {wanted} has announced itself; see 'modelyard training list'")
+        raise no_training(client, job, wanted)
     if not finished:
         ended = ", ".join(f"{run['training']['job_version']} {run['status']}" for run in runs)
         raise NotFoundHere(f"no run of {wanted} has finished well: {ended}")
     if len(finished) > 1 and not latest:
         choices = "\n".join(f"  {_choice(run)}" for run in finished[:20])
-        raise NotFoundHere(
-            f"{wanted} has {len(finished)} finished runs; name its version, its id, or --latest\n{choices}"
-        )
+        say = "the id of one" if version else "its version, its id"
+        raise NotFoundHere(f"{wanted} has {len(finished)} finished runs; name {say}, or --latest\n{choices}")
     return finished[0]
+
+
+def no_training(client: Client, job: str, wanted: str) -> NotFoundHere:
+    known = {run["training"]["job_name"] for run in client.training.list(limit=_LOOKED_AT)["training_jobs"]}
+    hint = meant(job, known)
+    return NotFoundHere(f"no training run of {wanted} has announced itself; {hint}see 'modelyard training list'")
 
 
 def _choice(run: Reply) -> str:
@@ -194,6 +208,19 @@ def competition_id(client: Client, text: str) -> str:
     competitions = client.competitions.list()["competitions"]
     named = [(each["competition_id"], each["title"]) for each in competitions]
     return _only_one("competition", "competitions", text, named)
+
+
+def no_name(what: str, group: str, text: str, there: Iterable[str]) -> NotFoundHere:
+    return NotFoundHere(f"no {what} {text!r}; {meant(text, there)}see 'modelyard {group} list'")
+
+
+def evaluation_id(text: str) -> str:
+    """Raises NotFoundHere for what is no id."""
+    if IS_ID.fullmatch(text):
+        return text
+    raise NotFoundHere(
+        f"an evaluation goes by its id, and {text!r} is none; 'modelyard evaluations list --model MODEL' has the ids"
+    )
 
 
 def rule_id(client: Client, text: str) -> str:

@@ -16,7 +16,7 @@ from modelyard_evaluate.errors import DatasetHidden, NotFound
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.tasks.table import task_for
 
-_MOST_NAME = 64
+MOST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Planner:
         return replace(
             run,
             task=task.name,
-            name=order.name or f"{version.model_name} {version.model_version} on {dataset.name}"[:_MOST_NAME],
+            name=order.name or f"{version.model_name} {version.model_version} on {dataset.name}"[:MOST_NAME],
             model=model_of(artifact),
             data=data_of(dataset),
             samples=dataset.samples,

@@ -27,9 +27,9 @@ class NotPublished(Failure):
 
 
 class ListedAlready(Failure):
-    def __init__(self, listing_id: str) -> None:
+    def __init__(self, title: str) -> None:
         super().__init__(
-            FailureKind.CONFLICT, codes.LISTED_ALREADY, f"this version is in the gallery already, as {listing_id}"
+            FailureKind.CONFLICT, codes.LISTED_ALREADY, f"this version is in the gallery already, as {title!r}"
         )
 
 

@@ -63,7 +63,7 @@ class Repository:
                 if by_id and present.request_digest != wanted.request_digest:
                     raise KeyReused from taken
                 if not by_id and not same_words(present, wanted):
-                    raise ListedAlready(present.listing_id) from taken
+                    raise ListedAlready(present.title) from taken
                 return present
             return wanted
 

@@ -18,6 +18,12 @@ class NotFound(Failure):
         super().__init__(FailureKind.NOT_FOUND, codes.NOT_FOUND, message, field=field, rule="exists")
 
 
+class NoAlias(Failure):
+    def __init__(self, model_name: str, alias: str) -> None:
+        message = f"{model_name!r} has no alias {alias!r} in this project"
+        super().__init__(FailureKind.NOT_FOUND, codes.NOT_FOUND, message, field="alias", rule="exists")
+
+
 class Exists(Failure):
     def __init__(self, model_name: str, model_version: str) -> None:
         message = f"model {model_name!r} has a version {model_version} already"

@@ -10,6 +10,7 @@ import typer
 from modelyard.cli.lazy import Root, add_installed
 from modelyard.cli.session import Session, err, notes, out
 from modelyard.cli.terminal import begin
+from modelyard.connection import has_stack
 from modelyard.errors import GatewayUnreachable, ModelyardError, Refused, Reply, StorageUnreachable, TaskFailed
 
 EXIT_TASK_FAILED = 1
@@ -21,6 +22,7 @@ _BEFORE = ("--connection", "--project", "--quiet", "-q")
 _NO_TEXT = "an argument holds bytes that are no text in this locale; names travel as UTF-8"
 
 ASK_STACK = "Is the stack running? 'modelyard up --data DIR' starts one."
+ASK_URL = "Is that the right address, and does this machine reach it?"
 ASK_ADDRESS = "Does this machine reach that address? The services are told it: MODELYARD_S3_PUBLIC_ENDPOINT."
 
 app = typer.Typer(
@@ -45,7 +47,7 @@ def root(
     context: typer.Context,
     connection: Annotated[
         Path | None,
-        typer.Option(envvar="MODELYARD_CONNECTION", help="The connection.json that 'modelyard up' wrote."),
+        typer.Option(envvar="MODELYARD_CONNECTION", help="A connection.json, as 'modelyard up' writes it."),
     ] = None,
     project: Annotated[str | None, typer.Option(envvar="MODELYARD_PROJECT", help="The project to work in.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error, only errors.")] = False,
@@ -89,7 +91,8 @@ def _run() -> int:
         _say(f"failed: {failed}", failed.problems)
         return EXIT_TASK_FAILED
     except GatewayUnreachable as unreachable:
-        _say(f"{unreachable}\n{ASK_ADDRESS if isinstance(unreachable, StorageUnreachable) else ASK_STACK}")
+        ask = ASK_STACK if has_stack() else ASK_URL
+        _say(f"{unreachable}\n{ASK_ADDRESS if isinstance(unreachable, StorageUnreachable) else ask}")
         return EXIT_UNREACHABLE
     except (ModelyardError, OSError, UnicodeEncodeError) as error:
         _say(_NO_TEXT if isinstance(error, UnicodeEncodeError) else _words(error))
@@ -109,4 +112,6 @@ def _say(text: str, problems: list[Reply] | None = None) -> None:
         place = " ".join(str(problem[name]) for name in ("file", "field") if problem.get(name)) or "request"
         message = str(problem.get("message"))
         line = f"{place}: {message}" if message not in text else place  # a single problem is often the whole text
+        if line == "request" or line in text:
+            continue
         err.print(f"  • {line}", highlight=False, markup=False)

@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from modelyard.cli.session import facts, out, table
+from modelyard.cli.session import facts, moment, out, table
 from modelyard.errors import Reply
 
 _MOST_CLASSES = 40  # rows; of more classes the weakest are shown
@@ -97,5 +97,5 @@ def render_evaluation(evaluation: Reply) -> None:
         )
         for run in evaluation["versions"]
     ]
-    title = f"{evaluation['name']} ({evaluation['evaluation_id']})"
+    title = f"{evaluation['name']}, {moment(evaluation['versions'][0]['created_at'])} ({evaluation['evaluation_id']})"
     out.print(table(title, ("run", "artifact", "state", "samples>", "accuracy>", "reason"), rows))

@@ -208,9 +208,9 @@ def finish(client: Client, made: Reply, no_wait: bool, as_json: bool) -> None:
             reply = client.imports.wait(identifier, tell)
     except TaskFailed as failed:
         show((failed.reply or {}) | sent, as_json, render_model)
-        if not as_json:
-            failed.problems = []  # the table has them
-        raise
+        if as_json:
+            raise
+        raise TaskFailed(f"{made['model_name']} {made['model_version']} was not imported") from failed
     show(reply | sent, as_json, render_model)
 
 

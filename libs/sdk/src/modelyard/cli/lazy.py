@@ -31,7 +31,10 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
         ("operations",),
         "Follow what the services say, live, until Ctrl-C. With --json one event per line.",
     ),
-    "status": (("connecting",), "Say whether the gateway is there and ready, and what is missing behind it."),
+    "status": (
+        ("connecting",),
+        "Say whether the gateway is there and ready, what is missing behind it, and whether it knows the token.",
+    ),
     "whoami": (("connecting",), "Say whose token is used, in which project and role, and where it was found."),
     "login": (("connecting",), "Keep URL and token for later commands. The token is asked for, and checked."),
     "logout": (("connecting",), "Forget what login has kept. The token itself stays valid until it is revoked."),

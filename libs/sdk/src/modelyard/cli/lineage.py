@@ -55,12 +55,27 @@ def _show(read: Callable[[], Reply], draw: Callable[[], str], svg: Path | None, 
 
 
 def render_lineage(reply: Reply) -> None:
-    labels = {node["id"]: f"{node['kind']} {node['label']}" for node in reply["nodes"]}
+    labels = _labels(reply)
     rows = [
         (labels.get(edge["source"], edge["source"]), edge["relation"], labels.get(edge["target"], edge["target"]))
         for edge in reply["edges"]
     ]
     show_rows("Lineage", ("from", "", "to"), rows, "Nothing here is known to be made of it.")
+
+
+def _labels(reply: Reply) -> dict[str, str]:
+    """By id; an artifact with its version, and a version with its project where there are several."""
+    nodes = {node["id"]: node for node in reply["nodes"]}
+    projects = {node["facts"]["project"] for node in nodes.values() if node["facts"].get("project")}
+    labels = {}
+    for identifier, node in nodes.items():
+        said = node["label"] if node["label"].startswith(f"{node['kind']} ") else f"{node['kind']} {node['label']}"
+        project = node["facts"].get("project") if len(projects) > 1 else None
+        labels[identifier] = f"{said} of project {project}" if project else said
+    for edge in reply["edges"]:
+        if edge["relation"] == "holds" and {edge["source"], edge["target"]} <= nodes.keys():
+            labels[edge["target"]] += f" of {nodes[edge['source']]['label']}"
+    return labels
 
 
 def register(app: typer.Typer) -> None:

@@ -1,6 +1,7 @@
 """One version as tables: what it is, where it came from, what was found in it, its artifacts and its scores."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,7 +28,8 @@ def _head(model: Reply) -> list[tuple[str, Any]]:
         ("status", _status(model)),
         ("type", model["model_type"]),
     ]
-    if failure := model.get("failure"):
+    failure = model.get("failure") or {}
+    if failure and not failure.get("problems"):  # the table has them
         rows.append(("reason", failure.get("reason")))
     rows += [("description", model["description"])] if model.get("description") else []
     rows += [("labels", ", ".join(model["labels"]))] if model.get("labels") else []
@@ -69,9 +71,8 @@ def scanned_words(scan: Reply) -> str:
 
 def _refused(publication: Reply) -> str:
     """A listing or an entry that came to nothing, and why."""
-    where = publication["channel"]
-    if competition := publication.get("competition_id"):
-        where = f"{where} {competition}"
+    title = publication.get("title") or publication.get("competition_id")
+    where = f"{publication['channel']} {title}" if title else publication["channel"]
     code = f" ({publication['code']})" if publication.get("code") else ""
     return f"{where}: {publication['reason']}{code}"
 
@@ -84,7 +85,7 @@ def source_words(source: Reply) -> str:
         return f"{place(source['location'])}{kept}"
     if kind == "template":
         inputs = ", ".join(f"{each['input_id']}={place(each['location'])}" for each in source["template_inputs"])
-        return f"template {source['template_id']}: {inputs}"
+        return f"template {source.get('template_name') or source['template_id']}: {inputs}"
     if kind == "image":
         return f"image {source['reference']} {source['platform']}"
     if kind == "promotion":
@@ -149,9 +150,17 @@ def _tables(model: Reply) -> list[Table]:
         made.append(partly_read_table(partly))
     if model["artifacts"]:
         made.append(artifacts_table(model["artifacts"]))
-    for found in dict.fromkeys(evaluation["evaluation_id"] for evaluation in model["evaluations"]):
-        made.append(_runs([each for each in model["evaluations"] if each["evaluation_id"] == found]))
-    return made
+    return made + _evaluations(model["evaluations"])
+
+
+def _evaluations(runs: list[Reply]) -> list[Table]:
+    """Several on one dataset are told apart by what their other commands take: the id."""
+    of = {
+        found: [run for run in runs if run["evaluation_id"] == found]
+        for found in dict.fromkeys(run["evaluation_id"] for run in runs)
+    }
+    times = Counter(each[0]["dataset_id"] for each in of.values())
+    return [_runs(each, found if times[each[0]["dataset_id"]] > 1 else "") for found, each in of.items()]
 
 
 def problems_table(problems: list[Reply]) -> Table:
@@ -188,7 +197,8 @@ def partly_read_table(files: list[Reply]) -> Table:
 def artifacts_table(artifacts: list[Reply]) -> Table:
     """Size, parity and latency side by side: what each conversion gained and what it cost."""
     columns = ("artifact", "size>", "parity", "error>", "top-1>", "ms>", "source ms>")
-    made = table("Artifacts", columns, [_artifact_row(artifact) for artifact in artifacts])
+    times = Counter(artifact["target"] for artifact in artifacts)
+    made = table("Artifacts", columns, [_artifact_row(each, several=times[each["target"]] > 1) for each in artifacts])
     if any((artifact.get("benchmark") or {}).get("noisy") for artifact in artifacts):
         made.caption = "* measured on a busy machine: do not trust it"
         made.caption_justify = "left"
@@ -201,14 +211,15 @@ def _model_size(artifact: Reply) -> int:
     return sum(files) if files else int(artifact["size"])
 
 
-def _artifact_row(artifact: Reply) -> tuple[Any, ...]:
+def _artifact_row(artifact: Reply, *, several: bool) -> tuple[Any, ...]:
+    """Of several with one target each says when it was made."""
     parity, benchmark = artifact.get("parity") or {}, artifact.get("benchmark") or {}
     outputs = parity.get("outputs", [])
     worst = max((output["max_rel_error"] for output in outputs), default=None)
     agreed = next((output["top1_agree"] for output in outputs if output.get("top1_agree") is not None), None)
     mark = "*" if benchmark.get("noisy") else ""
     return (
-        artifact["target"],
+        f"{artifact['target']}, {moment(artifact['created_at'])}" if several else artifact["target"],
         size(_model_size(artifact)),
         parity.get("verdict"),
         f"{worst:.1e}" if worst is not None else None,
@@ -218,7 +229,7 @@ def _artifact_row(artifact: Reply) -> tuple[Any, ...]:
     )
 
 
-def _runs(runs: list[Reply]) -> Table:
+def _runs(runs: list[Reply], identifier: str) -> Table:
     dataset = runs[0].get("dataset_name") or f"dataset {runs[0]['dataset_id'][:8]}…"  # of an earlier release
     names = ("accuracy", "f1", "auc")
     rows = [
@@ -230,7 +241,11 @@ def _runs(runs: list[Reply]) -> Table:
         )
         for run in runs
     ]
-    return table(f"Evaluation on {dataset}", ("run", "artifact", "samples>", "accuracy>", "F1>", "AUC>"), rows)
+    return table(
+        f"Evaluation on {dataset} {identifier}".rstrip(),
+        ("run", "artifact", "samples>", "accuracy>", "F1>", "AUC>"),
+        rows,
+    )
 
 
 def render_page(page: Reply, filters: Filters) -> None:

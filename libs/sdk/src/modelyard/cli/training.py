@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -71,11 +72,14 @@ def _render_job(job: Reply, names: Mapping[str, str] = {}) -> None:
     rows.append(("output", f"s3://{job['output']['bucket']}/{job['output']['prefix']}"))
     made = [("version", names.get(found["model_id"], found["model_id"])) for found in job["imports"]]
     made += [("refused", found.get("reason") or json.dumps(found)) for found in job["refusals"]]
-    job_and_run = f"{said['job_name']} {said['job_version']}"
-    by_hand = f"without a rule 'modelyard import training {job_and_run} --name …' takes it in"
-    wait = f"none so far: rules take a moment ('modelyard training show {job_and_run}')"
-    note = [("version", f"{wait}; {by_hand}")] if not made and job["status"] == "completed" else []
-    out.print(facts(f"{said['job_name']} {said['job_version']}", rows + made + note))
+    job_and_run = f"{quote(said['job_name'])} {said['job_version']}"
+    look = [("look again", f"modelyard training show {job_and_run}")]
+    look += [("without a rule", f"modelyard import training {job_and_run} --name NAME")]
+    note = not made and job["status"] == "completed"
+    rows += [("version", "none so far: rules take a moment")] if note else []
+    out.print(facts(f"{said['job_name']} {said['job_version']}", rows + made))
+    for does, command in look if note else ():
+        out.print(f"{does}: {command}", highlight=False, markup=False)
 
 
 def metrics_line(metrics: dict[str, float]) -> str:
@@ -119,7 +123,7 @@ def _render_jobs(reply: Reply) -> None:
         title,
         ("job", "outcome", "by rules>", "id"),
         rows,
-        "No such training runs have announced themselves; see 'modelyard training complete --help'.",
+        "No training run like that has announced itself; see 'modelyard training complete --help'.",
     )
 
 

@@ -1,15 +1,17 @@
 """Conversions: a version made fit for a chip, with proof that it still computes the same."""
 
 import builtins
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from modelyard.client import Client, Reply, at
-from modelyard.errors import NotFoundHere
-from modelyard.references import dataset_id, model_id
+from modelyard.errors import NotFoundHere, Refused
+from modelyard.references import dataset_id, meant, model_id
 from modelyard.transfer import download
 from modelyard.transfer.line import Begun, Progress, not_told
+
+_UNKNOWN_TARGET: Final = "ModelArts.3052"
 
 
 class Conversions:
@@ -41,12 +43,21 @@ class Conversions:
             order["calibration_dataset_id"] = dataset_id(self._client, calibration)
         if tolerance:
             order["tolerance"] = _over(self._default_tolerance(target), tolerance)
-        return self._client.post("conversions", {"model_id": model_id(self._client, model), "order": order})
+        identifier = model_id(self._client, model)
+        try:
+            return self._client.post("conversions", {"model_id": identifier, "order": order})
+        except Refused as refused:
+            known = (
+                [row["target"] for row in self.targets()["targets"]] if refused.code == _UNKNOWN_TARGET else [target]
+            )
+            if target in known:
+                raise
+            raise _no_target(target, known) from refused
 
     def _default_tolerance(self, target: str) -> Reply:
         known = {row["target"]: row["default_tolerance"] for row in self.targets()["targets"]}
         if target not in known:
-            raise NotFoundHere(f"there is no target {target}; known are {', '.join(known)}")
+            raise _no_target(target, known)
         return dict(known[target])
 
     def wait(self, conversion_id: str, on_change: Callable[[Reply], None] = lambda _: None) -> Reply:
@@ -88,15 +99,20 @@ class Conversions:
         return self._client.get(at("conversions", conversion_id, "result"))
 
     def download(
-        self, conversion_id: str, folder: Path, *, progress: Progress = lambda _: None, begun: Begun = not_told
+        self, conversion_id: str, folder: Path | str, *, progress: Progress = lambda _: None, begun: Begun = not_told
     ) -> builtins.list[Path]:
         """Fetch such a result, each file verified. Raises TaskFailed naming the file."""
         links = self.result(conversion_id)
-        return download(links, folder, progress, begun, lambda: self.result(conversion_id))
+        return download(links, Path(folder), progress, begun, lambda: self.result(conversion_id))
 
     def delete(self, conversion_ids: Sequence[str]) -> Reply:
         """Forget finished ones, up to 100: `deleted`, and `refused` with the reason of each. Artifacts stay."""
         return self._client.post("conversions/delete", {"conversion_ids": [*conversion_ids]})
+
+
+def _no_target(target: str, known: Iterable[str]) -> NotFoundHere:
+    close = meant(target, known)
+    return NotFoundHere(f"there is no target {target}; {close.strip() or 'known are ' + ', '.join(known)}")
 
 
 def _over(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

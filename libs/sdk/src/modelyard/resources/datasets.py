@@ -27,7 +27,7 @@ class Datasets:
     def upload(
         self,
         name: str,
-        folder: Path,
+        folder: Path | str,
         *,
         kind: Kind = "image-folder",
         hidden: bool = False,
@@ -39,7 +39,7 @@ class Datasets:
 
         Raises NotFoundHere, and TaskFailed naming the file that was not taken.
         """
-        contents = files_below(folder)
+        contents = files_below(Path(folder))
         chosen(contents)
         made = self._create(name, kind, hidden, upload_id=upload(self._client, contents, progress, begun))
         return {**made, **contents.told()}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from modelyard.client import Client, Reply, at
 from modelyard.references import artifact_id, dataset_id, model_id
+from modelyard.references import evaluation_id as _id
 from modelyard.transfer import save_plots
 
 
@@ -32,7 +33,7 @@ class Evaluations:
             "dataset_id": dataset_id(self._client, dataset) if dataset else None,
             "artifact_id": artifact_id(found, artifact),
         }
-        return self._client.post(at("evaluations", evaluation_id, "versions"), body)
+        return self._client.post(at("evaluations", _id(evaluation_id), "versions"), body)
 
     def wait(
         self, evaluation_id: str, run: str | None = None, on_change: Callable[[Reply], None] = lambda _: None
@@ -53,24 +54,24 @@ class Evaluations:
 
     def show(self, evaluation_id: str) -> Reply:
         """Its runs, in `versions`."""
-        return self._client.get(at("evaluations", evaluation_id))
+        return self._client.get(at("evaluations", _id(evaluation_id)))
 
     def result(self, evaluation_id: str, run: str = "V0001") -> Reply:
         """The whole result of one run: docs/evaluation.md."""
-        return self._client.get(at("evaluations", evaluation_id, "versions", run, "result"))
+        return self._client.get(at("evaluations", _id(evaluation_id), "versions", run, "result"))
 
-    def plots(self, evaluation_id: str, folder: Path, run: str = "V0001") -> builtins.list[Path]:
+    def plots(self, evaluation_id: str, folder: Path | str, run: str = "V0001") -> builtins.list[Path]:
         """Save the plots and tables of a run as files. Raises TaskFailed naming the plot."""
-        return save_plots(self.result(evaluation_id, run)["plots"], folder)
+        return save_plots(self.result(evaluation_id, run)["plots"], Path(folder))
 
     def compare(self, evaluation_id: str) -> Reply:
         """`rows`: what each artifact scored beside the first run, in samples and percentage points."""
-        return self._client.get(at("evaluations", evaluation_id, "comparison"))
+        return self._client.get(at("evaluations", _id(evaluation_id), "comparison"))
 
     def stop(self, evaluation_id: str, run: str) -> Reply:
         """Stop a waiting or running run for good."""
-        return self._client.post(at("evaluations", evaluation_id, "versions", run, "stop"), {})
+        return self._client.post(at("evaluations", _id(evaluation_id), "versions", run, "stop"), {})
 
     def delete(self, evaluation_id: str) -> Reply:
         """With all its runs and results."""
-        return self._client.delete(at("evaluations", evaluation_id))
+        return self._client.delete(at("evaluations", _id(evaluation_id)))

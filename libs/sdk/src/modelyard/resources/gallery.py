@@ -36,11 +36,11 @@ class Gallery:
         return all_links(lambda after: self._client.get(path, after=after))
 
     def download(
-        self, listing: str, folder: Path, *, progress: Progress = lambda _: None, begun: Begun = not_told
+        self, listing: str, folder: Path | str, *, progress: Progress = lambda _: None, begun: Begun = not_told
     ) -> builtins.list[Path]:
         """Fetch a listed model, each file verified. Raises TaskFailed naming the file."""
         chosen = listing_id(self._client, listing)
-        return download(self.files(chosen), folder, progress, begun, lambda: self.files(chosen))
+        return download(self.files(chosen), Path(folder), progress, begun, lambda: self.files(chosen))
 
     def withdraw(self, listing: str) -> Reply:
         """Take it out of the gallery."""

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 from modelyard.client import Client, Reply, at
 from modelyard.errors import Refused
 from modelyard.packages import package
-from modelyard.references import model_id, template_id, training_run
+from modelyard.references import meant, model_id, template_id, training_run
 from modelyard.transfer import Chosen, nobody_told, upload
 from modelyard.transfer.line import Begun, Progress, not_told
 
@@ -45,7 +45,7 @@ class Imports:
     def upload(
         self,
         model_name: str,
-        folder: Path,
+        folder: Path | str,
         *,
         progress: Progress = lambda _: None,
         begun: Begun = not_told,
@@ -66,7 +66,7 @@ class Imports:
         Name, number and the rest are checked before the first byte. Raises NotFoundHere, and TaskFailed naming the file
         that was not taken.
         """
-        with package(folder, hidden=hidden, model_type=model_type, algorithm=algorithm) as contents:
+        with package(Path(folder), hidden=hidden, model_type=model_type, algorithm=algorithm) as contents:
             chosen(contents)
             self.check(model_name, **details)
             made = self.uploaded(model_name, upload(self._client, contents, progress, begun), **details)
@@ -77,6 +77,7 @@ class Imports:
 
         None where the gateway is too old to be asked.
         """
+        _known(details)
         given = {name: details[name] for name in _CHECKED if details.get(name) is not None}
         try:
             return self._client.post("models/check", {"model_name": model_name, **given})
@@ -151,5 +152,14 @@ class Imports:
         return self._client.follow(lambda: self._client.get(path), "model_status", on_change)
 
     def _create(self, model_name: str, source: dict[str, Any], details: Details) -> Reply:
+        _known(details)
         given = {name: value for name, value in details.items() if value is not None}
         return self._client.post("models", {"model_name": model_name, **given, **source})
+
+
+def _known(details: Details) -> None:
+    """Raises TypeError, as Python does for an argument that there is not."""
+    for name in details:
+        if name not in Details.__annotations__:
+            close = meant(name, Details.__annotations__) or f"there are {', '.join(Details.__annotations__)}"
+            raise TypeError(f"a version takes no {name!r}; {close.strip()}")

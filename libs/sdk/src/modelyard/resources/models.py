@@ -193,7 +193,7 @@ class Models:
     def download(
         self,
         model: str,
-        folder: Path,
+        folder: Path | str,
         *,
         artifact: str | None = None,
         progress: Progress = lambda _: None,
@@ -204,7 +204,7 @@ class Models:
         Raises TaskFailed naming the file, and GatewayUnreachable.
         """
         chosen = self._chosen(model, artifact)  # once: an alias may move before the links have to be renewed
-        return download(self._links(*chosen), folder, progress, begun, lambda: self._links(*chosen))
+        return download(self._links(*chosen), Path(folder), progress, begun, lambda: self._links(*chosen))
 
     def _chosen(self, model: str, artifact: str | None) -> tuple[str, str | None]:
         identifier = model_id(self._client, model)

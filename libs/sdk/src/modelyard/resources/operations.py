@@ -1,8 +1,11 @@
 """What an operator looks at: dead letters, tokens, projects. `client.events` follows what the services say."""
 
+from http.client import NOT_FOUND
 from typing import Literal
 
 from modelyard.client import Client, Reply, at
+from modelyard.errors import Refused
+from modelyard.references import no_name
 
 
 class DeadLetters:
@@ -44,7 +47,12 @@ class Tokens:
 
     def revoke(self, name: str) -> Reply:
         """It stops working at once."""
-        return self._client.delete(at("tokens", name))
+        try:
+            return self._client.delete(at("tokens", name))
+        except Refused as refused:
+            if refused.status != NOT_FOUND:
+                raise
+            raise no_name("token", "tokens", name, (each["name"] for each in self.list()["tokens"])) from refused
 
 
 class AccessKeys:
@@ -67,7 +75,13 @@ class AccessKeys:
 
     def revoke(self, name: str) -> Reply:
         """All its pairs stop working at once."""
-        return self._client.delete(at("access-keys", name))
+        try:
+            return self._client.delete(at("access-keys", name))
+        except Refused as refused:
+            if refused.status != NOT_FOUND:
+                raise
+            keys = self.list()["access_keys"]
+            raise no_name("access key", "access-keys", name, (each["name"] for each in keys)) from refused
 
 
 class Projects:

@@ -1,5 +1,6 @@
 """Training runs that have announced themselves, and the rules that make versions of them."""
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -7,8 +8,9 @@ from uuid import uuid4
 
 from modelyard.client import Client, Reply, at
 from modelyard.errors import NotFoundHere
-from modelyard.references import IS_ID, meant, rule_id
+from modelyard.references import IS_ID, no_training, rule_id
 
+log = logging.getLogger("modelyard")
 EVENT_TYPE = "modelyard.evt.training.completed.v1"
 
 
@@ -36,15 +38,18 @@ class Training:
         """A run by its id, or the newest of a job by its name, or that with this number. Raises NotFoundHere."""
         if IS_ID.fullmatch(job):
             return self._client.get(at("training-jobs", job))
-        runs = self.list(job_name=job, job_version=version, limit=1)["training_jobs"]
+        runs = self.list(job_name=job, job_version=version, limit=100)["training_jobs"]
         if not runs:
-            wanted = f"{job!r} {version}" if version else repr(job)
-            if others := self.list(job_name=job, limit=5)["training_jobs"] if version else []:
-                numbers = ", ".join(run["training"]["job_version"] for run in others)
-                raise NotFoundHere(f"no training run of {wanted} has announced itself; it has {numbers}")
-            known = {run["training"]["job_name"] for run in self.list(limit=1000)["training_jobs"]}
-            hint = meant(job, known)
-            raise NotFoundHere(f"no training run of {wanted} has announced itself; {hint}see 'modelyard training list'")
+            raise no_training(self._client, job, f"{job!r} {version}" if version else repr(job))
+        newest = runs[0]
+        said = newest["training"]
+        twins = [run for run in runs if run["training"]["job_version"] == said["job_version"]]
+        if len(twins) > 1:
+            name, ids = (
+                f"{said['job_name']} {said['job_version']}",
+                ", ".join(run["training_job_id"] for run in twins[1:]),
+            )
+            log.warning("%d runs are called %s; this is the newest, the others are %s", len(twins), name, ids)
         return self.show(runs[0]["training_job_id"])
 
     def say(self, event: dict[str, Any]) -> Reply:

@@ -17,7 +17,7 @@ from modelyard_contracts.shapes import Plan
 from modelyard_evaluate.domain import life
 from modelyard_evaluate.domain.runs import Run, output_prefix
 from modelyard_evaluate.errors import VersionGone
-from modelyard_evaluate.planning import Order, Planner
+from modelyard_evaluate.planning import MOST_NAME, Order, Planner
 from modelyard_evaluate.register import Register, artifact_of
 from modelyard_evaluate.repository import Repository
 from modelyard_evaluate.tasks.table import task_of
@@ -55,6 +55,7 @@ class VersionEvents:
             created_by="service:publish",
             correlationid=envelope.correlationid,
             entry_id=fact.entry_id,
+            name=fact.competition_title and f"entry in {fact.competition_title}"[:MOST_NAME],
         )
         if await self.repository.runs.get(envelope.project, run_id) is None:
             await self._make(order, fact.artifact_id, await self._version(envelope, fact.model_id))

@@ -7,11 +7,12 @@ from modelyard_version.domain.versions import Entry, Version
 
 def in_use(version: Version, now: int) -> tuple[str, ...]:
     """Empty when it may be deleted. `now` in ms decides which competitions are still open."""
-    return (
+    words = (
         *(f"held by alias {mark.alias!r}" for mark in version.marks),
         *(work.words for work in version.work),
         *(_entry_words(entry) for entry in version.entries if _holds(entry, now)),
     )
+    return tuple(dict.fromkeys(words))  # several entries in one competition
 
 
 def _holds(entry: Entry, now: int) -> bool:

@@ -91,6 +91,7 @@ def _version_facts(version: Version) -> dict[str, Any]:
         "model_type": version.model_type,
         "created_by": version.created_by,
         "source": version.source.kind,
+        "project": version.owner,
     }
     if isinstance(version.source, StorageSource):
         facts["location"] = f"s3://{version.source.location.bucket}/{version.source.location.prefix}"
@@ -125,9 +126,9 @@ def _source(version: Version) -> Parts:
             node = f"image:{image.digest if image else reference}"
             yield LineageNode(id=node, kind="image", label=reference, facts=facts)
             yield LineageEdge(source=node, target=version.model_id, relation="imported as")
-        case TemplateSource(template_id=template_id):
+        case TemplateSource(template_id=template_id, template_name=name):
             node = f"template:{template_id}"
-            yield LineageNode(id=node, kind="template", label=template_id)
+            yield LineageNode(id=node, kind="template", label=name or template_id)
             yield LineageEdge(source=node, target=version.model_id, relation="shaped")
 
 

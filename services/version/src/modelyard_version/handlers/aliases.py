@@ -12,7 +12,7 @@ from modelyard_contracts.events import VersionAliased
 from modelyard_contracts.outcome import Cause
 from modelyard_version.domain.aliases import Alias, Move, at_time, fenced, history_of, marked, moved, released
 from modelyard_version.domain.versions import Mark, Version
-from modelyard_version.errors import Changed, Contended, HeldOrNot, NotFound, NotPublished
+from modelyard_version.errors import Changed, Contended, HeldOrNot, NoAlias, NotFound, NotPublished
 from modelyard_version.handlers.views import alias_view
 from modelyard_version.repository.moves import MoveRepository
 from modelyard_version.repository.versions import AliasRepository, Overtaken, VersionRepository
@@ -56,14 +56,14 @@ class AliasHandlers:
         alias = await self.aliases.get(context.project, request.model_name, request.alias)
         view = alias_view(alias, alias.held if request.at is None else await self._held_at(alias, request.at))
         if view is None:
-            raise NotFound("alias", f"{request.model_name} {request.alias}", "alias")
+            raise NoAlias(request.model_name, request.alias)
         return view
 
     async def history(self, context: CallContext, request: GetAlias) -> AliasHistory:
-        """The newest moves, those at or before `at` when it is given. Raises NotFound for an alias never moved."""
+        """The newest moves, those at or before `at` when it is given. Raises NoAlias for one never moved."""
         alias = await self.aliases.get(context.project, request.model_name, request.alias)
         if not alias.history:
-            raise NotFound("alias", f"{request.model_name} {request.alias}", "alias")
+            raise NoAlias(request.model_name, request.alias)
         kept = await self.moves.newest(
             context.project, request.model_name, request.alias, at=request.at, limit=MOST_MOVES
         )
@@ -103,7 +103,7 @@ class AliasHandlers:
     async def _move(self, seen: Alias, target: Version | None, context: CallContext) -> None:
         cause = Cause.asked(context)
         if target is None and seen.held is None:
-            raise NotFound("alias", f"{seen.model_name} {seen.alias}", "alias")
+            raise NoAlias(seen.model_name, seen.alias)
         if target and target.model_id == seen.model_id:
             return
         if target and not await self._mark(seen, target, cause):

@@ -53,7 +53,11 @@ class TemplateCalls:
         """Raises TemplateMissing, TemplateRefused, NoBatch. Called when a version is created."""
         assembly, mode = None, None
         if isinstance(request.source, TemplateSource):
-            assembly = await self._assembly(project, request.source, request.declared.config)
+            template = await self._found(project, request.source.template_id, "source.template_id")
+            assembly = self._assembly(template, request.source, request.declared.config)
+            named = template.template_name if template.template_id not in self.built_in else None
+            source = request.source.model_copy(update={"template_name": named})
+            request = request.model_copy(update={"source": source})
             mode = self.modes[assembly.infer_format]
         allowed = domain.install_types(request.install_type, mode)
         if allowed is None:
@@ -115,8 +119,7 @@ class TemplateCalls:
             ),
         )
 
-    async def _assembly(self, project: str, source: TemplateSource, declared: dict[str, Any]) -> Assembly:
-        template = await self._found(project, source.template_id, "source.template_id")
+    def _assembly(self, template: Template, source: TemplateSource, declared: dict[str, Any]) -> Assembly:
         if problems := domain.choice_problems(template, source, self.modes, declared):
             raise TemplateRefused(problems)
         return domain.assembly_of(template, source, self.modes, declared)

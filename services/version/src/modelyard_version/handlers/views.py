@@ -33,7 +33,11 @@ def version_view(version: Version, now: int) -> VersionView:
 def _refused(version: Version) -> Iterator[RefusedPublication]:
     for refusal in version.refusals:
         yield RefusedPublication(
-            channel="gallery", publication_id=refusal.listing_id, code=refusal.code, reason=refusal.reason
+            channel="gallery",
+            publication_id=refusal.listing_id,
+            title=refusal.title,
+            code=refusal.code,
+            reason=refusal.reason,
         )
     for entry in version.entries:
         if entry.state == "rejected":
@@ -41,6 +45,7 @@ def _refused(version: Version) -> Iterator[RefusedPublication]:
                 channel="competition",
                 publication_id=entry.entry_id,
                 competition_id=entry.competition_id,
+                title=entry.title,
                 code=entry.code,
                 reason=entry.reason or "",
             )

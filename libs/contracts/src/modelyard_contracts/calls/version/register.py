@@ -180,6 +180,7 @@ class RefusedPublication(Shape):
     channel: Literal["gallery", "competition"]
     publication_id: str
     competition_id: str | None = None
+    title: str | None = Field(default=None, description="of the listing, or of the competition")
     code: str | None = None
     reason: str
 
