@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from modelyard import Client
+from modelyard.errors import Refused
 from modelyard_testkit.models import (
     digits_config,
     digits_like_mlp,
@@ -140,7 +141,9 @@ def test_package(
     assert (story["state"], story["code"], story["reason"]) == ("failed", failure["code"], failure["reason"])
     # The command line tells it too, and the name is free again once the failed version is deleted.
     shown = yard.command("models", "show", name, client=client).stdout
-    assert failure["reason"] in shown
+    for problem in failure["problems"]:
+        assert (problem.get("field") or "") in shown
+        assert problem["message"].removeprefix(f"{problem['file']}: {problem.get('field')}: ") in shown
     assert client.delete(f"models/{model['model_id']}")["delete_success_list"] == [model["model_id"]]
 
 
@@ -157,17 +160,23 @@ def test_local_folder_is_refused_by_the_command_line(
     assert "nowhere" in done.stderr
 
 
+def test_place(client: Client, no_debris: None) -> None:
+    model = imported(client, model_name="from-nowhere", source_location="s3://training/nothing-here/")
+    assert model["model_status"] == "failed"
+    assert model["failure"]["code"] == "ModelArts.3017"
+    assert "nothing-here" in model["failure"]["reason"]
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
         ("s3://nobodys-bucket/digits/", "nobodys-bucket"),
-        ("s3://training/nothing-here/", "nothing-here"),
         ("s3://artifacts/default/models/", "another project"),
         ("s3://training/../artifacts/default/", "not a plain folder path"),
     ],
 )
-def test_place(source: str, words: str, client: Client, no_debris: None) -> None:
-    model = imported(client, model_name="from-nowhere", source_location=source)
-    assert model["model_status"] == "failed"
-    assert model["failure"]["code"] == "ModelArts.3017"
-    assert words in model["failure"]["reason"]
+def test_place_that_is_nobodys_to_use(source: str, words: str, client: Client, no_debris: None) -> None:
+    """Known before anything is read: no version is made."""
+    with pytest.raises(Refused, match=words) as caught:
+        client.post("models", {"model_name": "from-nowhere", "source_location": source})
+    assert (caught.value.status, caught.value.code) == (400, "ModelArts.3017")

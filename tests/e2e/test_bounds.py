@@ -127,8 +127,9 @@ def test_token_of_another_project(yard: Yard, client: Client, tmp_path_factory: 
             stranger.delete(f"models/{mine['model_id']}")
         assert caught.value.status == 404
         assert stranger.get("models")["total_count"] == 0
-        theft = imported(stranger, model_name="stolen", source_location=_source(mine))
-        assert theft["failure"]["code"] == "ModelArts.3017"
+        with pytest.raises(Refused) as caught:
+            stranger.post("models", {"model_name": "stolen", "source_location": _source(mine)})
+        assert (caught.value.status, caught.value.code) == (400, "ModelArts.3017")
     assert client.get(f"models/{mine['model_id']}")["model_status"] == "published"
 
 

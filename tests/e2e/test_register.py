@@ -271,11 +271,14 @@ def test_runtimes_modes_and_schema(yard: Yard, client: Client) -> None:
 
 def test_template_refusals(client: Client) -> None:
     def created(**fields: Any) -> tuple[int, str, list[str]]:
-        template = {"template_id": "onnx", "template_inputs": [{"input_id": "model_folder", "input": "s3://a-b/c/"}]}
+        template = {
+            "template_id": "onnx",
+            "template_inputs": [{"input_id": "model_folder", "input": "s3://training/c/"}],
+        }
         return refusal(client, "post", "models", {"model_name": "x", "template": template | fields})
 
     def given(*names: str) -> list[dict[str, str]]:
-        return [{"input_id": name, "input": "s3://a-b/c/"} for name in names]
+        return [{"input_id": name, "input": "s3://training/c/"} for name in names]
 
     assert created(template_id="nobodys") == (404, "3021", ["template.template_id"])
     assert created(infer_format="no-such-mode")[1] == "3019"

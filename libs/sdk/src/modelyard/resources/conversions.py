@@ -11,7 +11,7 @@ from modelyard.references import dataset_id, meant, model_id
 from modelyard.transfer import download
 from modelyard.transfer.line import Begun, Progress, not_told
 
-_UNKNOWN_TARGET: Final = "ModelArts.3052"
+_BAD_ORDER: Final = (400, 422)
 
 
 class Conversions:
@@ -47,9 +47,7 @@ class Conversions:
         try:
             return self._client.post("conversions", {"model_id": identifier, "order": order})
         except Refused as refused:
-            known = (
-                [row["target"] for row in self.targets()["targets"]] if refused.code == _UNKNOWN_TARGET else [target]
-            )
+            known = [row["target"] for row in self.targets()["targets"]] if refused.status in _BAD_ORDER else [target]
             if target in known:
                 raise
             raise _no_target(target, known) from refused

@@ -7,12 +7,11 @@ from modelyard_version.domain.versions import Entry, Version
 
 def in_use(version: Version, now: int) -> tuple[str, ...]:
     """Empty when it may be deleted. `now` in ms decides which competitions are still open."""
-    words = (
+    return (
         *(f"held by alias {mark.alias!r}" for mark in version.marks),
         *(work.words for work in version.work),
-        *(_entry_words(entry) for entry in version.entries if _holds(entry, now)),
+        *dict.fromkeys(_entry_words(entry) for entry in version.entries if _holds(entry, now)),  # several in one
     )
-    return tuple(dict.fromkeys(words))  # several entries in one competition
 
 
 def _holds(entry: Entry, now: int) -> bool:
