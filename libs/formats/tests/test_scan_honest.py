@@ -20,6 +20,9 @@ from zoneinfo import ZoneInfo
 import joblib
 import numpy as np
 import pytest
+from sklearn import preprocessing
+from sklearn.decomposition import NMF
+from sklearn.linear_model import Ridge
 
 from modelyard_contracts.shapes import ScanReport
 from modelyard_formats.format import Entry
@@ -28,6 +31,7 @@ from modelyard_testkit import models
 
 from .hostile import npy, tarred, zipped
 
+ROWS = np.random.default_rng(5).random((8, 3))
 FIELDS = [("a", "<f4"), ("b", "<M8[25s]"), ("c", "<U3", (2, 2)), (("title", "d"), [("e", "?"), ("f", "<c16")])]
 
 
@@ -148,6 +152,15 @@ def test_zip_archives(tmp_path: Path) -> None:
     made["commented.zip"] = commented.getvalue()
     made["nested.zip"] = zipped({"a.zip": made["0.zip"], "b.npz": zipped({"x.npy": saved(np.ones(3))})})
     assert findings(tmp_path, made) == set()
+
+
+@pytest.mark.parametrize("kind", [preprocessing.PolynomialFeatures, preprocessing.PowerTransformer, NMF])
+def test_an_archive_whose_bytes_happen_to_go_on_like_a_pickle(kind: type, tmp_path: Path) -> None:
+    """PyTorch keeps its pickle unpacked: what follows the first line of the archive may be operations."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("model/data.pkl", pickle.dumps([kind().fit(ROWS), Ridge().fit(ROWS, ROWS)], 2))
+    assert findings(tmp_path, {"m.pt": made.getvalue()}) == set()
 
 
 def test_bytes_around_an_archive_are_only_recorded(tmp_path: Path) -> None:

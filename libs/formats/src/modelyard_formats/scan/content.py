@@ -121,14 +121,17 @@ def _is_windows_program(file: BinaryIO, head: bytes) -> bool:
 
 def _look_for_pickles(part: Part, head: bytes, search: Search, *, is_pickle: bool) -> None:
     """Text may look like an import; nobody's looks like a call of it, or like one that does something. Behind a pickle
-    there may be arrays, but not in a zip archive: its first byte asks an unpickler for what none has kept beside it."""
+    there may be arrays. A zip archive's first byte asks an unpickler for what none has kept beside it: no loader that
+    is pointed at one gets further, however its bytes go on."""
+    if head.startswith(ZIP):
+        return
     far = reach(head, part.size)
     calls = far is Reach.CALLS or (far is Reach.IMPORTS and runs_a_module(head))
     if calls and is_model_format(part.name):
         _refuse_name(part, "a pickle", search)
     if part.size and (is_pickle or calls or (far is Reach.IMPORTS and not is_plain(part.name))):
         scan_pickles(part, search, is_pickle=is_pickle)
-    if far >= Reach.VALUES and not head.startswith(ZIP) and (at := next_array(part, 0)) is not None:
+    if far >= Reach.VALUES and (at := next_array(part, 0)) is not None:
         scan_npy(part, search, look_at, at)
 
 
