@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelyard_store import sqlite_writer
 from modelyard_store.documents import Collection, StoreUnavailable
 from modelyard_store.sqlite import SqliteDocuments
 from modelyard_testkit.small_disk import fill, small_disk
@@ -38,6 +39,41 @@ async def test_a_file_that_another_process_has_locked_is_not_ready(tmp_path: Pat
         assert "another process may hold its lock" in str(await documents.check())
         other.execute("ROLLBACK")
     assert await documents.check() is None
+
+
+class Clock:
+    """Goes on only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+async def test_a_lock_that_is_known_to_be_held_is_not_waited_for_again(
+    tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents, clock = await opened(tmp_path / "things.db"), Clock()
+    monkeypatch.setattr(sqlite_writer, "time", clock)
+
+    async def waited(id: str) -> float:
+        began = clock.now
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await documents.add(THINGS, id, {})
+        return clock.now - began
+
+    with closing(sqlite3.connect(tmp_path / "things.db", isolation_level=None)) as other:
+        for time in range(2):  # the second time it is no longer known
+            other.execute("BEGIN IMMEDIATE")
+            assert await waited("a") > 9
+            assert await waited("b") < 1
+            assert await waited("c") < 1
+            other.execute("ROLLBACK")
+            await documents.add(THINGS, f"free{time}", {})
 
 
 async def test_a_full_disk_is_not_ready_until_there_is_room(tmp_path: Path, opened: Open) -> None:

@@ -20,6 +20,8 @@ from modelyard_store.documents import StoreUnavailable
 
 T = TypeVar("T")
 _BUSY_SECONDS = 10.0
+_STILL_BUSY_SECONDS = 0.3
+"""Once a lock was waited for in vain, until it is had again: nobody else needs to wait to be told."""
 _MOST_AT_ONCE = 256  # bounds how long other processes wait for the lock
 
 
@@ -40,6 +42,7 @@ class Writer:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = Thread(target=self._work, name=f"writes {path.name}", daemon=True)
         self._closed = False
+        self._patience = _BUSY_SECONDS
         self.damage: str | None = None
         """What was found wrong with the file itself; it does not heal."""
 
@@ -47,7 +50,7 @@ class Writer:
         """Blocks. Raises sqlite3.Error when the file cannot be opened."""
         self._connection = connect(self._path)
         self._connection.execute("PRAGMA busy_timeout=0")
-        _patiently(lambda: self._connection.execute("PRAGMA journal_mode=WAL"))
+        _patiently(lambda: self._connection.execute("PRAGMA journal_mode=WAL"), _BUSY_SECONDS)
         self._connection.execute("PRAGMA synchronous=FULL")
         self._connection.execute("PRAGMA journal_size_limit=67108864")
         self._thread.start()
@@ -85,7 +88,7 @@ class Writer:
 
     def _commit(self, jobs: Sequence[_Job]) -> list[_Outcome]:
         try:
-            _patiently(lambda: self._connection.execute("BEGIN IMMEDIATE"))
+            self._begin()
             outcomes = [_attempt(job, self._connection) for job in jobs]
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -94,6 +97,15 @@ class Writer:
                 self._connection.execute("ROLLBACK")
             return [(None, StoreUnavailable(f"{self._path}: {error}"))] * len(jobs)
         return outcomes
+
+    def _begin(self) -> None:
+        try:
+            _patiently(lambda: self._connection.execute("BEGIN IMMEDIATE"), self._patience)
+        except sqlite3.OperationalError as error:
+            if _is_busy(error):
+                self._patience = _STILL_BUSY_SECONDS
+            raise
+        self._patience = _BUSY_SECONDS
 
 
 def damage_in(error: sqlite3.Error) -> str | None:
@@ -121,17 +133,21 @@ def _attempt(job: _Job, connection: sqlite3.Connection) -> _Outcome:
         return None, error
 
 
-def _patiently(step: Callable[[], object]) -> None:
-    deadline = time.monotonic() + _BUSY_SECONDS
+def _patiently(step: Callable[[], object], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while True:
         try:
             step()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if not _is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(random.uniform(0.0003, 0.003))  # noqa: S311 - spread, not secrecy
         else:
             return
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _tell(jobs: Sequence[_Job], outcomes: Sequence[_Outcome]) -> None:
