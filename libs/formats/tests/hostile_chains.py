@@ -5,6 +5,7 @@
 import pickle
 from typing import Any
 
+import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -45,6 +46,41 @@ def chain() -> bytes:
     )  # fmt: skip
 
 
+def bunch(**entries: bytes) -> bytes:
+    """Whoever asks it for an attribute gets an entry."""
+    return new(name("sklearn.utils._bunch", "Bunch")) + a_dict(*((text(k), v) for k, v in entries.items()))[1:]
+
+
+def stacked(of: bytes, method: str) -> bytes:
+    return built(
+        name("sklearn.ensemble._stacking", "StackingRegressor"),
+        estimators_=a_list(of), stack_method_=a_list(text(method)), estimators=b"]", passthrough=b"\x89",
+        final_estimator_=new(name("sklearn.linear_model._base", "LinearRegression")),
+    )  # fmt: skip
+
+
+def replaced() -> bytes:
+    """A method of NumPy's vectorize is what the pickle says: it scores, and scoring calls a method by its name."""
+    scores = built(
+        name("sklearn.linear_model._stochastic_gradient", "_ValidationScoreCallback"),
+        estimator=stacked(call(name("pathlib", "PosixPath"), text("executed")), "touch"),
+        X_val=kept(0o644), y_val=NONE, sample_weight_val=NONE,
+    )  # fmt: skip
+    return built(
+        name("numpy", "vectorize"),
+        pyfunc=kept(np.ones(1)), excluded=b"]", signature=text("x"), _vectorize_call_with_signature=scores,
+    )  # fmt: skip
+
+
+def isotonic(x: bytes, y: bytes) -> bytes:
+    """Loading makes arrays of both."""
+    return built(
+        name("sklearn.isotonic", "IsotonicRegression"),
+        increasing_=TRUE, out_of_bounds=text("clip"), X_thresholds_=x, y_thresholds_=y,
+    )  # fmt: skip
+
+
+LINE = kept([0.0, 1.0])
 LINK = new(name("sklearn.model_selection._search", "ParameterSampler"))
 """Enough of the chain: what its state holds does not matter to who iterates it."""
 FRAME, BASES = name("pandas.core.frame", "DataFrame"), name("pandas.core.indexes.base", "_new_Index")
@@ -100,6 +136,16 @@ STARTS = {
         name("sklearn.preprocessing._data", "StandardScaler"), _sklearn_version=LINK
     ),
     "a scorer's method": built(name("sklearn.metrics._scorer", "_Scorer"), _response_method=text("fit")),
+    "an estimator that is stacked, by any method": stacked(
+        new(name("scipy.stats._continuous_distns", "norm_gen")), "__setstate__"
+    ),
+    "a method that is replaced": built(name("numpy", "vectorize"), _vectorize_call=LINK),
+    "an estimator's method that is replaced": built(
+        name("sklearn.linear_model._base", "LinearRegression"), predict=LINK
+    ),
+    "an entry that says what is an array": bunch(__array__=LINK),
+    "an entry that says where memory is": bunch(__array_interface__=kept({"typestr": "<f8", "data": (4096, True)})),
+    "what is interpolated": isotonic(LINE, LINK),
     "a distribution that is none": built(
         name("scipy.stats._distn_infrastructure", "rv_frozen"), dist=new(name("types", "SimpleNamespace"))
     ),
@@ -108,6 +154,9 @@ CHAINS = {
     "iterated by bytearray": Hostile("m.pkl", P2 + call(name("builtins", "bytearray"), chain()) + END, pickle_load),
     "iterated by a random state": Hostile(
         "m.pkl", P2 + new(name("random", "Random")) + a_tuple(number(2), chain(), NONE) + b"b.", pickle_load
+    ),
+    "made an array by an isotonic regression": Hostile(
+        "m.pkl", P2 + isotonic(LINE, bunch(__array__=replaced(), z=number(1))) + END, pickle_load
     ),
     **{f"iterated by {what}": Hostile("m.pkl", P2 + data + END, None) for what, data in STARTS.items()},
 }

@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 
 from modelyard_formats.pickle.allowed import is_instance, names
+from modelyard_formats.pickle.quiet import are_quiet
 from modelyard_formats.pickle.values import Global, Made
 
 TEMPLATE = "_parse_arg_template"
@@ -21,6 +22,14 @@ _TEMPLATE = re.compile(
 _RESPONSES = names("predict predict_proba predict_log_proba decision_function transform score_samples score default")
 _BYTES = frozenset({Global("builtins", "bytearray"), Global("_codecs", "encode"), Global("builtins", "bytes")})
 _PLAIN = (str, bytes, int, float, type(None))
+_METHODS = names(
+    "fit fit_transform fit_predict predict predict_proba predict_log_proba decision_function transform score"
+)
+"""Of scikit-learn's estimators: an attribute of such a name is called in their place."""
+_OF_VECTORIZE = names(
+    "pyfunc cache signature otypes excluded _ufunc _in_and_out_core_dims __name__ __doc__ __module__ __qualname__"
+)
+_INTERPOLATED = names("X_thresholds_ y_thresholds_ _necessary_X_ _necessary_y_ increasing_ out_of_bounds")
 
 
 def bad_attribute(key: str, value: object, kind: object) -> str:
@@ -33,7 +42,11 @@ def bad_attribute(key: str, value: object, kind: object) -> str:
         # A warning about another version writes it out.
         or (key == "_sklearn_version" and not isinstance(value, str))
         # scikit-learn calls the method of this name.
-        or (key == "_response_method" and not _is_response(value))
+        or (key in ("_response_method", "stack_method_") and not _is_response(value))
+        or (key in _METHODS and _is_of(kind, "sklearn.") and not isinstance(value, _PLAIN))
+        or (_is_of(kind, "numpy", "vectorize") and key not in _OF_VECTORIZE)
+        # Loading makes arrays of them, which asks an instance for what it says it holds.
+        or (key in _INTERPOLATED and _is_of(kind, "sklearn.isotonic") and not are_quiet(value))
         or (key in ("dist", "_dist") and _is_frozen(kind) and not _is_distribution(value))
         # What stands for text or bytes is asked to encode itself.
         or (key in ("_handle", "handle") and not _is_bytes(value))
@@ -54,6 +67,10 @@ def _fits_template(text: str) -> bool:
 def _is_response(value: object) -> bool:
     listed = value if isinstance(value, list | tuple) else (value,)
     return all(each is None or (isinstance(each, str) and each in _RESPONSES) for each in listed)
+
+
+def _is_of(kind: object, library: str, name: str = "") -> bool:
+    return isinstance(kind, Global) and kind.module.startswith(library) and name in ("", kind.name)
 
 
 def _is_frozen(kind: object) -> bool:

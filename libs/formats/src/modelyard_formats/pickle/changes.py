@@ -43,7 +43,12 @@ def takes_items(target: Made) -> bool:
 
 
 def takes_entries(target: Made) -> bool:
-    return is_own(target.kind) or str(_base(target)) in _DICTS or bool(_SKLEARN_DICTS.fullmatch(str(target.kind)))
+    return is_own(target.kind) or str(_base(target)) in _DICTS or shows_entries(target)
+
+
+def shows_entries(target: Made) -> bool:
+    """Whether its entries are attributes too: whoever asks it for `__array__` gets one."""
+    return bool(_SKLEARN_DICTS.fullmatch(str(target.kind)))
 
 
 def _base(target: Made) -> object:

@@ -147,7 +147,9 @@ def _bad_change(target: Made, how: Change, value: object) -> str:
     if how == "items":
         return "" if changes.takes_items(target) else "something is appended to it"
     if how == "entries":
-        return "" if changes.takes_entries(target) else "entries of it are set"
+        if not changes.takes_entries(target):
+            return "entries of it are set"
+        return calls.bad_state(value, target.kind) if changes.shows_entries(target) else ""
     if target.built:
         return "it is changed twice"
     if target.by == Global("builtins", "getattr"):
