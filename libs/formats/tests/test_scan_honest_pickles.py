@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 from scipy import interpolate, optimize, stats
 from sklearn import datasets, preprocessing
+from sklearn.cluster import BisectingKMeans
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - makes the next name importable
 from sklearn.impute import IterativeImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import TunedThresholdClassifierCV
 
 from modelyard_formats.format import Entry
 from modelyard_formats.scan.package import scan_package
@@ -29,6 +32,8 @@ ROWS = datasets.load_iris().data
 MADE: dict[str, Callable[[], Any]] = {
     **{each.__name__: lambda each=each: preprocessing.FunctionTransformer(each) for each in FUNCTIONS},
     "an iterative imputer": lambda: IterativeImputer(max_iter=2).fit(ROWS),
+    "a tree of clusters": lambda: BisectingKMeans(2, n_init=1).fit(ROWS),
+    "a tuned threshold": lambda: TunedThresholdClassifierCV(LogisticRegression()).fit(ROWS[:100], [0, 1] * 50),
     "Akima": lambda: interpolate.Akima1DInterpolator([1, 2, 3], [1, 2, 3]),
     "a regular grid": lambda: interpolate.RegularGridInterpolator(([1, 2], [1, 2]), np.eye(2)),
     "a result": lambda: optimize.OptimizeResult(x=np.ones(2), success=True),

@@ -43,7 +43,7 @@ def bad_attribute(key: str, value: object, kind: object) -> str:
         or (key == "_sklearn_version" and not isinstance(value, str))
         # scikit-learn calls the method of this name.
         or (key in ("_response_method", "stack_method_") and not _is_response(value))
-        or (key in _METHODS and _is_of(kind, "sklearn.") and not isinstance(value, _PLAIN))
+        or (key in _METHODS and _is_of(kind, "sklearn.") and _may_be_called(value))
         or (_is_of(kind, "numpy", "vectorize") and key not in _OF_VECTORIZE)
         # Loading makes arrays of them, which asks an instance for what it says it holds.
         or (key in _INTERPOLATED and _is_of(kind, "sklearn.isotonic") and not are_quiet(value))
@@ -71,6 +71,12 @@ def _is_response(value: object) -> bool:
 
 def _is_of(kind: object, library: str, name: str = "") -> bool:
     return isinstance(kind, Global) and kind.module.startswith(library) and name in ("", kind.name)
+
+
+def _may_be_called(value: object) -> bool:
+    """scikit-learn itself has numbers of such names, and what it knows of each method's arguments."""
+    kind = value.kind if isinstance(value, Made) else value
+    return isinstance(kind, Global) and kind.name != "MethodMetadataRequest" and not are_quiet(value)
 
 
 def _is_frozen(kind: object) -> bool:
