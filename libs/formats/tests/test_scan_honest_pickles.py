@@ -34,6 +34,7 @@ MADE: dict[str, Callable[[], Any]] = {
     "an iterative imputer": lambda: IterativeImputer(max_iter=2).fit(ROWS),
     "a tree of clusters": lambda: BisectingKMeans(2, n_init=1).fit(ROWS),
     "a tuned threshold": lambda: TunedThresholdClassifierCV(LogisticRegression()).fit(ROWS[:100], [0, 1] * 50),
+    "vectorized functions": lambda: [np.vectorize(np.add, otypes=[float]), np.vectorize(np.sum, signature="(n)->()")],
     "Akima": lambda: interpolate.Akima1DInterpolator([1, 2, 3], [1, 2, 3]),
     "a regular grid": lambda: interpolate.RegularGridInterpolator(([1, 2], [1, 2]), np.eye(2)),
     "a result": lambda: optimize.OptimizeResult(x=np.ones(2), success=True),

@@ -27,7 +27,7 @@ _METHODS = names(
 )
 """Of scikit-learn's estimators: an attribute of such a name is called in their place."""
 _OF_VECTORIZE = names(
-    "pyfunc cache signature otypes excluded _ufunc _in_and_out_core_dims __name__ __doc__ __module__ __qualname__"
+    "pyfunc cache signature otypes excluded _ufunc _in_and_out_core_dims _doc __name__ __doc__ __module__ __qualname__"
 )
 _INTERPOLATED = names("X_thresholds_ y_thresholds_ _necessary_X_ _necessary_y_ increasing_ out_of_bounds")
 
@@ -47,7 +47,7 @@ def bad_attribute(key: str, value: object, kind: object) -> str:
         or (_is_of(kind, "numpy", "vectorize") and key not in _OF_VECTORIZE)
         # Loading makes arrays of them, which asks an instance for what it says it holds.
         or (key in _INTERPOLATED and _is_of(kind, "sklearn.isotonic") and not are_quiet(value))
-        or (key in ("dist", "_dist") and _is_frozen(kind) and not _is_distribution(value))
+        or (key in ("dist", "_dist") and _is_of(kind, "scipy.stats") and not _is_distribution(value))
         # What stands for text or bytes is asked to encode itself.
         or (key in ("_handle", "handle") and not _is_bytes(value))
     )
@@ -77,10 +77,6 @@ def _may_be_called(value: object) -> bool:
     """scikit-learn itself has numbers of such names, and what it knows of each method's arguments."""
     kind = value.kind if isinstance(value, Made) else value
     return isinstance(kind, Global) and kind.name != "MethodMetadataRequest" and not are_quiet(value)
-
-
-def _is_frozen(kind: object) -> bool:
-    return isinstance(kind, Global) and kind.module.startswith("scipy.stats")
 
 
 def _is_distribution(value: object) -> bool:
