@@ -95,13 +95,14 @@ class Writer:
             self.damage = self.damage or damage_in(error)
             with suppress(sqlite3.Error):  # some errors have rolled back already
                 self._connection.execute("ROLLBACK")
-            return [(None, StoreUnavailable(f"{self._path}: {error}"))] * len(jobs)
+            hint = "; another process may hold its lock" if _is_busy(error) else ""
+            return [(None, StoreUnavailable(f"{self._path}: {error}{hint}"))] * len(jobs)
         return outcomes
 
     def _begin(self) -> None:
         try:
             _patiently(lambda: self._connection.execute("BEGIN IMMEDIATE"), self._patience)
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if _is_busy(error):
                 self._patience = _STILL_BUSY_SECONDS
             raise
@@ -110,8 +111,7 @@ class Writer:
 
 def damage_in(error: sqlite3.Error) -> str | None:
     """What the error says is wrong with the file itself, None when it tells of something else."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # an error of the module itself has none
-    return str(error) if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else None
+    return str(error) if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else None
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -146,8 +146,12 @@ def _patiently(step: Callable[[], object], seconds: float) -> None:
             return
 
 
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+def _is_busy(error: sqlite3.Error) -> bool:
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF  # an error of the module itself has none
 
 
 def _tell(jobs: Sequence[_Job], outcomes: Sequence[_Outcome]) -> None:
